@@ -1,0 +1,1 @@
+"""Benchmarks: ratios with both sides measured in one process."""
