@@ -1,0 +1,26 @@
+# Every target sets .venv up by itself on a fresh machine with Python >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench lint
+.DEFAULT_GOAL := demo
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(VENV)/.installed  ## GroupNorm, then BatchNorm with one sample per statistic, on real handwritten digits
+	$(BIN)/python train.py norm=groupnorm
+	$(BIN)/python train.py norm=batchnorm norm.ghost_batch=1
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.installed
+	for name in startup train-loop data-path norm-layers; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,0 +1,278 @@
+"""The typed schema behind conf/: one dataclass per kind of choice, one field per knob that something reads.
+
+Hydra merges each file of conf/ into its dataclass (`- _batchnorm` in its defaults list names it), so an unknown key or
+a value of the wrong type is refused before anything heavy is imported. Torch-free on purpose.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Optional
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+from normlab.records import trial_key
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+class EvalStatistics(Enum):
+    """What BatchNorm normalises with in eval mode."""
+
+    running = "running"
+    batch = "batch"
+    instance = "instance"
+
+
+@dataclass
+class NormConfig:
+    kind: str = MISSING
+
+
+@dataclass
+class EpsNormConfig(NormConfig):
+    eps: float = 1e-5
+
+
+@dataclass
+class BatchNormConfig(EpsNormConfig):
+    momentum: Optional[float] = 0.1  # weight of the new batch; null = cumulative average
+    ghost_batch: Optional[int] = None  # samples that share statistics; null = the whole batch
+    statistics: EvalStatistics = EvalStatistics.running
+    frozen: bool = False
+
+
+@dataclass
+class BatchRenormConfig(EpsNormConfig):
+    momentum: Optional[float] = 0.1
+    ghost_batch: Optional[int] = None
+    r_max: float = 3.0
+    d_max: float = 5.0
+    warmup_steps: int = 100  # r_max rises from 1 and d_max from 0 over these steps
+
+
+@dataclass
+class GroupNormConfig(EpsNormConfig):
+    num_groups: Optional[int] = None  # null = 8, unless channels_per_group is given
+    channels_per_group: Optional[int] = None
+
+
+@dataclass
+class DyTConfig(NormConfig):
+    alpha: float = 0.5
+
+
+@dataclass
+class ReparamConfig:
+    kind: str = MISSING
+
+
+@dataclass
+class ModelConfig:
+    name: str = MISSING
+
+
+@dataclass
+class PlainCNNConfig(ModelConfig):
+    depth: int = 5  # convolutions
+    width: int = 32  # channels of the first one; doubled at each of the two strided ones
+    init_gain: float = 1.0
+
+
+@dataclass
+class ResNetConfig(ModelConfig):
+    depth: int = 20  # 6n + 2
+    width: int = 16
+    init_gain: float = 1.0
+
+
+@dataclass
+class MLPConfig(ModelConfig):
+    depth: int = 3  # hidden layers
+    width: int = 128
+    init_gain: float = 1.0
+
+
+@dataclass
+class TransformerConfig(ModelConfig):
+    depth: int = 3
+    width: int = 64
+    num_heads: int = 4
+    mlp_ratio: int = 4
+
+
+@dataclass
+class DataConfig:
+    name: str = MISSING
+    batch_size: int = 64
+    eval_batch_size: int = 500
+    subset: Optional[int] = None  # training images or characters; null = all
+    eval_subset: Optional[int] = None  # validation and test images or characters, each; null = all
+
+
+@dataclass
+class ImageDataConfig(DataConfig):
+    image_size: Optional[int] = None  # pixels a side; null = as stored
+    augment: bool = True  # random crop after zero padding, horizontal flip
+    crop_padding: int = 4
+    flip: bool = True
+
+
+@dataclass
+class ImageFolderConfig(ImageDataConfig):
+    path: str = MISSING
+
+
+@dataclass
+class TextDataConfig(DataConfig):
+    context: int = 64  # characters that the model sees
+
+
+@dataclass
+class TextFileConfig(TextDataConfig):
+    path: str = MISSING
+
+
+class Decay(Enum):
+    """How the learning rate falls after warm-up."""
+
+    cosine = "cosine"
+    linear = "linear"
+    constant = "constant"
+
+
+@dataclass
+class OptimConfig:
+    name: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = 0.0  # on weight matrices and convolutions only
+    warmup: float = 0.0  # share of all steps
+    decay: Decay = Decay.cosine  # to zero
+    clip_norm: Optional[float] = None
+
+
+@dataclass
+class SGDConfig(OptimConfig):
+    momentum: float = 0.9
+    nesterov: bool = True
+
+
+@dataclass
+class AdamWConfig(OptimConfig):
+    beta1: float = 0.9
+    beta2: float = 0.95
+
+
+class Accelerator(Enum):
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Precision(Enum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+@dataclass
+class TrainerConfig:
+    accelerator: Accelerator = Accelerator.cpu
+    precision: Precision = Precision.fp32
+    channels_last: bool = False
+    max_epochs: Optional[float] = None  # one of these three is the budget; none of them = 10 epochs
+    max_steps: Optional[int] = None
+    max_samples: Optional[int] = None
+    accumulate: int = 1  # batches per optimizer step
+    eval_every: Optional[int] = None  # steps between validations while training; null = once, at the end
+    stop_diverged: bool = True
+    chunk_steps: Optional[int] = None  # plain steps per Lightning step; null = 50, fewer in short runs
+    threads: int = 1
+    checkpoint_every: Optional[int] = None  # steps; null = no checkpoint
+    resume: Optional[str] = None  # a checkpoint of the same configuration
+    progress: Optional[bool] = None  # null = on a terminal
+
+
+@dataclass
+class WandbConfig:
+    project: str = "normlab"
+    group: Optional[str] = None  # null = the sweep
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LoggerConfig:
+    csv: bool = False
+    tensorboard: bool = False
+    wandb: Optional[WandbConfig] = None
+
+
+class Probe(Enum):
+    gradient_norm = "gradient_norm"
+    activations = "activations"
+    running_stats = "running_stats"
+
+
+@dataclass
+class Config:
+    norm: Any = MISSING
+    reparam: Any = MISSING
+    model: Any = MISSING
+    data: Any = MISSING
+    optim: Any = MISSING
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    seed: int = 0
+    allow_noncausal: bool = False  # let a norm that mixes positions into a causal model
+    probes: list[Probe] = field(default_factory=list)
+    claim: Optional[str] = None
+    arm: Optional[str] = None
+    stage: Optional[str] = None
+
+
+SCHEMAS: dict[tuple[Optional[str], str], type] = {
+    (None, "_config"): Config,
+    **{("norm", f"_{kind}"): NormConfig for kind in ("none",)},
+    **{
+        ("norm", f"_{kind}"): EpsNormConfig
+        for kind in ("layernorm", "channel_layernorm", "instancenorm", "rmsnorm", "pixelnorm", "frn", "adain")
+    },
+    **{("norm", f"_{kind}"): DyTConfig for kind in ("dyt", "derf")},
+    ("norm", "_batchnorm"): BatchNormConfig,
+    ("norm", "_batchrenorm"): BatchRenormConfig,
+    ("norm", "_groupnorm"): GroupNormConfig,
+    ("reparam", "_reparam"): ReparamConfig,
+    ("model", "_plaincnn"): PlainCNNConfig,
+    ("model", "_resnet"): ResNetConfig,
+    ("model", "_mlp"): MLPConfig,
+    ("model", "_transformer"): TransformerConfig,
+    ("data", "_image"): ImageDataConfig,
+    ("data", "_imagefolder"): ImageFolderConfig,
+    ("data", "_text"): TextDataConfig,
+    ("data", "_textfile"): TextFileConfig,
+    ("optim", "_sgd"): SGDConfig,
+    ("optim", "_adamw"): AdamWConfig,
+}
+
+for (_group, _name), _schema in SCHEMAS.items():
+    ConfigStore.instance().store(group=_group, name=_name, node=_schema)
+
+
+def to_dict(cfg: Any) -> dict[str, Any]:
+    """The configuration as plain values, resolved, without Hydra's own."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]), enum_to_str=True)
+    return plain  # type: ignore[return-value]
+
+
+def _trial(*, _root_: Any) -> str:
+    return trial_key(to_dict(_root_))
+
+
+OmegaConf.register_new_resolver("trial", _trial, replace=True)
+
+
+def compose(overrides: list[str] | None = None) -> Any:
+    """The configuration that `python train.py <overrides>` composes, without Hydra's run directory."""
+    import hydra
+
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("config", overrides or [])

@@ -1,0 +1,43 @@
+"""What the models share: the type of a norm, initialisation, and the activation that goes with a norm."""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class NormFactory(Protocol):
+    """`normlab.norms.make_norm` with the kind and its options filled in."""
+
+    def __call__(self, num_features: int, layout: str) -> nn.Module: ...
+
+
+def activation_of(norm: nn.Module) -> nn.Module:
+    """The activation to apply after `norm`: ReLU, unless the norm brings its own (FRN's thresholded unit).
+
+    Taken out of the norm, so that a residual block can apply it after the sum.
+    """
+    take = getattr(norm, "take_activation", None)
+    return nn.ReLU(inplace=True) if take is None else take()
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, generator: torch.Generator, gain: float = 1.0) -> None:
+    """He-normal convolutions and hidden layers (He et al. 2015), zero biases, in module order.
+
+    Only weights draw from `generator`: with or without biases and with any norm, the same seed gives the same bits.
+    The last linear layer is drawn with variance 1 / fan_in, so that the logits begin near the trivial loss.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    for module in layers:
+        fan_in = module.weight[0].numel()
+        std = math.sqrt(1 / fan_in) if module is layers[-1] else gain * math.sqrt(2 / fan_in)
+        normal_(module.weight, std, generator)
+        if module.bias is not None:
+            module.bias.zero_()
+
+
+def normal_(weight: Tensor, std: float, generator: torch.Generator) -> None:
+    """Fill `weight` in place from N(0, std²)."""
+    weight.normal_(0.0, std, generator=generator)

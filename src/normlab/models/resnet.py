@@ -1,0 +1,70 @@
+"""The CIFAR ResNet of He et al. 2016 (Deep Residual Learning, section 4.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from normlab.errors import NormLabError
+from normlab.models.layers import NormFactory, activation_of, initialise
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a parameter-free shortcut: subsampling, and zeros for the new channels (option A)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int, norm: NormFactory, bias: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=bias)
+        self.norm1 = norm(channels, layout="NCHW")
+        self.activation1 = activation_of(self.norm1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+        self.norm2 = norm(channels, layout="NCHW")
+        self.activation2 = activation_of(self.norm2)
+        self.stride = stride
+        self.new_channels = channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.activation1(self.norm1(self.conv1(x)))
+        branch = self.norm2(self.conv2(branch))
+        if self.stride > 1 or self.new_channels:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+        return self.activation2(branch + x)
+
+
+class ResNet(nn.Module):
+    """Three stages of n blocks with `width`, 2 `width` and 4 `width` channels; depth = 6n + 2.
+
+    Shape: (N, C, H, W) -> (N, num_classes).
+    Raises NormLabError if depth is not 6n + 2.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+        norm: NormFactory,
+        bias: bool,
+        generator: torch.Generator,
+        depth: int = 20,
+        width: int = 16,
+        init_gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if depth < 8 or (depth - 2) % 6:
+            raise NormLabError(f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or 110.")
+        self.conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=bias)
+        self.norm = norm(width, layout="NCHW")
+        self.activation = activation_of(self.norm)
+        blocks = []
+        channels = width
+        for stage in range(3):
+            for index in range((depth - 2) // 6):
+                stride = 2 if stage and index == 0 else 1
+                blocks.append(BasicBlock(channels, width << stage, stride, norm, bias))
+                channels = width << stage
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(channels, num_classes)
+        initialise(self, generator, init_gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.activation(self.norm(self.conv(x)))
+        return self.head(self.blocks(x).mean(dim=(2, 3)))

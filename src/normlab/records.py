@@ -1,0 +1,119 @@
+"""A record: what one trial was, and what was measured. Standard library only."""
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# What says where a trial runs or what it leaves behind, not what is computed.
+_NOT_IN_KEY = {
+    "logger": None,
+    "probes": None,
+    "claim": None,
+    "arm": None,
+    "stage": None,
+    "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps"},
+}
+
+
+def trial_key(config: dict[str, Any]) -> str:
+    """16 hexadecimal digits that name a trial by its resolved configuration.
+
+    Leaves that are null or false stay out: a knob that is added later, with null or false for "as before", leaves
+    every key that was recorded earlier as it was.
+    """
+    kept: dict[str, Any] = {}
+    for group, value in config.items():
+        left_out = _NOT_IN_KEY.get(group, set())
+        if left_out is None:
+            continue
+        kept[group] = {k: v for k, v in value.items() if k not in left_out} if isinstance(value, dict) else value
+    return hashlib.sha256(json.dumps(_without_empty(kept), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_empty(v) for k, v in value.items() if v is not None and v is not False}
+    return value
+
+
+@dataclass
+class Record:
+    """One trial. `status` is ok, diverged, failed or timeout; `metrics` holds finite numbers or null."""
+
+    key: str
+    config: dict[str, Any]
+    claim: str | None = None
+    arm: str | None = None
+    seed: int = 0
+    stage: str | None = None
+    status: str = "failed"
+    message: str = ""  # why, unless ok
+    metrics: dict[str, Any] = field(default_factory=dict)
+    curve: dict[str, list[Any]] = field(default_factory=dict)
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    samples: int = 0
+    duration_s: float = 0.0
+    started: str = ""
+
+    def to_json(self) -> str:
+        """One line of strict JSON: NaN and infinities become null."""
+        return json.dumps(_finite(asdict(self)), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        return cls(**json.loads(text))
+
+    def write(self, path: Path) -> None:
+        """Replace `path` in one step, so that a killed run leaves the old file or the new one, never half of one."""
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".record-", delete=False) as file:
+            file.write(self.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+
+    @classmethod
+    def read(cls, path: Path) -> "Record | None":
+        """The record at `path`, or None if there is none or it is damaged."""
+        try:
+            return cls.from_json(path.read_text())
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+@cache
+def code_state() -> dict[str, Any]:
+    """The commit of this checkout and whether its source was changed since; nulls outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "conf", "experiments", "train.py")
+    return {"git": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}

@@ -1,0 +1,1 @@
+"""Training: `fit(cfg) -> Record`, hosted by Lightning, with a plain inner step."""

@@ -1,0 +1,40 @@
+"""Reading a checkpoint that somebody passes in: safely, and with a sentence when it does not fit."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from normlab.errors import NormLabError
+from normlab.training.task import Task
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The checkpoint at `path`, tensors and plain values only (`weights_only=True`: no code in it is run).
+
+    Raises:
+        NormLabError: no such file, or not a checkpoint of `train.py`.
+    """
+    if not path.is_file():
+        raise NormLabError(f"trainer.resume={path}: there is no such file; train.py writes last.ckpt into its run directory.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["normlab"], checkpoint["state_dict"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
+        raise NormLabError(f"trainer.resume={path}: not a checkpoint that train.py wrote, or a damaged one.") from None
+    return checkpoint
+
+
+def check_checkpoint(path: Path, task: Task) -> None:
+    """Raises NormLabError if the checkpoint's tensors are not those of `task`'s model."""
+    saved = {name: tuple(value.shape) for name, value in read_checkpoint(path)["state_dict"].items()}
+    wanted = {name: tuple(value.shape) for name, value in task.state_dict().items()}
+    differing = sorted(name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name))
+    if differing:
+        name = differing[0]
+        raise NormLabError(
+            f"trainer.resume={path}: a checkpoint of another architecture: {name} is "
+            f"{saved.get(name, 'not there')} in it and {wanted.get(name, 'not there')} here; "
+            "pass the model and norm that it was trained with."
+        )

@@ -1,0 +1,27 @@
+"""When a run has diverged. Divergence is an outcome with a value, not a dropped row."""
+
+import math
+
+EXPLODED = 100.0  # times the trivial loss, in two measurements on end
+STUCK = 0.98  # times the trivial loss, at every measurement of the second quarter of the run
+
+
+def divergence(steps: list[int], losses: list[float], total_steps: int, trivial_loss: float) -> str | None:
+    """Why the run has diverged by now, or None.
+
+    Args:
+        steps: optimizer steps done at each measurement, rising.
+        losses: mean training loss in nats between a measurement and the one before.
+        trivial_loss: what a model reaches that ignores its input (ln of the classes, unigram entropy).
+
+    A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without warm-up fails like that.
+    """
+    if not math.isfinite(losses[-1]):
+        return f"the loss is not finite by step {steps[-1]}"
+    if len(losses) > 1 and min(losses[-2:]) > EXPLODED * trivial_loss:
+        return f"the loss exploded to {losses[-1]:.3g} nats by step {steps[-1]}"
+    if steps[-1] >= total_steps / 2:
+        second_quarter = [loss for step, loss in zip(steps, losses, strict=True) if step > total_steps / 4]
+        if min(second_quarter) > STUCK * trivial_loss:
+            return f"stuck at the trivial loss ({trivial_loss:.3f} nats) by step {steps[-1]}"
+    return None

@@ -1,0 +1,82 @@
+"""One job of `train.py`: skip it if a sweep has done it, train, write record.json, say one line."""
+
+import json
+import logging
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from normlab.config import to_dict
+from normlab.data import check_available
+from normlab.errors import NormLabError
+from normlab.records import Record, trial_key
+
+DONE = ("ok", "diverged")
+OUTCOMES = "NORMLAB_OUTCOMES"  # the folder in which the jobs of a sweep leave their outcome for the table at its end
+
+
+def run_job(cfg: Any) -> None:
+    """Run `cfg` in Hydra's run directory.
+
+    In a sweep a trial that is done already is skipped, and whatever goes wrong becomes a record with status `failed`, so
+    that the other jobs run. Alone, the error is raised after the record is written.
+    """
+    hydra = HydraConfig.get()
+    run_dir = Path(hydra.runtime.output_dir)
+    path = run_dir / "record.json"
+    sweep = hydra.mode == RunMode.MULTIRUN
+    record = Record.read(path) if sweep else None
+    skipped = record is not None and record.status in DONE
+    if not skipped:
+        record = _attempt(cfg, run_dir, path, reraise=not sweep)
+    assert record is not None
+    line = summary(record) if not skipped else f"done before: {summary(record)}"
+    print(f"{line}  [{os.path.relpath(path)}]", flush=True)
+    if folder := os.environ.get(OUTCOMES):
+        outcome = {"overrides": list(hydra.overrides.task), "skipped": skipped, "summary": json.loads(record.to_json())}
+        (Path(folder) / f"{hydra.job.num:06d}.json").write_text(json.dumps(outcome))
+
+
+def _attempt(cfg: Any, run_dir: Path, path: Path, reraise: bool) -> Record:
+    try:
+        check_available(cfg.data)
+        from normlab.training.fit import fit
+
+        record = fit(cfg, run_dir)
+    except Exception as error:
+        config = to_dict(cfg)
+        message = str(error) if isinstance(error, NormLabError) else f"{type(error).__name__}: {error}"
+        record = Record(trial_key(config), config, seed=cfg.seed, status="failed", message=message)
+        if not isinstance(error, NormLabError):
+            (run_dir / "error.log").write_text(traceback.format_exc())
+        record.write(path)
+        if reraise:
+            raise
+        logging.getLogger(__name__).error(message)
+    else:
+        record.write(path)
+    return record
+
+
+def summary(record: Record) -> str:
+    """The line that a run ends with."""
+    config, metrics = record.config, record.metrics
+    what = f"{config['norm']['kind']} {config['model']['name']} {record.data.get('name', config['data']['name'])}"
+    head = f"{what} seed {record.seed}: {record.status}"
+    if record.status == "failed":
+        return f"{head}: {record.message}"
+    if record.status == "diverged":
+        head += f" ({record.message})"
+
+    def show(name: str) -> str:
+        value = metrics.get(name)
+        return "not finite" if value is None or value != value else f"{value:.3f}"
+
+    return (
+        f"{head}, test accuracy {show('test_accuracy')}, test loss {show('test_loss')}, val loss {show('val_loss')}, "
+        f"{record.steps} steps in {record.duration_s:.1f} s ({metrics['samples_per_s']:,} samples/s)"
+    )

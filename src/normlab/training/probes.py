@@ -1,0 +1,107 @@
+"""Probes: what a network looks like inside while it trains. Off unless asked for.
+
+Each looks at a copy of the model once per chunk, so the run itself is the same with and without it.
+"""
+
+import copy
+from typing import Any
+
+import normlab.compat  # noqa: F401  (before lightning)
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor, nn
+
+from normlab.training.step import loss_of
+from normlab.training.task import Task
+
+_WEIGHTED = (nn.Conv2d, nn.Linear)
+
+
+class ProbeCallback(L.Callback):
+    """Fills `rows`: {probe, step, and per depth one value for each layer in forward order}."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
+        x, y = task.data.batch(0)
+        model = copy.deepcopy(task.model).train()
+        row = self.measure(model, x, y)
+        self.rows.append({"step": task.step, **row})
+        for logger in task.loggers:
+            for key in row.keys() - {"probe", "layers"}:
+                values = {f"{row['probe']}/{key}/{name}": v for name, v in zip(row["layers"], row[key], strict=True)}
+                logger.log_metrics(values, step=task.step)
+
+    def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
+        raise NotImplementedError  # every probe below has its own
+
+
+class GradientNorm(ProbeCallback):
+    """L2 norm of the loss gradient of every weight, one batch, train mode."""
+
+    def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
+        loss_of(model, x, y).backward()
+        layers = [(name, module) for name, module in model.named_modules() if isinstance(module, _WEIGHTED)]
+        norms = [float(module.weight.grad.norm()) if module.weight.grad is not None else 0.0 for _, module in layers]
+        return {"probe": "gradient_norm", "layers": [name for name, _ in layers], "norm": norms}
+
+
+class Activations(ProbeCallback):
+    """Mean and variance of every convolution's and linear layer's output, over the whole tensor."""
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
+        row: dict[str, Any] = {"probe": "activations", "layers": [], "mean": [], "variance": []}
+
+        def hook(name: str) -> Any:
+            def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
+                variance, mean = torch.var_mean(output.float(), correction=0)
+                row["layers"].append(name)
+                row["mean"].append(float(mean))
+                row["variance"].append(float(variance))
+
+            return note
+
+        for name, module in model.named_modules():
+            if isinstance(module, _WEIGHTED):
+                module.register_forward_hook(hook(name))
+        model(x)
+        return row
+
+
+class RunningStats(ProbeCallback):
+    """How far running statistics are from this batch's, per norm layer that keeps them, median over channels.
+
+    `mean_drift` = |running_mean - batch mean| / batch standard deviation, `variance_ratio` = running_var / batch variance.
+    """
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
+        row: dict[str, Any] = {"probe": "running_stats", "layers": [], "mean_drift": [], "variance_ratio": []}
+
+        def hook(name: str) -> Any:
+            def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+                axes = [0, 2, 3] if inputs[0].dim() == 4 else list(range(inputs[0].dim() - 1))
+                variance, mean = torch.var_mean(inputs[0].float(), dim=axes)
+                drift = (module.running_mean - mean).abs() / variance.clamp_min(1e-12).sqrt()
+                row["layers"].append(name)
+                row["mean_drift"].append(float(drift.median()))
+                row["variance_ratio"].append(float((module.running_var / variance.clamp_min(1e-12)).median()))
+
+            return note
+
+        for name, module in model.named_modules():
+            if getattr(module, "running_mean", None) is not None:
+                module.register_forward_pre_hook(hook(name))
+        model(x)
+        return row
+
+
+_PROBES = {"gradient_norm": GradientNorm, "activations": Activations, "running_stats": RunningStats}
+
+
+def build_probes(names: list[Any]) -> list[ProbeCallback]:
+    """The callbacks that `probes=[...]` names."""
+    return [_PROBES[name.value]() for name in names]
