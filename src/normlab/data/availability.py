@@ -1,0 +1,125 @@
+"""Where a data set lies, asked before anything heavy is imported: a missing one is reported within a second."""
+
+import importlib.util
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from normlab.errors import NormLabError, choices
+
+_PROBE_SECONDS = 0.9
+
+
+@dataclass(frozen=True)
+class Published:
+    """A data set of the Hugging Face hub, and the folder under NORMLAB_DATA that takes its place."""
+
+    folder: str
+    files: tuple[str, ...]  # glob patterns; the folder counts when each of them finds something
+    repo: str
+    config: str | None
+    revision: str | None
+    instead: str  # real data of the same modality that every installation has
+
+
+PUBLISHED = {
+    "cifar10": Published("cifar10", ("**/*.parquet",), "uoft-cs/cifar10", "plain_text", None, "digits"),
+    "cifar100": Published("cifar100", ("**/*.parquet",), "uoft-cs/cifar100", "cifar100", None, "digits"),
+    # The repository itself holds a loading script, which `datasets` no longer runs; this branch holds its output.
+    "tiny_shakespeare": Published(
+        "tiny_shakespeare",
+        ("input.txt",),
+        "karpathy/tiny_shakespeare",
+        None,
+        "refs/convert/parquet",
+        "pydoc",
+    ),
+    "wikitext2": Published(
+        "wikitext-2", ("valid.txt", "test.txt"), "Salesforce/wikitext", "wikitext-2-raw-v1", None, "pydoc"
+    ),
+}
+IMAGE_SETS = ("digits", "cifar10", "cifar100", "imagefolder")
+TEXT_SETS = ("pydoc", "tiny_shakespeare", "wikitext2", "textfile")
+
+
+def check_available(cfg: Any) -> None:
+    """Return if the data set of `cfg` (the `data` group) can be loaded; NormLabError with what to pass instead if not.
+
+    Quick and torch-free. Neither decodes nor downloads anything: a damaged file is found when it is loaded.
+    """
+    name = cfg.name
+    if name not in (*IMAGE_SETS, *TEXT_SETS):
+        raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS))
+    if name == "digits" and importlib.util.find_spec("sklearn") is None:
+        raise NormLabError("data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10.")
+    if name == "imagefolder" and not Path(cfg.path).expanduser().is_dir():
+        raise NormLabError(
+            f"data.path={cfg.path} is no folder: pass data.path=<folder with one sub-folder of images a class>."
+        )
+    if name == "textfile" and not Path(cfg.path).expanduser().is_file():
+        raise NormLabError(f"data.path={cfg.path} is no file: pass data.path=<a UTF-8 text file> or data=pydoc.")
+    if name in PUBLISHED and local_folder(name) is None:
+        from normlab.data.cache import has_decoded
+
+        if has_decoded(name) or in_library_cache(name):
+            return
+        reason = hub_unreachable()
+        if reason:
+            published = PUBLISHED[name]
+            raise NormLabError(
+                f"data={name} is neither under NORMLAB_DATA ({os.environ.get('NORMLAB_DATA') or 'not set'}) nor "
+                f"downloaded before, and the Hugging Face hub cannot be reached ({reason}): pass "
+                f"NORMLAB_DATA=<folder that holds {published.folder}/> or data={published.instead}."
+            )
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of a published data set under NORMLAB_DATA, None where it is not there."""
+    root, published = os.environ.get("NORMLAB_DATA"), PUBLISHED[name]
+    if not root:
+        return None
+    folder = Path(root).expanduser() / published.folder
+    return folder if all(any(folder.glob(pattern)) for pattern in published.files) else None
+
+
+def in_library_cache(name: str) -> bool:
+    """Whether `datasets` has downloaded and prepared the data set before."""
+    return any(_library_cache(PUBLISHED[name]))
+
+
+def _library_cache(published: Published) -> Iterator[Path]:
+    home = os.environ.get("HF_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "huggingface"
+    )
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or os.path.join(home, "datasets")).expanduser()
+    return cache.glob(f"{published.repo.replace('/', '___')}/{published.config or '*'}/*/*/*.arrow")
+
+
+def hub_unreachable() -> str | None:
+    """Why the hub does not answer within a second, None where it does."""
+    if any(
+        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    ):
+        return "offline mode is set"
+    outcome: list[str | None] = []
+    # In a thread of its own, because looking up a name knows no time limit.
+    probe = threading.Thread(target=lambda: outcome.append(_probe()), daemon=True)
+    probe.start()
+    probe.join(_PROBE_SECONDS)
+    return outcome[0] if outcome else "no answer within a second"
+
+
+def _probe() -> str | None:
+    import urllib.request
+
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    request = urllib.request.Request(endpoint, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=_PROBE_SECONDS):
+            return None
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", None) or error)

@@ -1,0 +1,61 @@
+"""Rows of a published data set through Hugging Face `datasets`: from NORMLAB_DATA, its cache, or the hub."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from normlab.data.availability import PUBLISHED, in_library_cache, local_folder
+from normlab.errors import NormLabError
+
+_MAGIC = b"PAR1"
+
+
+def load_published(
+    name: str, splits: Iterable[str], image_column: str | None = None
+) -> Iterator[tuple[str, Iterable[dict[str, Any]]]]:
+    """(split, its rows) for each of `splits`; `image_column` holds {"bytes", "path"}, not decoded.
+
+    NormLabError where a file is damaged, a split or column is missing, or the download fails.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    published, folder = PUBLISHED[name], local_folder(name)
+    offline = datasets.config.HF_HUB_OFFLINE
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            if folder:
+                _check_parquet(folder)
+                # Streamed, so that no second copy is written into the library's cache
+                source = datasets.load_dataset(str(folder), streaming=True, cache_dir=scratch)
+            else:
+                # What is cached is taken without asking the hub, which costs 23 s of retries where there is no network
+                datasets.config.HF_HUB_OFFLINE = offline or in_library_cache(name)
+                source = datasets.load_dataset(published.repo, published.config, revision=published.revision)
+            for split in splits:
+                rows = source[split]
+                yield split, rows.cast_column(image_column, datasets.Image(decode=False)) if image_column else rows
+    except NormLabError:
+        raise
+    except KeyError as error:
+        raise NormLabError(
+            f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}."
+        ) from error
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise NormLabError(
+            f"data={name} cannot be read from {folder or 'the Hugging Face hub'} ({reason}): pass another "
+            f"NORMLAB_DATA or data={published.instead}."
+        ) from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+
+
+def _check_parquet(folder: Path) -> None:
+    for file in sorted(folder.glob("**/*.parquet")):
+        with file.open("rb") as stream:
+            head = stream.read(4)
+            stream.seek(max(0, file.stat().st_size - 4))
+            if head != _MAGIC or stream.read(4) != _MAGIC:
+                raise NormLabError(f"{file} is no complete parquet file: copy or download it again.")

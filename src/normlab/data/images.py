@@ -1,0 +1,161 @@
+"""Image data sets as byte tensors on the device, with their batches."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from normlab.data.augment import Crops
+from normlab.data.image_sources import RawImages
+from normlab.data.sampling import epoch_generator, local_part
+from normlab.data.splits import first, split_indices
+from normlab.errors import NormLabError
+
+_STATISTICS_IMAGES = 5000
+
+
+class ImageData:
+    """An image data set in memory: the interface that `normlab.data.load_data` documents.
+
+    Pixels are normalised with the per-channel mean and standard deviation of the first 5,000 images of the training
+    split (all of them where there are fewer), whatever the subset, so that a subset changes which images are seen and
+    not what they look like; more images than that move neither by one per cent.
+
+    Raises NormLabError for a subset, batch, padding or size that does not fit the images.
+    """
+
+    modality = "image"
+
+    def __init__(
+        self,
+        cfg: Any,
+        raw: RawImages,
+        seed: int,
+        device: str | torch.device = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+        channels_last: bool = False,
+    ) -> None:
+        self.name, self.num_outputs = raw.name, raw.num_classes
+        self.trivial_loss = math.log(raw.num_classes)
+        self._seed, self._device, self._channels_last = seed, device, channels_last
+        self._eval_batch_size = cfg.eval_batch_size
+
+        indices = split_indices(len(raw.train.labels), None if raw.test is None else len(raw.test.labels))
+        pools = {"train": raw.train, "val": raw.train, "test": raw.test or raw.train}
+        count = {
+            split: first(
+                cfg.subset if split == "train" else cfg.eval_subset,
+                len(index),
+                "data.subset" if split == "train" else "data.eval_subset",
+                f"images of the {split} split of {raw.name}",
+            )
+            for split, index in indices.items()
+        }
+        pixels, self._labels = {}, {}
+        for split, index in indices.items():
+            pool, index = pools[split], index[: count[split]]
+            pixels[split] = _resize(torch.from_numpy(pool.images[index]), cfg.image_size)
+            self._labels[split] = torch.from_numpy(pool.labels[index].astype(np.int64)).to(device)
+        sample = pixels["train"][:_STATISTICS_IMAGES]
+        if len(sample) < min(_STATISTICS_IMAGES, len(indices["train"])):
+            sample = _resize(torch.from_numpy(raw.train.images[indices["train"][:_STATISTICS_IMAGES]]), cfg.image_size)
+
+        self.num_train, height, width, channels = pixels["train"].shape
+        self.input_shape = (channels, height, width)
+        if cfg.batch_size > self.num_train:
+            raise NormLabError(
+                f"data.batch_size={cfg.batch_size} is larger than the training set of {self.num_train} images: "
+                f"pass at most {self.num_train}."
+            )
+        padding = cfg.crop_padding if cfg.augment else 0
+        if padding >= min(height, width):
+            raise NormLabError(
+                f"data.crop_padding={padding} leaves crops that show nothing of a {height}x{width} image: "
+                f"pass at most {min(height, width) - 1}."
+            )
+        self._augment = bool(cfg.augment)
+        self._batch_size = cfg.batch_size
+        self._part = local_part(cfg.batch_size, rank, world_size)
+        self.steps_per_epoch = self.num_train // cfg.batch_size
+        self._mean, self._scale = self._normalisation(sample)
+        flip = self._augment and bool(cfg.flip)
+        self._crops = {
+            split: Crops(images, padding if split == "train" else 0, flip and split == "train", channels_last, device)
+            for split, images in pixels.items()
+        }
+        self._epoch = -1
+        self.fingerprint = _fingerprint(raw.num_classes, pixels, self._labels, sample, self._augment, padding, flip)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """x float32 (N, C, H, W) and y int64 (N,) of the 0-based training step `step`."""
+        epoch, step = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._start_epoch(epoch)
+        first_of_batch = step * self._batch_size
+        part = slice(first_of_batch + self._part.start, first_of_batch + self._part.stop)
+        return self._normalise(self._crops["train"].gather(self._offsets[part])), self._targets[part]
+
+    def eval_batches(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The split "train", "val" or "test" once, in its fixed order, as it is; the last batch may be smaller."""
+        labels, crops = self._labels[split], self._crops[split]
+        offsets = crops.centre(torch.arange(len(labels), device=self._device))
+        for start in range(0, len(labels), self._eval_batch_size):
+            part = slice(start, start + self._eval_batch_size)
+            yield self._normalise(crops.gather(offsets[part])), labels[part]
+
+    def _start_epoch(self, epoch: int) -> None:
+        # All that is random in an epoch is drawn here, on the CPU and from a generator of its own: the same on every
+        # device, after a resume, and whatever else draws numbers.
+        generator = epoch_generator(self._seed, epoch)
+        order = torch.randperm(self.num_train, generator=generator)
+        crops = self._crops["train"]
+        offsets = crops.draw(order, generator) if self._augment else crops.centre(order)
+        self._offsets = offsets.to(self._device)
+        self._targets = self._labels["train"][order.to(self._device)]
+        self._epoch = epoch
+
+    def _normalisation(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = images.double().flatten(0, 2)  # (N * H * W, C)
+        mean = pixels.mean(0)
+        scale = 1 / pixels.std(0, correction=0).clamp_min(1.0)  # a channel without contrast is centred only
+        width, channels = images.shape[2:]
+        shape = (width * channels,) if self._channels_last else (channels, 1, 1)
+        repeats = width if self._channels_last else 1
+        return tuple(v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale))
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        x = pixels.float().sub_(self._mean).mul_(self._scale)
+        if not self._channels_last:
+            return x
+        channels, height, width = self.input_shape
+        return x.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _resize(images: Tensor, size: int | None) -> Tensor:
+    """uint8 (N, H, W, C) to (N, size, size, C), bilinear with antialiasing: what PIL's resize does."""
+    if size is None or images.shape[1:3] == (size, size):
+        return images
+    resized = F.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+    return resized.permute(0, 2, 3, 1).contiguous()
+
+
+def _fingerprint(
+    num_classes: int,
+    pixels: dict[str, Tensor],
+    labels: dict[str, Tensor],
+    sample: Tensor,
+    *options: object,
+) -> str:
+    digest = hashlib.sha256(repr((num_classes, options)).encode())
+    for split, images in pixels.items():
+        digest.update(f"{split}{tuple(images.shape)}".encode())
+        digest.update(images.contiguous().numpy())
+        digest.update(labels[split].cpu().numpy())
+    digest.update(sample.contiguous().numpy())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,128 @@
+"""Character-level text as one byte per character on the device, with its windows."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from normlab.data.sampling import epoch_generator, local_part
+from normlab.data.splits import first
+from normlab.data.text_sources import RawText
+from normlab.errors import NormLabError
+
+_MAX_CHARACTERS = 255
+
+
+class TextData:
+    """A text in memory: the interface that `normlab.data.load_data` documents.
+
+    The vocabulary holds the characters of the whole training split, whatever the subset, at most the 255 most frequent
+    ones; where any other character occurs in some split, one more entry (the last) stands for all of those.
+
+    Raises NormLabError for a context, batch or subset that does not fit the text.
+    """
+
+    modality = "text"
+
+    def __init__(
+        self,
+        cfg: Any,
+        raw: RawText,
+        seed: int,
+        device: str | torch.device = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.name = raw.name
+        self._seed, self._device, self._context = seed, device, cfg.context
+        self._batch_size, self._eval_batch_size = cfg.batch_size, cfg.eval_batch_size
+        self._part = local_part(cfg.batch_size, rank, world_size)
+
+        codes = {
+            split: np.frombuffer(text.encode("utf-32-le"), np.uint32)
+            for split, text in (("train", raw.train), ("val", raw.val), ("test", raw.test))
+        }
+        characters = _vocabulary(codes["train"])
+        tokens = {split: _encode(values, characters) for split, values in codes.items()}
+        unknown = any((values == len(characters)).any() for values in tokens.values())
+        self.num_outputs = len(characters) + unknown
+        self.vocabulary = "".join(map(chr, characters))
+        for split, values in tokens.items():
+            option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
+            used = first(k, len(values), option, f"characters of the {split} split of {raw.name}")
+            if cfg.context >= used:
+                raise NormLabError(
+                    f"data.context={cfg.context} does not fit into the {used} characters of the {split} split of "
+                    f"{raw.name}: pass at most {max(1, used - 1)}, or more text."
+                )
+            tokens[split] = values[:used]
+
+        self.num_train = len(tokens["train"])
+        if cfg.batch_size > self.num_train - cfg.context:
+            raise NormLabError(
+                f"data.batch_size={cfg.batch_size} is larger than the training set of "
+                f"{self.num_train - cfg.context} windows: pass at most {self.num_train - cfg.context}."
+            )
+        self.input_shape = (cfg.context,)
+        self.steps_per_epoch = max(1, self.num_train // (cfg.batch_size * cfg.context))
+        self.trivial_loss = _cross_entropy(tokens["val"], tokens["train"], self.num_outputs)
+        self._tokens = {split: torch.from_numpy(values).to(device) for split, values in tokens.items()}
+        # (windows, T + 1): every window of the training split, as overlapping rows of one view
+        self._windows = self._tokens["train"].unfold(0, cfg.context + 1, 1)
+        self._epoch = -1
+        self.fingerprint = _fingerprint(self.vocabulary, tokens, cfg.context)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """x and y, int64 (N, T), of the 0-based training step `step`: windows at random places, y one further on."""
+        epoch, step = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._start_epoch(epoch)
+        first_of_batch = step * self._batch_size
+        part = slice(first_of_batch + self._part.start, first_of_batch + self._part.stop)
+        windows = self._windows.index_select(0, self._starts[part])
+        return windows[:, :-1].long(), windows[:, 1:].long()
+
+    def eval_batches(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Adjacent windows of the split "train", "val" or "test", in order; a rest shorter than T is left out."""
+        tokens, context = self._tokens[split], self._context
+        windows = tokens.unfold(0, context + 1, context)
+        for part in windows.split(self._eval_batch_size):
+            yield part[:, :-1].long(), part[:, 1:].long()
+
+    def _start_epoch(self, epoch: int) -> None:
+        generator = epoch_generator(self._seed, epoch)
+        count = self.steps_per_epoch * self._batch_size
+        self._starts = torch.randint(len(self._windows), (count,), generator=generator).to(self._device)
+        self._epoch = epoch
+
+
+def _vocabulary(codes: np.ndarray) -> np.ndarray:
+    """The code points to keep, ascending: so few that a character and the unknown one always fit into a byte."""
+    characters, counts = np.unique(codes, return_counts=True)
+    most_frequent = np.argsort(-counts, kind="stable")[:_MAX_CHARACTERS]
+    return np.sort(characters[most_frequent])
+
+
+def _encode(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
+    """Each code point's place in `characters`, len(characters) where it has none; uint8."""
+    place = np.searchsorted(characters, codes)
+    known = characters[np.minimum(place, len(characters) - 1)] == codes
+    return np.where(known, place, len(characters)).astype(np.uint8)
+
+
+def _cross_entropy(tokens: np.ndarray, training_tokens: np.ndarray, num_outputs: int) -> float:
+    """Nats a token under the training tokens' frequencies, plus one each so that none is impossible."""
+    model = np.bincount(training_tokens, minlength=num_outputs) + 1.0
+    frequency = np.bincount(tokens, minlength=num_outputs) / len(tokens)
+    return float(-(frequency * np.log(model / model.sum())).sum())
+
+
+def _fingerprint(vocabulary: str, tokens: dict[str, np.ndarray], context: int) -> str:
+    digest = hashlib.sha256(repr((vocabulary, context)).encode())
+    for split, values in tokens.items():
+        digest.update(f"{split}{len(values)}".encode())
+        digest.update(np.ascontiguousarray(values))
+    return digest.hexdigest()[:12]
