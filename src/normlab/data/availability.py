@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from normlab.data.cache import has_decoded
 from normlab.errors import NormLabError, choices
 
 _PROBE_SECONDS = 0.9
@@ -61,11 +62,7 @@ def check_available(cfg: Any) -> None:
         )
     if name == "textfile" and not Path(cfg.path).expanduser().is_file():
         raise NormLabError(f"data.path={cfg.path} is no file: pass data.path=<a UTF-8 text file> or data=pydoc.")
-    if name in PUBLISHED and local_folder(name) is None:
-        from normlab.data.cache import has_decoded
-
-        if has_decoded(name) or in_library_cache(name):
-            return
+    if name in PUBLISHED and not is_here(name):
         reason = hub_unreachable()
         if reason:
             published = PUBLISHED[name]
@@ -74,6 +71,11 @@ def check_available(cfg: Any) -> None:
                 f"downloaded before, and the Hugging Face hub cannot be reached ({reason}): pass "
                 f"NORMLAB_DATA=<folder that holds {published.folder}/> or data={published.instead}."
             )
+
+
+def is_here(name: str) -> bool:
+    """Whether a published data set can be loaded without the network."""
+    return local_folder(name) is not None or has_decoded(name) or in_library_cache(name)
 
 
 def local_folder(name: str) -> Path | None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,16 @@ def read_images(cfg: Any) -> RawImages:
 
 
 def _digits() -> RawImages:
-    from sklearn.datasets import load_digits
+    def decode() -> Arrays:
+        from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    # 0 to 16 in the file; 255 for 16 keeps the zero of the padding and uses a byte's whole range
-    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-    return RawImages("digits", 10, Pool(images, bunch.target))
+        bunch = load_digits()
+        # 0 to 16 in the file; 255 for 16 keeps the zero of the padding and uses a byte's whole range
+        return {"images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None], "labels": bunch.target}
+
+    # Kept because importing scikit-learn takes longer than everything else that a short run loads
+    arrays = decoded("digits", f"sklearn-{version('scikit-learn')}", decode)
+    return RawImages("digits", 10, Pool(arrays["images"], arrays["labels"]))
 
 
 def _cifar(name: str) -> RawImages:

@@ -17,6 +17,7 @@ from normlab.data.splits import first, split_indices
 from normlab.errors import NormLabError
 
 _STATISTICS_IMAGES = 5000
+_BLOCK_BYTES = 2**19
 
 
 class ImageData:
@@ -89,17 +90,22 @@ class ImageData:
             split: Crops(images, padding if split == "train" else 0, flip and split == "train", channels_last, device)
             for split, images in pixels.items()
         }
-        self._epoch = -1
+        # Small batches are made several at a time and handed out as slices: at batch 2 calls cost more than work.
+        self._local_batch = self._part.stop - self._part.start
+        self._block_steps = max(1, _BLOCK_BYTES // (self._local_batch * height * width * channels))
+        self._epoch, self._block = -1, (-1, -1)
         self.fingerprint = _fingerprint(raw.num_classes, pixels, self._labels, sample, self._augment, padding, flip)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """x float32 (N, C, H, W) and y int64 (N,) of the 0-based training step `step`."""
+        """x float32 (N, C, H, W) and y int64 (N,) of the 0-based training step `step`.
+
+        Asked for again at once, a step returns the same memory: write into a copy of it.
+        """
         epoch, step = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._start_epoch(epoch)
-        first_of_batch = step * self._batch_size
-        part = slice(first_of_batch + self._part.start, first_of_batch + self._part.stop)
-        return self._normalise(self._crops["train"].gather(self._offsets[part])), self._targets[part]
+        block, place = divmod(step, self._block_steps)
+        if (epoch, block) != self._block:
+            self._load(epoch, block)
+        return self._batches[place]
 
     def eval_batches(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The split "train", "val" or "test" once, in its fixed order, as it is; the last batch may be smaller."""
@@ -109,6 +115,15 @@ class ImageData:
             part = slice(start, start + self._eval_batch_size)
             yield self._normalise(crops.gather(offsets[part])), labels[part]
 
+    def _load(self, epoch: int, block: int) -> None:
+        if epoch != self._epoch:
+            self._start_epoch(epoch)
+        images = self._block_steps * self._local_batch
+        part = slice(block * images, (block + 1) * images)
+        x = self._normalise(self._crops["train"].gather(self._offsets[part]))
+        self._batches = list(zip(x.split(self._local_batch), self._targets[part].split(self._local_batch), strict=True))
+        self._block = epoch, block
+
     def _start_epoch(self, epoch: int) -> None:
         # All that is random in an epoch is drawn here, on the CPU and from a generator of its own: the same on every
         # device, after a resume, and whatever else draws numbers.
@@ -116,9 +131,13 @@ class ImageData:
         order = torch.randperm(self.num_train, generator=generator)
         crops = self._crops["train"]
         offsets = crops.draw(order, generator) if self._augment else crops.centre(order)
-        self._offsets = offsets.to(self._device)
-        self._targets = self._labels["train"][order.to(self._device)]
+        self._offsets = self._of_this_rank(offsets).to(self._device)
+        self._targets = self._labels["train"][self._of_this_rank(order).to(self._device)]
         self._epoch = epoch
+
+    def _of_this_rank(self, values: Tensor) -> Tensor:
+        whole = values[: self.steps_per_epoch * self._batch_size].view(-1, self._batch_size)
+        return whole[:, self._part].reshape(-1)
 
     def _normalisation(self, images: Tensor) -> tuple[Tensor, Tensor]:
         pixels = images.double().flatten(0, 2)  # (N * H * W, C)
