@@ -1,0 +1,51 @@
+"""Filter response normalization (Singh & Krishnan 2020)."""
+
+import torch
+from torch import Tensor, nn
+
+from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, one_value, wide
+from normlab.norms.strided import RMSScale
+
+
+class ThresholdedUnit(nn.Module):
+    """max(x, tau) with a learned threshold per channel, on (N, C, H, W)."""
+
+    def __init__(self, tau: nn.Parameter):
+        super().__init__()
+        self.tau = tau
+
+    def forward(self, x: Tensor) -> Tensor:
+        return narrow(torch.maximum(x, self.tau[:, None, None]), x)
+
+
+class FilterResponseNorm(Norm):
+    """max(weight * x / sqrt(mean of x² over H, W + eps) + bias, tau): the threshold tau (C,) is part of the norm.
+
+    The paper learns eps for 1x1 maps, where one value per statistic leaves only its sign; those are refused here.
+    """
+
+    def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
+        super().__init__(num_features, layout)
+        self.eps = check_eps(eps)
+        self.add_affine()
+        self.tau = nn.Parameter(torch.zeros(num_features))
+
+    def take_activation(self) -> nn.Module:
+        """Takes the thresholded unit out of the norm, for a block that applies it later, such as after its sum."""
+        unit = ThresholdedUnit(self.tau)
+        self.tau = None
+        return unit
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        if x.shape[2] * x.shape[3] == 1:
+            raise one_value("frn", "use larger images, fewer strides or norm=layernorm")
+        h = wide(x)
+        if is_channels_last(x):
+            n, c, height, width = x.shape
+            rows = h.permute(0, 2, 3, 1).view(n, height * width, c)
+            scaled = RMSScale.apply(rows, 1, self.eps).view(n, height, width, c).permute(0, 3, 1, 2)
+        else:
+            scaled = RMSScale.apply(h.contiguous().flatten(2), 2, self.eps).view(x.shape)
+        y = scaled * self.per_channel(self.weight) + self.per_channel(self.bias)
+        return narrow(y if self.tau is None else torch.maximum(y, self.per_channel(self.tau)), x)
