@@ -32,7 +32,8 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
     for option in ("depth", "width"):
         if options[option] < 1:
             raise NormLabError(f"model.{option}={options[option]}: give a whole number of at least 1.")
-    norm = partial(make_norm, **{key: value for key, value in dict(cfg.norm).items()})
+    norm_options = dict(cfg.norm)
+    norm = partial(make_norm, norm_options.pop("kind"), **norm_options)
     if name in IMAGE_MODELS and modality == "image":
         # A bias beside a norm that shifts is dead weight; without a shift it is the only one.
         bias = not KINDS[cfg.norm.kind].has_shift

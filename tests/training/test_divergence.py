@@ -1,0 +1,29 @@
+"""The rule on made-up curves."""
+
+import math
+
+import pytest
+
+from normlab.training.divergence import divergence
+
+TRIVIAL = math.log(10)
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        ([2.3, 1.9, 1.5, 1.2], None),
+        ([2.3, math.nan], "not finite"),
+        ([2.3, math.inf], "not finite"),
+        ([900.0, 2.2], None),  # a bad start that recovers
+        ([900.0, 950.0], "exploded"),
+        ([2.31, 2.30, 2.30, 2.30, 2.30, 2.30], "stuck"),
+        ([2.31, 2.30, 2.30, 2.30], None),  # not half way yet
+        ([2.31, 2.30, 2.30, 2.30, 2.20, 2.1], None),  # late, but it trains
+        ([2.31, 2.30, 2.10, 2.30, 2.30, 2.30], "stuck"),  # a dip in the first quarter only
+    ],
+)
+def test_rule(losses, words):
+    steps = [10 * (i + 1) for i in range(len(losses))]
+    reason = divergence(steps, losses, 120, TRIVIAL)
+    assert (reason is None) if words is None else (words in reason)

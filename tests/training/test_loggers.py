@@ -1,0 +1,85 @@
+"""Loggers hold the curve, the configuration and the final metrics; wandb never asks."""
+
+import csv
+
+import pytest
+
+from normlab.config import compose
+from normlab.training.fit import fit
+from normlab.training.loggers import wandb_mode
+
+QUICK = ["trainer.max_steps=20", "trainer.chunk_steps=5", "data.batch_size=16", "trainer.progress=false", "norm=groupnorm"]
+
+
+def test_csv_and_tensorboard_side_by_side(tmp_path):
+    record = fit(compose([*QUICK, "logger=[csv,tensorboard]"]), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "csv" / "metrics.csv").open()))
+    losses = [float(row["train/loss"]) for row in rows if row["train/loss"]]
+    assert losses == pytest.approx(record.curve["train_loss"])
+    assert float(rows[-1]["final/test_accuracy"]) == pytest.approx(record.metrics["test_accuracy"])
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [5, 10, 15, 20]
+    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(record.metrics["test_accuracy"])
+
+
+def test_probes_reach_the_logger(tmp_path):
+    fit(compose([*QUICK, "probes=[gradient_norm]"]), tmp_path)
+    header = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()[0]
+    assert "gradient_norm/norm/features.0" in header
+
+
+def test_none_leaves_no_logger_files(tmp_path):
+    fit(compose([*QUICK, "logger=none"]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wandb_offline_makes_one_closed_run_each(tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("NORMLAB_SWEEP", "sweep-1")
+    import wandb
+
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        record = fit(compose([*QUICK, f"seed={seed}", "logger=wandb"]), folder)
+        assert wandb.run is None  # closed: the next run of this process is its own
+        assert "wandb: offline (no key)" in capfd.readouterr().err
+        (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+        content = file.read_bytes()
+        assert b"sweep-1" in content and b"train/loss" in content
+        assert record.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode"),
+    [
+        ({"WANDB_MODE": "disabled"}, "disabled"),
+        ({}, "offline"),
+        ({"WANDB_API_KEY": "k", "WANDB_BASE_URL": "http://127.0.0.1:9"}, "offline"),  # nothing listens there
+    ],
+)
+def test_wandb_mode(environment, mode, monkeypatch, tmp_path):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert wandb_mode()[0] == mode
+
+
+def test_wandb_is_online_with_a_key_and_a_server(monkeypatch, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login user password secret\n")
+        monkeypatch.delenv("WANDB_MODE", raising=False)
+        monkeypatch.delenv("WANDB_API_KEY", raising=False)
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert wandb_mode() == ("online", "127.0.0.1")
