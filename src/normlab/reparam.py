@@ -40,7 +40,7 @@ def apply_reparam(model: nn.Module, kind: str) -> nn.Module:
     if kind == "none":
         return model
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         for module in _targets(model, kind):
             if parametrize.is_parametrized(module, "weight"):
                 raise NormLabError(f"the weights are reparametrised already: apply {kind} to a model as it was built.")

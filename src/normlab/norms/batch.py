@@ -94,7 +94,7 @@ class BatchNorm(_BatchStatistics):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         maps = as_maps(x, self.layout)
-        if self.frozen or not self.training and self.statistics == "running":
+        if self.frozen or (not self.training and self.statistics == "running"):
             y = F.batch_norm(maps, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         else:
             y = self._normalize(maps)

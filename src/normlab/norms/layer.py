@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError
-from normlab.norms.base import MAPS, Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
+from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
 from normlab.norms.strided import ChannelNorm
 
 
@@ -30,8 +30,13 @@ class LayerNorm(Norm):
             return narrow(F.layer_norm(h, (self.num_features,), self.weight, self.bias, self.eps), x)
         if x[0].numel() == 1:
             raise one_value("layernorm", "use larger images, more channels or norm=none")
-        y = narrow(F.group_norm(h, 1, self.weight, self.bias, self.eps), x)
-        return y.contiguous(memory_format=MAPS) if is_channels_last(x) else y
+        if not is_channels_last(x):
+            return narrow(F.group_norm(h, 1, self.weight, self.bias, self.eps), x)
+        # A sample is one row of memory; weight and bias are repeated at every pixel of it.
+        pixels = x.shape[2] * x.shape[3]
+        rows = h.permute(0, 2, 3, 1).flatten(1)
+        y = F.layer_norm(rows, rows.shape[1:], self.weight.repeat(pixels), self.bias.repeat(pixels), self.eps)
+        return narrow(y.view(len(x), x.shape[2], x.shape[3], -1).permute(0, 3, 1, 2), x)
 
 
 class ChannelLayerNorm(Norm):

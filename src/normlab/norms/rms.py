@@ -3,12 +3,12 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
 from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
 from normlab.norms.layer import check_channels
-from normlab.norms.strided import RMSScale
+from normlab.norms.strided import RMSScale, first_order
 
 
 class RMSRows(torch.autograd.Function):
@@ -29,7 +29,7 @@ class RMSRows(torch.autograd.Function):
         return torch.mul(x, rstd).mul_(weight)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, rstd = ctx.saved_tensors
         width = x.shape[1]
@@ -71,10 +71,7 @@ class RMSNorm(Norm):
         pixels = x.shape[2] * x.shape[3]
         gain = self.weight.repeat(pixels) if last else self.weight.repeat_interleave(pixels, output_size=x[0].numel())
         rows = h.reshape(len(x), -1)
-        if x.is_cuda:
-            y = F.rms_norm(rows, rows.shape[1:], gain, self.eps)
-        else:
-            y = RMSRows.apply(rows, gain, self.eps)
+        y = F.rms_norm(rows, rows.shape[1:], gain, self.eps) if x.is_cuda else RMSRows.apply(rows, gain, self.eps)
         y = narrow(y.view(h.shape), x)
         return y.permute(0, 3, 1, 2) if last else y
 
