@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import MISSING
+from omegaconf.errors import MissingMandatoryValue
+
 from normlab.data.cache import has_decoded
 from normlab.errors import NormLabError, choices
 
@@ -56,12 +59,10 @@ def check_available(cfg: Any) -> None:
         raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS))
     if name == "digits" and importlib.util.find_spec("sklearn") is None:
         raise NormLabError("data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10.")
-    if name == "imagefolder" and not Path(cfg.path).expanduser().is_dir():
-        raise NormLabError(
-            f"data.path={cfg.path} is no folder: pass data.path=<folder with one sub-folder of images a class>."
-        )
-    if name == "textfile" and not Path(cfg.path).expanduser().is_file():
-        raise NormLabError(f"data.path={cfg.path} is no file: pass data.path=<a UTF-8 text file> or data=pydoc.")
+    if name == "imagefolder" and not data_path(cfg, "folder with one sub-folder of images a class").is_dir():
+        raise NormLabError(f"data.path={cfg.path} is no folder: pass one that holds one sub-folder of images a class.")
+    if name == "textfile" and not data_path(cfg, "UTF-8 text file").is_file():
+        raise NormLabError(f"data.path={cfg.path} is no file: pass a UTF-8 text file, or data=pydoc.")
     if name in PUBLISHED and not is_here(name):
         reason = hub_unreachable()
         if reason:
@@ -71,6 +72,17 @@ def check_available(cfg: Any) -> None:
                 f"downloaded before, and the Hugging Face hub cannot be reached ({reason}): pass "
                 f"NORMLAB_DATA=<folder that holds {published.folder}/> or data={published.instead}."
             )
+
+
+def data_path(cfg: Any, what: str) -> Path:
+    """`cfg.path`; NormLabError where it was not given."""
+    try:
+        path = cfg.path
+    except MissingMandatoryValue:
+        path = MISSING
+    if path == MISSING:
+        raise NormLabError(f"data={cfg.name} needs to know where: pass data.path=<{what}>.")
+    return Path(path).expanduser()
 
 
 def is_here(name: str) -> bool:

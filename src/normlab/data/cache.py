@@ -3,10 +3,11 @@
 Never more than a shortcut: a folder that cannot be written or an entry that cannot be read means decoding again.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,30 +37,24 @@ def has_decoded(name: str, key: str = "hub") -> bool:
     return (cache_folder() / f"{name}-{key}").is_dir()
 
 
-def decoded(name: str, key: str, decode: Callable[[], Arrays]) -> Arrays:
-    """The arrays of an earlier `decode()` under the same key, memory-mapped; else those of this one, kept for later."""
+def decoded(name: str, key: str, arrays: Sequence[str], decode: Callable[[], Arrays]) -> Arrays:
+    """The named arrays of an earlier `decode()` under the same key, memory-mapped; else of this one, kept for later."""
     entry = cache_folder() / f"{name}-{key}"
-    try:
-        arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(entry.glob("*.npy"))}
-    except (OSError, ValueError, EOFError):
-        arrays = {}
-    if arrays:
-        return arrays
-    arrays = decode()
-    _store(entry, arrays)
-    return arrays
+    with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or damaged
+        return {array: np.load(entry / f"{array}.npy", mmap_mode="r") for array in arrays}
+    fresh = decode()
+    with contextlib.suppress(OSError):
+        _store(entry, fresh)
+    return fresh
 
 
 def _store(entry: Path, arrays: Arrays) -> None:
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
-            complete = Path(scratch) / "arrays"
-            complete.mkdir()
-            for name, array in arrays.items():
-                np.save(complete / f"{name}.npy", array, allow_pickle=False)
-            if entry.exists():  # damaged, or another process was faster: a folder is only ever replaced whole
-                entry.rename(Path(scratch) / "old")
-            complete.rename(entry)
-    except OSError:
-        pass
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
+        complete = Path(scratch) / "arrays"
+        complete.mkdir()
+        for name, array in arrays.items():
+            np.save(complete / f"{name}.npy", array, allow_pickle=False)
+        if entry.exists():  # damaged, or another process was faster: an entry is only ever replaced whole
+            entry.rename(Path(scratch) / "old")
+        complete.rename(entry)

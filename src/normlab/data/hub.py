@@ -1,7 +1,7 @@
 """Rows of a published data set through Hugging Face `datasets`: from NORMLAB_DATA, its cache, or the hub."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ _MAGIC = b"PAR1"
 
 
 def load_published(
-    name: str, splits: Iterable[str], image_column: str | None = None
-) -> Iterator[tuple[str, Iterable[dict[str, Any]]]]:
-    """(split, its rows) for each of `splits`; `image_column` holds {"bytes", "path"}, not decoded.
+    name: str, splits: Iterable[str], columns: Sequence[str], image_column: str | None = None
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each of `splits`, each row its `columns`; `image_column` holds {"bytes", "path"}, not decoded.
 
-    NormLabError where a file is damaged, a split or column is missing, or the download fails.
+    NormLabError where a file is damaged, a split or column is missing or empty, or the download fails.
     """
     import datasets
 
@@ -33,17 +33,24 @@ def load_published(
                 # What is cached is taken without asking the hub, which costs 23 s of retries where there is no network
                 datasets.config.HF_HUB_OFFLINE = offline or in_library_cache(name)
                 source = datasets.load_dataset(published.repo, published.config, revision=published.revision)
+            tables = {}
             for split in splits:
                 rows = source[split]
-                yield split, rows.cast_column(image_column, datasets.Image(decode=False)) if image_column else rows
+                if image_column:
+                    rows = rows.cast_column(image_column, datasets.Image(decode=False))
+                tables[split] = [tuple(row[column] for column in columns) for row in rows]
+                if not tables[split]:
+                    raise ValueError(f"its {split} split is empty")
+            return tables
     except NormLabError:
         raise
     except KeyError as error:
         raise NormLabError(
-            f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}."
+            f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}, or "
+            f"data={published.instead}."
         ) from error
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise NormLabError(
             f"data={name} cannot be read from {folder or 'the Hugging Face hub'} ({reason}): pass another "
             f"NORMLAB_DATA or data={published.instead}."

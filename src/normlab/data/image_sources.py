@@ -55,7 +55,7 @@ def _digits() -> RawImages:
         return {"images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None], "labels": bunch.target}
 
     # Kept because importing scikit-learn takes longer than everything else that a short run loads
-    arrays = decoded("digits", f"sklearn-{version('scikit-learn')}", decode)
+    arrays = decoded("digits", f"sklearn-{version('scikit-learn')}", ("images", "labels"), decode)
     return RawImages("digits", 10, Pool(arrays["images"], arrays["labels"]))
 
 
@@ -65,20 +65,22 @@ def _cifar(name: str) -> RawImages:
 
     def decode() -> Arrays:
         arrays = {}
-        for split, rows in load_published(name, ("train", "test"), image_column="img"):
-            cells = [(row["img"], row[label]) for row in rows]
-            where = f"{folder or name} (split {split})"
-            images = [
-                _decode(image["bytes"], f"{image['path'] or f'image {i}'} in {where}")
-                for i, (image, _) in enumerate(cells)
-            ]
-            arrays[f"{split}_images"] = _stack(images, where, "")
-            arrays[f"{split}_labels"] = np.array([target for _, target in cells])
-            arrays["jpeg"] = np.array(cells[0][0]["bytes"][:2] == b"\xff\xd8")
+        for split, rows in load_published(name, ("train", "test"), ("img", label), image_column="img").items():
+            where = f"{folder or name}, split {split}"
+            images = []
+            for number, (image, _) in enumerate(rows):
+                content, path = (image["bytes"] or b"", image["path"]) if image else (b"", None)
+                images.append(_decode(io.BytesIO(content), f"image {number} ({path}) of {where}"))
+            targets = np.array([-1 if target is None else target for _, target in rows])
+            if targets.min() < 0 or targets.max() >= num_classes:
+                raise NormLabError(f"{where} has labels outside 0 to {num_classes - 1}: pass a copy of {name}.")
+            arrays |= {f"{split}_images": _stack(images, where, ""), f"{split}_labels": targets}
+            arrays["jpeg"] = np.array(rows[0][0]["bytes"][:2] == b"\xff\xd8")
         return arrays
 
     key = files_key(folder.glob("**/*.parquet")) if folder else "hub"
-    arrays = decoded(name, key, decode)
+    names = ("train_images", "train_labels", "test_images", "test_labels", "jpeg")
+    arrays = decoded(name, key, names, decode)
     # The published images were never JPEGs: a copy of other pixels must not pass for them.
     shown = f"{name} (JPEG copy)" if arrays["jpeg"] else name
     train, test = (Pool(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
@@ -106,22 +108,21 @@ def _folder(folder: Path, size: int | None) -> RawImages:
         raise NormLabError(f"{folder} holds only {len(files)} images, too few to split: pass at least 4.")
 
     def decode() -> Arrays:
-        images = [_decode(file.read_bytes(), str(file), size) for file, _ in files]
+        images = [_decode(file, str(file), size) for file, _ in files]
         return {"images": _stack(images, str(folder), ": pass data.image_size=<pixels a side>")}
 
-    # Named by the folder too, since two folders may hold the same names
-    images = decoded("imagefolder", files_key((file for file, _ in files), size), decode)["images"]
+    images = decoded("imagefolder", files_key((file for file, _ in files), size), ("images",), decode)["images"]
     return RawImages(folder.name, len(classes), Pool(images, np.array([label for _, label in files])))
 
 
-def _decode(data: bytes, where: str, size: int | None = None) -> np.ndarray:
+def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> np.ndarray:
     """uint8 (H, W, 3); with `size`, the largest centred square, resized."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(source) as image:
             pixels = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise NormLabError(f"{where} is no readable image ({type(error).__name__}): repair or remove it.") from error
     if size is not None:
         pixels = ImageOps.fit(pixels, (size, size), Image.Resampling.BILINEAR)

@@ -140,10 +140,13 @@ class ImageData:
         return whole[:, self._part].reshape(-1)
 
     def _normalisation(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pixels = images.double().flatten(0, 2)  # (N * H * W, C)
-        mean = pixels.mean(0)
-        scale = 1 / pixels.std(0, correction=0).clamp_min(1.0)  # a channel without contrast is centred only
         width, channels = images.shape[2:]
+        # Counting the 256 values is exact, so that no machine's order of summation gets into the pixels.
+        counts = torch.stack([torch.bincount(images[..., c].flatten(), minlength=256) for c in range(channels)])
+        weights, values = counts / counts.sum(1, keepdim=True, dtype=torch.float64), torch.arange(256.0).double()
+        mean = weights @ values
+        variance = (weights * (values - mean[:, None]) ** 2).sum(1)
+        scale = 1 / variance.sqrt().clamp_min(1.0)  # a channel without contrast is centred only
         shape = (width * channels,) if self._channels_last else (channels, 1, 1)
         repeats = width if self._channels_last else 1
         return tuple(v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale))

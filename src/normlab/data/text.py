@@ -42,7 +42,7 @@ class TextData:
         self._part = local_part(cfg.batch_size, rank, world_size)
 
         codes = {
-            split: np.frombuffer(text.encode("utf-32-le"), np.uint32)
+            split: np.frombuffer(text.encode("utf-32-le"), "<u4")
             for split, text in (("train", raw.train), ("val", raw.val), ("test", raw.test))
         }
         characters = _vocabulary(codes["train"])

@@ -31,8 +31,7 @@ def read_text(cfg: Any) -> RawText:
         return _wikitext2(folder)
     if folder:
         return _contiguous(cfg.name, _read(folder / PUBLISHED[cfg.name].files[0]))
-    parts = load_published(cfg.name, ("train", "validation", "test"))
-    return _contiguous(cfg.name, "".join(row["text"] for _, rows in parts for row in rows))
+    return _contiguous(cfg.name, "".join(_published(cfg.name)))
 
 
 def _pydoc() -> str:
@@ -44,17 +43,18 @@ def _pydoc() -> str:
 
 def _wikitext2(folder: Path | None) -> RawText:
     if folder is None:
-        parts = {
-            split: "".join(row["text"] for row in rows)
-            for split, rows in load_published("wikitext2", ("train", "validation", "test"))
-        }
-        return RawText("wikitext2", parts["train"], parts["validation"], parts["test"])
+        return RawText("wikitext2", *_published("wikitext2"))
     val, test = _read(folder / "valid.txt"), _read(folder / "test.txt")
     if (folder / "train.txt").is_file():
         return RawText("wikitext2", _read(folder / "train.txt"), val, test)
     # The training part is missing: train on most of the validation part, and let the name say so.
     cut = len(val) * 9 // 10
     return RawText("wikitext2 (validation part)", val[:cut], val[cut:], test)
+
+
+def _published(name: str) -> list[str]:
+    parts = load_published(name, ("train", "validation", "test"), ("text",))
+    return ["".join(text for (text,) in rows) for rows in parts.values()]
 
 
 def _contiguous(name: str, text: str) -> RawText:
