@@ -24,9 +24,11 @@ VARIANTS = [
     ("groupnorm", {"channels_per_group": 8, "eps": 0.1}),
     *((kind, {"eps": 0.1}) for kind, spec in KINDS.items() if spec.options == ("eps",)),
 ]
-CASES = [(kind, layout, options) for kind, options in VARIANTS for layout in KINDS[kind].layouts] + [
-    (kind, layout, {"ghost_batch": 1}) for kind in ("batchnorm", "batchrenorm") for layout in ("NCHW", "NTC")
-] + [("batchnorm", layout, {"statistics": "instance"}) for layout in ("NCHW", "NTC")]
+CASES = (
+    [(kind, layout, options) for kind, options in VARIANTS for layout in KINDS[kind].layouts]
+    + [(kind, layout, {"ghost_batch": 1}) for kind in ("batchnorm", "batchrenorm") for layout in ("NCHW", "NTC")]
+    + [("batchnorm", layout, {"statistics": "instance"}) for layout in ("NCHW", "NTC")]
+)
 
 # The half types carry 8 and 11 bits: an output of size 4 is off by 4 * 2^-9 and 4 * 2^-12 from rounding alone.
 TOLERANCE = {

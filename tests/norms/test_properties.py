@@ -85,7 +85,9 @@ def test_parameters_start_at_ones_and_zeros(kind, layout):
     start |= {"alpha": torch.tensor(0.5), "shift": torch.tensor(0.0)}
     for name, parameter in norm.named_parameters():
         assert torch.equal(parameter.detach(), start[name]), name
-    assert norm.state_dict().keys() >= ({"weight"} if kind not in ("none", "pixelnorm", "adain", "dyt", "derf") else set())
+    assert norm.state_dict().keys() >= (
+        {"weight"} if kind not in ("none", "pixelnorm", "adain", "dyt", "derf") else set()
+    )
 
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_LAYOUTS, ids=case_id)
