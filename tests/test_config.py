@@ -75,4 +75,4 @@ def test_environment_and_requirements_keep_what_the_package_asks_for():
 
 def test_no_hosts_and_no_absolute_paths_in_requirements():
     text = (ROOT / "requirements.txt").read_text() + (ROOT / "environment.yml").read_text()
-    assert not re.search(r"https?://|--index-url|--find-links|file:|(^|\s)/\w", text)
+    assert not re.search(r"https?://|--index-url|--find-links|file://|(^|\s)/\w", text)

@@ -146,7 +146,8 @@ def test_empty_text_and_corrupt_files(train, tmp_path):
     images = tmp_path / "images"
     for label in ("a", "b"):
         (images / label).mkdir(parents=True)
-        (images / label / "0.png").write_bytes(b"not an image")
+        for number in range(3):
+            (images / label / f"{number}.png").write_bytes(b"not an image")
     refused(train("data=imagefolder", f"data.path={images}"), "0.png")
     parquet = tmp_path / "data" / "cifar10" / "plain_text" / "train-00000-of-00001.parquet"
     parquet.parent.mkdir(parents=True)

@@ -1,5 +1,8 @@
 """The one exception that a person is meant to read."""
 
+import sys
+from typing import NoReturn
+
 
 class NormLabError(ValueError):
     """Bad input, said in one sentence that names the valid choices.
@@ -12,3 +15,9 @@ class NormLabError(ValueError):
 def choices(what: str, given: object, valid: object) -> NormLabError:
     """The sentence for a name that is not known: `unknown norm 'foo': choose one of a, b, c.`"""
     return NormLabError(f"unknown {what} {given!r}: choose one of {', '.join(map(str, valid))}.")
+
+
+def refuse(sentence: object) -> NoReturn:
+    """Print the sentence and exit with status 2."""
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)

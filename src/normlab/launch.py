@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 import normlab.config  # noqa: F401  (registers the schema with Hydra)
-from normlab.errors import NormLabError
+from normlab.errors import refuse
 from normlab.training.job import OUTCOMES
 
 
@@ -32,23 +32,16 @@ def launch(main: Callable[[], Any]) -> None:
             os.environ.setdefault("NORMLAB_SWEEP", f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")
         try:
             main()
-        except NormLabError as error:
-            _refuse(str(error))
         except (HydraException, OmegaConfBaseException) as error:
-            _refuse(_sentence(error))
+            refuse(_sentence(error))
         except (PermissionError, NotADirectoryError, FileExistsError, OSError) as error:
             if not _from_run_directory(error):
                 raise
-            _refuse(f"the run directory {error.filename!r} cannot be written; pass hydra.run.dir=<a folder of yours>.")
+            refuse(f"the run directory {error.filename!r} cannot be written; pass hydra.run.dir=<a folder of yours>.")
         finally:
             failed = _print_table(Path(outcomes)) if sweep else 0
     if failed:
         sys.exit(1)
-
-
-def _refuse(sentence: str) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
 
 
 def _sentence(error: BaseException) -> str:

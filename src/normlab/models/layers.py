@@ -19,7 +19,8 @@ def activation_of(norm: nn.Module) -> nn.Module:
     Taken out of the norm, so that a residual block can apply it after the sum.
     """
     take = getattr(norm, "take_activation", None)
-    return nn.ReLU(inplace=True) if take is None else take()
+    # Not in place: a norm may have saved its output for the backward pass.
+    return nn.ReLU() if take is None else take()
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Reading a checkpoint that somebody passes in: safely, and with a sentence when it does not fit."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise NormLabError(f"trainer.resume={path}: there is no such file; train.py writes last.ckpt into its run directory.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read is refused below
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["normlab"], checkpoint["state_dict"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
         raise NormLabError(f"trainer.resume={path}: not a checkpoint that train.py wrote, or a damaged one.") from None

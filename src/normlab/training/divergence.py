@@ -3,7 +3,7 @@
 import math
 
 EXPLODED = 100.0  # times the trivial loss, in two measurements on end
-STUCK = 0.98  # times the trivial loss, at every measurement of the second quarter of the run
+STUCK = 0.98  # times the trivial loss, at every measurement of a quarter of the run
 
 
 def divergence(steps: list[int], losses: list[float], total_steps: int, trivial_loss: float) -> str | None:
@@ -15,13 +15,18 @@ def divergence(steps: list[int], losses: list[float], total_steps: int, trivial_
         trivial_loss: what a model reaches that ignores its input (ln of the classes, unigram entropy).
 
     A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without warm-up fails like that.
+    Half way through, a run is stuck if it spent the second quarter above `STUCK` without falling; at the end, if it
+    spent the last quarter there.
     """
     if not math.isfinite(losses[-1]):
         return f"the loss is not finite by step {steps[-1]}"
     if len(losses) > 1 and min(losses[-2:]) > EXPLODED * trivial_loss:
         return f"the loss exploded to {losses[-1]:.3g} nats by step {steps[-1]}"
-    if steps[-1] >= total_steps / 2:
-        second_quarter = [loss for step, loss in zip(steps, losses, strict=True) if step > total_steps / 4]
-        if min(second_quarter) > STUCK * trivial_loss:
+    for begin, end in ((0.25, 0.5), (0.75, 1.0)):
+        if steps[-1] < end * total_steps:
+            continue
+        quarter = [loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps]
+        falling = end < 1 and quarter[0] - quarter[-1] > (1 - STUCK) * trivial_loss
+        if min(quarter) > STUCK * trivial_loss and not falling:
             return f"stuck at the trivial loss ({trivial_loss:.3f} nats) by step {steps[-1]}"
     return None

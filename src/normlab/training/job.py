@@ -1,7 +1,6 @@
 """One job of `train.py`: skip it if a sweep has done it, train, write record.json, say one line."""
 
 import json
-import logging
 import os
 import traceback
 from pathlib import Path
@@ -12,7 +11,7 @@ from hydra.types import RunMode
 
 from normlab.config import to_dict
 from normlab.data import check_available
-from normlab.errors import NormLabError
+from normlab.errors import NormLabError, refuse
 from normlab.records import Record, trial_key
 
 DONE = ("ok", "diverged")
@@ -32,7 +31,7 @@ def run_job(cfg: Any) -> None:
     record = Record.read(path) if sweep else None
     skipped = record is not None and record.status in DONE
     if not skipped:
-        record = _attempt(cfg, run_dir, path, reraise=not sweep)
+        record = _attempt(cfg, run_dir, path, alone=not sweep)
     assert record is not None
     line = summary(record) if not skipped else f"done before: {summary(record)}"
     print(f"{line}  [{os.path.relpath(path)}]", flush=True)
@@ -41,22 +40,24 @@ def run_job(cfg: Any) -> None:
         (Path(folder) / f"{hydra.job.num:06d}.json").write_text(json.dumps(outcome))
 
 
-def _attempt(cfg: Any, run_dir: Path, path: Path, reraise: bool) -> Record:
+def _attempt(cfg: Any, run_dir: Path, path: Path, alone: bool) -> Record:
     try:
         check_available(cfg.data)
         from normlab.training.fit import fit
 
         record = fit(cfg, run_dir)
     except Exception as error:
+        ours = isinstance(error, NormLabError)
         config = to_dict(cfg)
-        message = str(error) if isinstance(error, NormLabError) else f"{type(error).__name__}: {error}"
+        message = str(error) if ours else f"{type(error).__name__}: {error}"
         record = Record(trial_key(config), config, seed=cfg.seed, status="failed", message=message)
-        if not isinstance(error, NormLabError):
-            (run_dir / "error.log").write_text(traceback.format_exc())
         record.write(path)
-        if reraise:
+        if alone and ours:
+            refuse(error)  # SystemExit, which Hydra passes on without words of its own
+        if alone:
             raise
-        logging.getLogger(__name__).error(message)
+        if not ours:
+            (run_dir / "error.log").write_text(traceback.format_exc())
     else:
         record.write(path)
     return record
