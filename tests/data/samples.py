@@ -10,7 +10,7 @@ from PIL import Image
 from normlab.config import ImageDataConfig, ImageFolderConfig, TextDataConfig, TextFileConfig
 from normlab.data.image_sources import Pool, RawImages
 
-REAL_DATA = os.environ.get("NORMLAB_DATA")  # before a test hides it
+REAL_DATA = os.environ.get("NORMLAB_DATA", "/nowhere")  # before a test hides it
 
 
 def image_cfg(name: str = "digits", **options: Any) -> ImageDataConfig:

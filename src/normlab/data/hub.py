@@ -21,6 +21,8 @@ def load_published(
     import datasets
 
     datasets.disable_progress_bars()
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity_error()
     published, folder = PUBLISHED[name], local_folder(name)
     offline = datasets.config.HF_HUB_OFFLINE
     try:
@@ -57,6 +59,7 @@ def load_published(
         ) from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline
+        datasets.logging.set_verbosity(verbosity)
 
 
 def _check_parquet(folder: Path) -> None:
