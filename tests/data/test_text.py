@@ -126,8 +126,8 @@ def test_a_subset_is_the_beginning_and_keeps_the_vocabulary():
 @pytest.mark.parametrize(
     ("options", "world_size", "words"),
     [
-        ({"context": 54}, 1, ["data.context=54", "54 characters of the test split", "at most 53"]),
-        ({"context": 16, "eval_subset": 16}, 1, ["data.context=16", "16 characters"]),
+        ({"context": 54}, 1, ["data.context=54", "test split", "54 characters"]),
+        ({"context": 16, "eval_subset": 16}, 1, ["data.context=16", "val split", "16 characters"]),
         ({"subset": 901}, 1, ["data.subset=901", "900"]),
         ({"eval_subset": 96}, 1, ["data.eval_subset=96", "95"]),
         ({"batch_size": 885}, 1, ["data.batch_size=885", "884"]),

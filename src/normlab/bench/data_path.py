@@ -47,7 +47,9 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         torch.set_num_threads(threads)
 
 
-def _row(raw: RawImages, batch_size: int, baseline: type, rounds: int, images: int) -> dict[str, Any]:
+def _row(
+    raw: RawImages, batch_size: int, baseline: "type[_Transformed | _Decoded]", rounds: int, images: int
+) -> dict[str, Any]:
     data = ImageData(ImageDataConfig(name="cifar10", batch_size=batch_size), raw, seed=0)
     loader = torch.utils.data.DataLoader(baseline(raw.train, images), batch_size, shuffle=True, drop_last=True)
     theirs: Callable[[], Iterator[Any]] = lambda: iter(loader)  # noqa: E731
@@ -60,7 +62,9 @@ def _row(raw: RawImages, batch_size: int, baseline: type, rounds: int, images: i
             yield data.batch(step)
         position += steps
 
-    first, mine, second = [], [], []
+    first: list[float] = []
+    mine: list[float] = []
+    second: list[float] = []
     for round_ in range(rounds + 1):
         sides = [(theirs, first), (ours, mine), (theirs, second)]
         for side in range(3):

@@ -29,7 +29,8 @@ class Crops:
             stored = torch.zeros(len(copies), n, rows, self.columns, c, dtype=torch.uint8, device=device)
             for place, copy in zip(stored, copies, strict=True):
                 place[:, *inside] = copy.to(device)
-            size, stride = (h, w * c), (self.columns * c, 1)
+            size: tuple[int, ...] = (h, w * c)
+            stride: tuple[int, ...] = (self.columns * c, 1)
             self.pixel_step = c
         else:
             stored = torch.zeros(len(copies), n, c, rows, self.columns, dtype=torch.uint8, device=device)

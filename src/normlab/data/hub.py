@@ -8,8 +8,6 @@ from typing import Any
 from normlab.data.availability import PUBLISHED, in_library_cache, local_folder
 from normlab.errors import NormLabError
 
-_MAGIC = b"PAR1"
-
 
 def load_published(
     name: str, splits: Iterable[str], columns: Sequence[str], image_column: str | None = None
@@ -19,6 +17,7 @@ def load_published(
     NormLabError where a file is damaged, a split or column is missing or empty, or the download fails.
     """
     import datasets
+    import pyarrow
 
     datasets.disable_progress_bars()
     verbosity = datasets.logging.get_verbosity()
@@ -28,7 +27,6 @@ def load_published(
     try:
         with tempfile.TemporaryDirectory() as scratch:
             if folder:
-                _check_parquet(folder)
                 # Streamed, so that no second copy is written into the library's cache
                 source = datasets.load_dataset(str(folder), streaming=True, cache_dir=scratch)
             else:
@@ -44,28 +42,31 @@ def load_published(
                 if not tables[split]:
                     raise ValueError(f"its {split} split is empty")
             return tables
-    except NormLabError:
-        raise
     except KeyError as error:
         raise NormLabError(
             f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}, or "
             f"data={published.instead}."
         ) from error
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    except (OSError, ValueError, datasets.exceptions.DatasetsError, pyarrow.ArrowException) as error:
+        place = (folder and _damaged_file(folder)) or folder or "the Hugging Face hub"
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
         raise NormLabError(
-            f"data={name} cannot be read from {folder or 'the Hugging Face hub'} ({reason}): pass another "
-            f"NORMLAB_DATA or data={published.instead}."
+            f"data={name} cannot be read from {place} ({reason}): pass another NORMLAB_DATA or "
+            f"data={published.instead}."
         ) from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline
         datasets.logging.set_verbosity(verbosity)
 
 
-def _check_parquet(folder: Path) -> None:
+def _damaged_file(folder: Path) -> Path | None:
+    """The first parquet file that cannot be read: what `datasets` reports names none."""
+    import pyarrow
+    import pyarrow.parquet
+
     for file in sorted(folder.glob("**/*.parquet")):
-        with file.open("rb") as stream:
-            head = stream.read(4)
-            stream.seek(max(0, file.stat().st_size - 4))
-            if head != _MAGIC or stream.read(4) != _MAGIC:
-                raise NormLabError(f"{file} is no complete parquet file: copy or download it again.")
+        try:
+            pyarrow.parquet.read_table(file)
+        except (OSError, pyarrow.ArrowException):
+            return file
+    return None

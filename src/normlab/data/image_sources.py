@@ -64,7 +64,7 @@ def _cifar(name: str) -> RawImages:
     label, num_classes = _CIFAR[name]
 
     def decode() -> Arrays:
-        arrays = {}
+        arrays: Arrays = {}
         for split, rows in load_published(name, ("train", "test"), ("img", label), image_column="img").items():
             where = f"{folder or name}, split {split}"
             images = []

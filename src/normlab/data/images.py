@@ -149,7 +149,8 @@ class ImageData:
         scale = 1 / variance.sqrt().clamp_min(1.0)  # a channel without contrast is centred only
         shape = (width * channels,) if self._channels_last else (channels, 1, 1)
         repeats = width if self._channels_last else 1
-        return tuple(v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale))
+        mean, scale = (v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale))
+        return mean, scale
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         x = pixels.float().sub_(self._mean).mul_(self._scale)
@@ -177,7 +178,7 @@ def _fingerprint(
     digest = hashlib.sha256(repr((num_classes, options)).encode())
     for split, images in pixels.items():
         digest.update(f"{split}{tuple(images.shape)}".encode())
-        digest.update(images.contiguous().numpy())
-        digest.update(labels[split].cpu().numpy())
-    digest.update(sample.contiguous().numpy())
+        digest.update(images.contiguous().numpy().data)
+        digest.update(labels[split].cpu().numpy().data)
+    digest.update(sample.contiguous().numpy().data)
     return digest.hexdigest()[:12]

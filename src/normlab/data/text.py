@@ -53,12 +53,13 @@ class TextData:
         for split, values in tokens.items():
             option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
             used = first(k, len(values), option, f"characters of the {split} split of {raw.name}")
-            if cfg.context >= used:
-                raise NormLabError(
-                    f"data.context={cfg.context} does not fit into the {used} characters of the {split} split of "
-                    f"{raw.name}: pass at most {max(1, used - 1)}, or more text."
-                )
             tokens[split] = values[:used]
+        shortest = min(tokens, key=lambda split: len(tokens[split]))
+        if cfg.context >= len(tokens[shortest]):
+            raise NormLabError(
+                f"data.context={cfg.context} does not fit into the {shortest} split of {raw.name}, "
+                f"{len(tokens[shortest])} characters: pass less context or more text."
+            )
 
         self.num_train = len(tokens["train"])
         if cfg.batch_size > self.num_train - cfg.context:
@@ -124,5 +125,5 @@ def _fingerprint(vocabulary: str, tokens: dict[str, np.ndarray], context: int) -
     digest = hashlib.sha256(repr((vocabulary, context)).encode())
     for split, values in tokens.items():
         digest.update(f"{split}{len(values)}".encode())
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:12]
