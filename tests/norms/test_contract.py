@@ -5,7 +5,8 @@ import dataclasses
 
 import pytest
 import torch
-from norm_cases import CHANNELS, KIND_LAYOUTS, SHAPES, build, case_id, draw
+import torch.nn.functional as F
+from norm_cases import CASES, CHANNELS, KIND_LAYOUTS, SHAPES, build, case_id, draw
 
 from normlab.config import SCHEMAS, EvalStatistics, compose
 from normlab.errors import NormLabError
@@ -250,6 +251,22 @@ def test_batch_statistics_in_eval_mode_leave_the_running_ones_alone(layout):
         before = copy.deepcopy(norm.state_dict())
         norm(draw(layout).float())
         assert all(torch.equal(before[name], tensor) for name, tensor in norm.state_dict().items())
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
+def test_an_in_place_activation_may_follow(kind, layout, options, memory_format):
+    x = draw(layout).float()
+    if layout == "NCHW":
+        x = x.contiguous(memory_format=memory_format)
+    gradients = []
+    for inplace in (True, False):
+        point = x.clone().requires_grad_()
+        hidden = point * 1  # not a leaf, for the norm that hands its input through
+        y = F.relu(build(kind, layout, options)(hidden), inplace=inplace)
+        y.backward(x)
+        gradients.append(point.grad)
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_LAYOUTS, ids=case_id)

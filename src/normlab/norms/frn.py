@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, one_value, wide
-from normlab.norms.strided import RMSScale
+from normlab.norms.strided import RMSAffine, Threshold
 
 
 class ThresholdedUnit(nn.Module):
@@ -15,7 +15,7 @@ class ThresholdedUnit(nn.Module):
         self.tau = tau
 
     def forward(self, x: Tensor) -> Tensor:
-        return narrow(torch.maximum(x, self.tau[:, None, None]), x)
+        return narrow(Threshold.apply(wide(x), self.tau[:, None, None]), x)
 
 
 class FilterResponseNorm(Norm):
@@ -44,8 +44,9 @@ class FilterResponseNorm(Norm):
         if is_channels_last(x):
             n, c, height, width = x.shape
             rows = h.permute(0, 2, 3, 1).view(n, height * width, c)
-            scaled = RMSScale.apply(rows, 1, self.eps).view(n, height, width, c).permute(0, 3, 1, 2)
+            y = RMSAffine.apply(rows, self.weight, self.bias, 1, self.eps)
+            y = y.view(n, height, width, c).permute(0, 3, 1, 2)
         else:
-            scaled = RMSScale.apply(h.contiguous().flatten(2), 2, self.eps).view(x.shape)
-        y = scaled * self.per_channel(self.weight) + self.per_channel(self.bias)
-        return narrow(y if self.tau is None else torch.maximum(y, self.per_channel(self.tau)), x)
+            rows = h.contiguous().flatten(2)
+            y = RMSAffine.apply(rows, self.weight[:, None], self.bias[:, None], 2, self.eps).view(x.shape)
+        return narrow(y if self.tau is None else Threshold.apply(y, self.tau[:, None, None]), x)
