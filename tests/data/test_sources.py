@@ -266,6 +266,7 @@ def test_too_few_images(write_folder):
         (b"\x89PNG\xff\xfe\x00", "no UTF-8"),
         (b"abc\0" * 99, "binary"),
         (b"short", "data.context=16"),
+        (b"x", "data.context=16"),
     ],
 )
 def test_files_that_are_no_text(content, words, tmp_path):

@@ -45,21 +45,21 @@ class TextData:
             split: np.frombuffer(text.encode("utf-32-le"), "<u4")
             for split, text in (("train", raw.train), ("val", raw.val), ("test", raw.test))
         }
+        used = {}
+        for split, values in codes.items():
+            option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
+            used[split] = first(k, len(values), option, f"characters of the {split} split of {raw.name}")
+        shortest = min(used, key=lambda split: used[split])
+        if cfg.context >= used[shortest]:
+            raise NormLabError(
+                f"data.context={cfg.context} does not fit into the {shortest} split of {raw.name}, {used[shortest]} "
+                f"characters: pass less context or more text."
+            )
         characters = _vocabulary(codes["train"])
         tokens = {split: _encode(values, characters) for split, values in codes.items()}
-        unknown = any((values == len(characters)).any() for values in tokens.values())
-        self.num_outputs = len(characters) + unknown
         self.vocabulary = "".join(map(chr, characters))
-        for split, values in tokens.items():
-            option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
-            used = first(k, len(values), option, f"characters of the {split} split of {raw.name}")
-            tokens[split] = values[:used]
-        shortest = min(tokens, key=lambda split: len(tokens[split]))
-        if cfg.context >= len(tokens[shortest]):
-            raise NormLabError(
-                f"data.context={cfg.context} does not fit into the {shortest} split of {raw.name}, "
-                f"{len(tokens[shortest])} characters: pass less context or more text."
-            )
+        self.num_outputs = len(characters) + any((values == len(characters)).any() for values in tokens.values())
+        tokens = {split: values[: used[split]] for split, values in tokens.items()}
 
         self.num_train = len(tokens["train"])
         if cfg.batch_size > self.num_train - cfg.context:
