@@ -35,7 +35,8 @@ class LayerNorm(Norm):
         # A sample is one row of memory; weight and bias are repeated at every pixel of it.
         pixels = x.shape[2] * x.shape[3]
         rows = h.permute(0, 2, 3, 1).flatten(1)
-        y = F.layer_norm(rows, rows.shape[1:], self.weight.repeat(pixels), self.bias.repeat(pixels), self.eps)
+        weight, bias = (p.expand(pixels, -1).reshape(-1) for p in (self.weight, self.bias))
+        y = F.layer_norm(rows, weight.shape, weight, bias, self.eps)
         return narrow(y.view(len(x), x.shape[2], x.shape[3], -1).permute(0, 3, 1, 2), x)
 
 

@@ -9,6 +9,8 @@ from torch.autograd.function import FunctionCtx
 from normlab.norms.base import Norm, narrow, wide
 from normlab.norms.strided import first_order
 
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
 
 class NoNorm(Norm):
     """The identity, with the same check of the layout."""
@@ -40,7 +42,7 @@ class ScaledTanh(torch.autograd.Function):
         dweight = product.sum(others).view(weight.shape)
         dbias = dy.sum(others).view(weight.shape)
         dx = dy * weight
-        torch.ops.aten.tanh_backward.grad_input(dx, squashed, grad_input=dx)
+        _tanh_backward(dx, squashed, grad_input=dx)
         dalpha = torch.mul(dx, x, out=product).sum()
         return dx.mul_(alpha), dalpha, dweight, dbias, None
 

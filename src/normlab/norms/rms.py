@@ -1,5 +1,7 @@
 """Root mean square norms: no centring."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,9 @@ from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
 from normlab.norms.layer import check_channels
 from normlab.norms.strided import RMSScale, first_order
+
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
+_AS_IS = nullcontext()
 
 
 class RMSRows(torch.autograd.Function):
@@ -35,10 +40,10 @@ class RMSRows(torch.autograd.Function):
         width = x.shape[1]
         dy = dy.contiguous()
         with torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else _AS_IS:
-            dx, dweight, _ = torch.ops.aten.native_layer_norm_backward(
+            dx, dweight, _ = _layer_norm_backward(
                 dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
             )
-            return dx.add_(torch.mv(dy, weight).div_(width).unsqueeze_(1).mul_(rstd)), dweight, None
+            return dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width), dweight, None
 
 
 class RMSNorm(Norm):
@@ -69,9 +74,10 @@ class RMSNorm(Norm):
         last = is_channels_last(x)
         h = wide(x).permute(0, 2, 3, 1) if last else wide(x).contiguous()
         pixels = x.shape[2] * x.shape[3]
-        gain = self.weight.repeat(pixels) if last else self.weight.repeat_interleave(pixels, output_size=x[0].numel())
+        gain = self.weight.expand(pixels, -1) if last else self.weight[:, None].expand(-1, pixels)
         rows = h.reshape(len(x), -1)
-        y = F.rms_norm(rows, rows.shape[1:], gain, self.eps) if x.is_cuda else RMSRows.apply(rows, gain, self.eps)
+        gain = gain.reshape(-1)
+        y = F.rms_norm(rows, gain.shape, gain, self.eps) if x.is_cuda else RMSRows.apply(rows, gain, self.eps)
         y = narrow(y.view(h.shape), x)
         return y.permute(0, 3, 1, 2) if last else y
 
@@ -88,14 +94,3 @@ class PixelNorm(Norm):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         return narrow(RMSScale.apply(wide(x), self._channel_dim, self.eps), x)
-
-
-class _AsIs:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-_AS_IS = _AsIs()

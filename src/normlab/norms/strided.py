@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+_threshold_backward = torch.ops.aten.threshold_backward.grad_input
+
 
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a backward that autograd must not differentiate.
@@ -148,7 +150,7 @@ class Threshold(torch.autograd.Function):
     def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, tau = ctx.saved_tensors
         dx = x - tau
-        torch.ops.aten.threshold_backward.grad_input(dy, dx, 0, grad_input=dx)
+        _threshold_backward(dy, dx, 0, grad_input=dx)
         return dx, (dy.sum((0, 2, 3)) - dx.sum((0, 2, 3))).view(tau.shape)
 
 
