@@ -7,7 +7,7 @@ from normlab.launch import launch
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg):
-    from normlab.training.job import run_job
+    from normlab.job import run_job
 
     run_job(cfg)
 

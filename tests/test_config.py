@@ -21,7 +21,9 @@ def test_files_are_short_and_commented(file):
     assert lines[0].startswith("# ") and len(lines[0]) > 10
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.parent.name != "conf"], ids=lambda f: f"{f.parent.name}={f.stem}")
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if f.parent.name != "conf"], ids=lambda f: f"{f.parent.name}={f.stem}"
+)
 def test_every_choice_composes_and_is_typed(file):
     group, choice = file.parent.name, file.stem
     overrides = {

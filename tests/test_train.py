@@ -9,8 +9,8 @@ import torch
 
 QUICK = ["trainer.max_steps=20", "data.batch_size=16"]
 FIELDS = {
-    "key", "claim", "arm", "seed", "stage", "status", "metrics", "config", "versions", "device", "data", "code", "steps",
-    "samples", "duration_s", "started",
+    "key", "claim", "arm", "seed", "stage", "status", "metrics", "config", "versions", "device", "data", "code",
+    "steps", "samples", "duration_s", "started",
 }  # fmt: skip
 
 
@@ -96,6 +96,9 @@ def checkpoint(folder, name):
         (["trainer=tpu"], "cpu, gpu"),
         (["norm.momentun=0.2"], "momentum"),
         (["lr=0.1"], "unknown key 'lr'"),
+        (["+foo=1"], "unknown key 'foo'"),
+        (["+optim.foo=1"], "unknown key 'optim.foo'"),
+        (["norm=batchnorm,groupnorm"], "add -m"),
         (["optim.lr=fast"], "optim.lr"),
         (["norm.statistics=global"], "running, batch, instance"),
         (["probes=[weights]"], "gradient_norm"),
@@ -127,7 +130,9 @@ def refused(done, words):
     assert words in lines[0], lines[0]
 
 
-@pytest.mark.parametrize(("name", "words"), [("other", "another architecture"), ("noise", "damaged"), ("evil", "damaged")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("other", "another architecture"), ("noise", "damaged"), ("evil", "damaged")]
+)
 def test_checkpoints_are_read_safely(train, tmp_path, name, words):
     done = train(checkpoint(tmp_path, name), *QUICK)
     refused(done, words)

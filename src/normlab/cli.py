@@ -1,6 +1,6 @@
 """`normlab ...`. Importing this imports neither torch nor lightning: commands import what they use."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,7 +19,7 @@ def main() -> None:
     """What is written about normalization layers, put to the test."""
 
 
-class Benchmark(str, Enum):
+class Benchmark(StrEnum):
     """The benchmarks, by the module of normlab.bench that holds them."""
 
     data_path = "data-path"

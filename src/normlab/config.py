@@ -4,7 +4,7 @@ Hydra merges each file of conf/ into its dataclass (`- _batchnorm` in its defaul
 a value of the wrong type is refused before anything heavy is imported. Torch-free on purpose.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Optional
@@ -12,6 +12,7 @@ from typing import Any, Optional
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from normlab.errors import choices
 from normlab.records import trial_key
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -261,6 +262,16 @@ def to_dict(cfg: Any) -> dict[str, Any]:
     """The configuration as plain values, resolved, without Hydra's own."""
     plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]), enum_to_str=True)
     return plain  # type: ignore[return-value]
+
+
+def check_keys(cfg: Any) -> None:
+    """Raises NormLabError for a key that nothing reads (Hydra lets `+key=value` add any)."""
+    groups = {key: OmegaConf.get_type(cfg, key) for key in cfg if OmegaConf.is_dict(cfg[key])}
+    for prefix, node, schema in [("", cfg, Config), *((f"{key}.", cfg[key], schema) for key, schema in groups.items())]:
+        known = [item.name for item in fields(schema)] if is_dataclass(schema) else list(node)
+        for key in node:
+            if key not in known and key != "hydra":
+                raise choices("key", f"{prefix}{key}", known)
 
 
 def _trial(*, _root_: Any) -> str:

@@ -14,7 +14,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationE
 
 import normlab.config  # noqa: F401  (registers the schema with Hydra)
 from normlab.errors import refuse
-from normlab.training.job import OUTCOMES
+from normlab.job import OUTCOMES
 
 
 def launch(main: Callable[[], Any]) -> None:
@@ -63,6 +63,8 @@ def _sentence(error: BaseException) -> str:
             keys = ", ".join(str(key) for key in parent if key != "kind" and key != "hydra")
             where = link.full_key.rpartition(".")[0] or "the configuration"
             return f"unknown key {link.full_key!r}: {where} has {keys}."
+    if "add --multirun" in str(error):
+        return f"{str(error).splitlines()[0].split(chr(39))[1]} has several values: add -m to sweep over them."
     first = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return first if isinstance(error, ConfigCompositionException | HydraException) else f"{first.rstrip('.')}."
 
@@ -71,7 +73,7 @@ def _from_run_directory(error: OSError) -> bool:
     """Whether Hydra itself failed to make the run directory, before our code was reached."""
     traceback = error.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__") == "normlab.training.job":
+        if traceback.tb_frame.f_globals.get("__name__") == "normlab.job":
             return error.filename is not None and "record" in str(error.filename)
         traceback = traceback.tb_next
     return error.filename is not None
@@ -95,8 +97,10 @@ def _print_table(folder: Path) -> int:
         if record["status"] == "failed":
             status += f": {record['message']}"
         metrics = record["metrics"]
-        numbers = [f"{metrics[name]:.4f}" if metrics.get(name) is not None else "-"
-                   for name in ("test_accuracy", "test_loss", "val_loss")]
+        numbers = [
+            f"{metrics[name]:.4f}" if metrics.get(name) is not None else "-"
+            for name in ("test_accuracy", "test_loss", "val_loss")
+        ]
         table.add_row(*(row.get(column, "") for column in varied), status, *numbers, f"{record['duration_s']:.1f}")
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return sum(outcome["summary"]["status"] not in ("ok", "diverged") for outcome in outcomes)

@@ -98,7 +98,12 @@ def test_reparametrised_models_train_and_keep_roles(model, reparam, loaded):
 def test_weight_decay_reaches_matrices_only(loaded):
     cfg = composed("plaincnn", "groupnorm", "optim.weight_decay=0.1")
     network = build(cfg, loaded(cfg))
-    decayed = {id(p) for group in build_optimizer(cfg.optim, network).param_groups if group["weight_decay"] for p in group["params"]}
+    decayed = {
+        id(p)
+        for group in build_optimizer(cfg.optim, network).param_groups
+        if group["weight_decay"]
+        for p in group["params"]
+    }
     assert decayed == {id(p) for p in network.parameters() if p.dim() >= 2}
 
 

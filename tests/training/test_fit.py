@@ -35,7 +35,12 @@ def test_same_seed_twice_is_bit_identical(overrides):
 
 @pytest.mark.parametrize(
     "overrides",
-    [["norm=batchnorm"], ["norm=batchnorm", "norm.ghost_batch=4", "optim=adamw"], ["norm=batchrenorm"], ["model=transformer"]],
+    [
+        ["norm=batchnorm"],
+        ["norm=batchnorm", "norm.ghost_batch=4", "optim=adamw"],
+        ["norm=batchrenorm"],
+        ["model=transformer"],
+    ],
 )
 def test_resumed_run_ends_like_the_unbroken_one(overrides, tmp_path, monkeypatch):
     overrides = [*overrides, "trainer.chunk_steps=8", "trainer.checkpoint_every=8"]
@@ -76,8 +81,8 @@ def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):
     import normlab.training.fit as module
 
     def losses(kind, batch_size, accumulate):
-        cfg = compose(["data=digits", f"norm={kind}", f"data.batch_size={batch_size}", "trainer.max_steps=6",
-                       f"trainer.accumulate={accumulate}", "trainer.chunk_steps=1", "trainer.progress=false"])  # fmt: skip
+        sizes = [f"data.batch_size={batch_size}", f"trainer.accumulate={accumulate}", "trainer.max_steps=6"]
+        cfg = compose([f"norm={kind}", *sizes, "trainer.chunk_steps=1", "trainer.progress=false"])
         joined = load_data(compose(["data=digits", "data.batch_size=32"]).data, 0)
 
         def load(*arguments, **options):
@@ -120,7 +125,8 @@ def test_a_run_that_sits_at_the_trivial_loss_is_stuck():
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["trainer.precision=bf16"], ["trainer.channels_last=true"], ["trainer.precision=bf16", "trainer.channels_last=true"],
+        ["trainer.precision=bf16"], ["trainer.channels_last=true"],
+        ["trainer.precision=bf16", "trainer.channels_last=true"],
         ["optim=adamw"], ["optim.clip_norm=1.0"], ["optim.decay=linear"], ["optim.decay=constant"],
         ["reparam=weightnorm"], ["reparam=spectralnorm"], ["reparam=weight_standardization"],
         ["norm=frn"], ["norm=batchrenorm"], ["norm=instancenorm", "model=resnet", "model.depth=8"],
@@ -160,7 +166,9 @@ def test_learns_real_images(kind, real_data):
 
 @pytest.mark.parametrize("kind", ["layernorm", "rmsnorm"])
 def test_learns_real_text(kind, real_data):
-    record = run("model=transformer", f"norm={kind}", *real_data["text"], "trainer.max_steps=200", "data.eval_subset=20000")
+    record = run(
+        "model=transformer", f"norm={kind}", *real_data["text"], "trainer.max_steps=200", "data.eval_subset=20000"
+    )
     assert record.status == "ok"
     assert record.metrics["val_loss"] < record.metrics["trivial_loss"] - 0.3  # unigram entropy, nats
 

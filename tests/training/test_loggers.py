@@ -8,7 +8,13 @@ from normlab.config import compose
 from normlab.training.fit import fit
 from normlab.training.loggers import wandb_mode
 
-QUICK = ["trainer.max_steps=20", "trainer.chunk_steps=5", "data.batch_size=16", "trainer.progress=false", "norm=groupnorm"]
+QUICK = [
+    "trainer.max_steps=20",
+    "trainer.chunk_steps=5",
+    "data.batch_size=16",
+    "trainer.progress=false",
+    "norm=groupnorm",
+]
 
 
 def test_csv_and_tensorboard_side_by_side(tmp_path):

@@ -48,5 +48,7 @@ def show(rows: list[dict[str, Any]]) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         cells = (row.get(column) for column in columns)
-        table.add_row(*("" if cell is None else f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells))
+        table.add_row(
+            *("" if cell is None else f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells)
+        )
     Console(width=None if Console().is_terminal else 200).print(table)

@@ -1,15 +1,15 @@
 """Our training step, Lightning and all, against a bare PyTorch loop over the same model, batches and optimizer."""
 
+# isort: split  (lightning does not import without what compat declares)
 import time
 from itertools import count
 from typing import Any
-
-import normlab.compat  # noqa: F401  (before lightning)
 
 import lightning.pytorch as L
 import torch
 import torch.nn.functional as F
 
+import normlab.compat  # noqa: F401
 from normlab.config import compose
 from normlab.data import load_data
 from normlab.models import build_model
@@ -51,7 +51,9 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
 
 def _row(batch_size: int, rounds: int) -> dict[str, Any]:
     steps = ROUND_STEPS[batch_size]
-    cfg = compose([f"data.batch_size={batch_size}", f"trainer.max_steps={steps * (rounds + 2)}", "trainer.stop_diverged=false"])
+    cfg = compose(
+        [f"data.batch_size={batch_size}", f"trainer.max_steps={steps * (rounds + 2)}", "trainer.stop_diverged=false"]
+    )
     torch.set_num_threads(1)
     data = load_data(cfg.data, cfg.seed)
     shape = (data.modality, data.input_shape, data.num_outputs)

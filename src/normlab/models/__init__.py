@@ -24,7 +24,8 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
     Weights come from a generator of their own: the same seed gives bit-identical non-norm weights for every norm.
 
     Raises:
-        NormLabError: a model for the other modality, a norm that mixes positions in a causal model, sizes that do not fit.
+        NormLabError: a model for the other modality, a norm that mixes positions in a causal model, sizes
+            that do not fit.
     """
     options = dict(cfg.model)
     name = options.pop("name")
@@ -43,7 +44,9 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
         model = TEXT_MODELS[name](input_shape[0], num_outputs, norm, generator, **options)
     elif name in IMAGE_MODELS or name in TEXT_MODELS:
         fitting = IMAGE_MODELS if modality == "image" else TEXT_MODELS
-        raise NormLabError(f"model={name} does not read {modality}: choose model={' or '.join(fitting)}, or other data.")
+        raise NormLabError(
+            f"model={name} does not read {modality}: choose model={' or '.join(fitting)}, or other data."
+        )
     else:
         raise choices("model", name, [*IMAGE_MODELS, *TEXT_MODELS])
     apply_reparam(model, cfg.reparam.kind)

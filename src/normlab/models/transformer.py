@@ -78,7 +78,9 @@ class Transformer(nn.Module):
         super().__init__()
         if width % num_heads:
             divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-            raise NormLabError(f"model.num_heads={num_heads} does not divide model.width={width}: use one of {divisors}.")
+            raise NormLabError(
+                f"model.num_heads={num_heads} does not divide model.width={width}: use one of {divisors}."
+            )
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(context, width)
         self.blocks = nn.Sequential(*(Block(width, num_heads, mlp_ratio, norm) for _ in range(depth)))

@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import normlab.compat  # noqa: F401  (before lightning)
-
 import lightning.pytorch as L
 
 from normlab.training.task import Task
@@ -30,7 +28,9 @@ class Progress(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, task: Task) -> None:  # type: ignore[override]
         unit = "images" if task.data.modality == "image" else "sequences"
-        self.row = self.bar.add_task("", total=task.total_steps, completed=task.step, loss=float("nan"), rate=0, unit=unit)
+        self.row = self.bar.add_task(
+            "", total=task.total_steps, completed=task.step, loss=float("nan"), rate=0, unit=unit
+        )
         self.began, self.first = time.perf_counter(), task.step
         self.bar.start()
 

@@ -18,7 +18,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         NormLabError: no such file, or not a checkpoint of `train.py`.
     """
     if not path.is_file():
-        raise NormLabError(f"trainer.resume={path}: there is no such file; train.py writes last.ckpt into its run directory.")
+        raise NormLabError(
+            f"trainer.resume={path}: there is no such file; train.py writes last.ckpt into its run directory."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read is refused below

@@ -3,13 +3,12 @@
 import datetime
 import logging
 import platform
+import sys
 import time
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import normlab.compat  # noqa: F401  (before lightning)
 
 import lightning.pytorch as L
 import torch
@@ -55,7 +54,7 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     config = to_dict(cfg)
     probes = build_probes(cfg.probes)
     callbacks: list[L.Callback] = list(probes)
-    if cfg.trainer.progress if cfg.trainer.progress is not None else _on_terminal():
+    if cfg.trainer.progress if cfg.trainer.progress is not None else sys.stdout.isatty():
         callbacks.append(Progress(f"{cfg.norm.kind} {cfg.model.name}", cfg.data.batch_size * cfg.trainer.accumulate))
     if run_dir and cfg.trainer.checkpoint_every:
         callbacks.append(SaveCheckpoint(run_dir, cfg.trainer.checkpoint_every))
@@ -121,7 +120,9 @@ def _final_metrics(task: Task, data: Any, record: Record) -> dict[str, Any]:
     for split in ("val", "test"):
         loss, accuracy = evaluate(task.model, data.eval_batches(split), task.bf16)
         metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
-    metrics["samples_per_s"] = round(task.step * task.cfg.data.batch_size * task.cfg.trainer.accumulate / record.duration_s)
+    metrics["samples_per_s"] = round(
+        task.step * task.cfg.data.batch_size * task.cfg.trainer.accumulate / record.duration_s
+    )
     return metrics
 
 
@@ -130,7 +131,9 @@ def _total_steps(cfg: Any, data: Any) -> int:
     trainer = cfg.trainer
     given = {name: trainer[name] for name in ("max_epochs", "max_steps", "max_samples") if trainer[name] is not None}
     if len(given) > 1:
-        raise NormLabError(f"{' and '.join(f'trainer.{n}={v}' for n, v in given.items())}: give one budget, not several.")
+        raise NormLabError(
+            f"{' and '.join(f'trainer.{n}={v}' for n, v in given.items())}: give one budget, not several."
+        )
     for name, value in {**given, "accumulate": trainer.accumulate, "chunk_steps": trainer.chunk_steps or 1}.items():
         if not value > 0:
             raise NormLabError(f"trainer.{name}={value}: give a number above 0.")
@@ -170,9 +173,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:  # run from a checkout with PYTHONPATH=src
             continue
     return versions
-
-
-def _on_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()

@@ -6,8 +6,6 @@ Each looks at a copy of the model once per chunk, so the run itself is the same 
 import copy
 from typing import Any
 
-import normlab.compat  # noqa: F401  (before lightning)
-
 import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
@@ -74,7 +72,8 @@ class Activations(ProbeCallback):
 class RunningStats(ProbeCallback):
     """How far running statistics are from this batch's, per norm layer that keeps them, median over channels.
 
-    `mean_drift` = |running_mean - batch mean| / batch standard deviation, `variance_ratio` = running_var / batch variance.
+    `mean_drift` = |running_mean - batch mean| / batch standard deviation,
+    `variance_ratio` = running_var / batch variance.
     """
 
     @torch.no_grad()

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import normlab.compat  # noqa: F401  (before lightning)
-
 import lightning.pytorch as L
 import torch
 from torch import nn

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from normlab.config import to_dict
+from normlab.config import check_keys, to_dict
 from normlab.data import check_available
 from normlab.errors import NormLabError, refuse
 from normlab.records import Record, trial_key
@@ -21,8 +21,9 @@ OUTCOMES = "NORMLAB_OUTCOMES"  # the folder in which the jobs of a sweep leave t
 def run_job(cfg: Any) -> None:
     """Run `cfg` in Hydra's run directory.
 
-    In a sweep a trial that is done already is skipped, and whatever goes wrong becomes a record with status `failed`, so
-    that the other jobs run. Alone, the error is raised after the record is written.
+    In a sweep a trial that is done already is skipped, and whatever goes wrong becomes a record with status `failed`,
+    so that the other jobs run. Alone, the record is written all the same, and the process ends: with a sentence and
+    status 2 for bad input, with the traceback for what is a bug of ours.
     """
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
@@ -42,7 +43,8 @@ def run_job(cfg: Any) -> None:
 
 def _attempt(cfg: Any, run_dir: Path, path: Path, alone: bool) -> Record:
     try:
-        check_available(cfg.data)
+        check_keys(cfg)
+        check_available(cfg.data)  # before torch is imported: missing data are reported within a second
         from normlab.training.fit import fit
 
         record = fit(cfg, run_dir)
