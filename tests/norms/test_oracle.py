@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from norm_cases import CASES, KIND_LAYOUTS, TOLERANCE, build, case_id, draw, expected, oracle_state
+from norm_cases import CASES, CHANNELS, KIND_LAYOUTS, TOLERANCE, build, case_id, draw, expected, oracle_state
 
+from normlab.norms import KINDS
 from normlab.norms.reference import reference
 
 STATEFUL = [case for case in CASES if case[0] in ("batchnorm", "batchrenorm")]
@@ -52,6 +53,41 @@ def test_matches_the_oracle(kind, layout, options, dtype):
 @pytest.mark.parametrize(("kind", "options"), [(k, o) for k, layout, o in CASES if layout == "NCHW"], ids=case_id)
 def test_matches_the_oracle_on_channels_last(kind, options, dtype):
     check(kind, "NCHW", options, dtype, torch.channels_last)
+
+
+@pytest.fixture
+def fused_rms(monkeypatch):
+    """RMSNorm with the backward that large inputs get."""
+    monkeypatch.setattr("normlab.norms.rms.FUSED_FROM", 0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=case_id)
+@pytest.mark.parametrize("layout", KINDS["rmsnorm"].layouts)
+def test_the_fused_rmsnorm_matches_the_oracle(fused_rms, layout, dtype):
+    check("rmsnorm", layout, {"eps": 0.1}, dtype)
+    if layout == "NCHW":
+        check("rmsnorm", layout, {}, dtype, torch.channels_last)
+
+
+@pytest.mark.parametrize("layout", KINDS["rmsnorm"].layouts)
+def test_the_fused_rmsnorm_cannot_be_differentiated_twice(fused_rms, layout):
+    x = draw(layout).requires_grad_()
+    y = build("rmsnorm", layout, {}, torch.float64)(x)
+    with pytest.raises(RuntimeError, match="leave out create_graph=True"):
+        torch.autograd.grad(y.sum(), x, create_graph=True)
+
+
+def test_rmsnorm_chooses_by_size_and_stays_the_same():
+    norm = build("rmsnorm", "NTC", {}, torch.float64)
+    for tokens in (7, 70):
+        x = draw("NTC", shape=(6, tokens, CHANNELS)).requires_grad_()
+        x64 = x.detach().clone().requires_grad_()
+        wanted, _, _ = expected("rmsnorm", norm, x64, "NTC", {})
+        y = norm(x)
+        assert ("RMSRows" in y.grad_fn.next_functions[0][0].name()) is (tokens == 70)
+        y.square().sum().backward()
+        wanted.square().sum().backward()
+        torch.testing.assert_close(x.grad, x64.grad)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=case_id)

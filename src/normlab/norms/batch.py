@@ -162,8 +162,7 @@ class BatchRenorm(_BatchStatistics):
         self.update_running(statistics)
         scale, shift = r * self.weight, d * self.weight + self.bias  # (K, C)
         if len(scale) > 1:
-            samples = torch.tensor(statistics.samples, device=x.device)
-            scale, shift = (t.repeat_interleave(samples, 0, output_size=len(x)) for t in (scale, shift))
+            scale, shift = (t.repeat_interleave(size, 0)[: len(x)] for t in (scale, shift))
         y = xhat * scale[:, :, None, None] + shift[:, :, None, None]
         return narrow(from_maps(y, self.layout), x)
 

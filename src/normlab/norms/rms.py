@@ -1,19 +1,19 @@
 """Root mean square norms: no centring."""
 
-from contextlib import nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from normlab.errors import NormLabError
-from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
+from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, one_value, wide
 from normlab.norms.layer import check_channels
 from normlab.norms.strided import RMSScale, first_order
 
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
-_AS_IS = nullcontext()
+
+# Values in a tensor: below this many the calls cost more than the arithmetic, and F.rms_norm makes fewer of them.
+FUSED_FROM = 8192
 
 
 class RMSRows(torch.autograd.Function):
@@ -39,11 +39,17 @@ class RMSRows(torch.autograd.Function):
         x, weight, rstd = ctx.saved_tensors
         width = x.shape[1]
         dy = dy.contiguous()
-        with torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else _AS_IS:
-            dx, dweight, _ = _layer_norm_backward(
-                dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
-            )
-            return dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width), dweight, None
+        dx, dweight, _ = _layer_norm_backward(
+            dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
+        )
+        return dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width), dweight, None
+
+
+def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMSNorm of rows (R, D), weight (D,): the fused backward where there is one to come that is worth its calls."""
+    if x.is_cuda or x.numel() < FUSED_FROM or not torch.is_grad_enabled():
+        return F.rms_norm(x, weight.shape, weight, eps)
+    return RMSRows.apply(x, weight, eps)
 
 
 class RMSNorm(Norm):
@@ -62,10 +68,8 @@ class RMSNorm(Norm):
         self.check(x)
         if self.layout == "NCHW":
             return self._maps(x)
-        if x.is_cuda:
-            return narrow(F.rms_norm(for_kernel(x, self.weight), (self.num_features,), self.weight, self.eps), x)
         rows = wide(x).reshape(-1, self.num_features)
-        return narrow(RMSRows.apply(rows, self.weight, self.eps).view(x.shape), x)
+        return narrow(rms_norm_rows(rows, self.weight, self.eps).view(x.shape), x)
 
     def _maps(self, x: Tensor) -> Tensor:
         if x[0].numel() == 1:
@@ -77,8 +81,7 @@ class RMSNorm(Norm):
         gain = self.weight.expand(pixels, -1) if last else self.weight[:, None].expand(-1, pixels)
         rows = h.reshape(len(x), -1)
         gain = gain.reshape(-1)
-        y = F.rms_norm(rows, gain.shape, gain, self.eps) if x.is_cuda else RMSRows.apply(rows, gain, self.eps)
-        y = narrow(y.view(h.shape), x)
+        y = narrow(rms_norm_rows(rows, gain, self.eps).view(h.shape), x)
         return y.permute(0, 3, 1, 2) if last else y
 
 
