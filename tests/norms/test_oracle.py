@@ -55,6 +55,18 @@ def test_matches_the_oracle_on_channels_last(kind, options, dtype):
     check(kind, "NCHW", options, dtype, torch.channels_last)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
+def test_bfloat16_is_rounded_once(kind, layout, options, memory_format):
+    """Statistics and arithmetic in float32: the output is the oracle's to one unit in the last place."""
+    norm = build(kind, layout, options)
+    x = (draw(layout) + 10).bfloat16()
+    if layout == "NCHW":
+        x = x.contiguous(memory_format=memory_format)
+    wanted, _, _ = expected(kind, norm, x.double(), layout, options)
+    torch.testing.assert_close(norm(x).double(), wanted, rtol=2**-8, atol=2e-4)
+
+
 @pytest.fixture
 def fused_rms(monkeypatch):
     """RMSNorm with the backward that large inputs get."""

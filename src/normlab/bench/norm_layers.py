@@ -6,6 +6,7 @@ A copy reads and writes every value once, which is the least that any norm can d
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def _against_copy(device: str, dtype: torch.dtype, quick: bool) -> Iterator[Row]
                 continue
             norm = make_norm(kind, channels, layout).to(device)
             for mode in MODES:
-                comparison = _measure(_call(norm, x, mode), lambda x=x, target=target: target.copy_(x), device, quick)
+                comparison = _measure(_call(norm, x, mode), partial(target.copy_, x), device, quick)
                 yield _row(comparison, x, layout, memory_format, mode, kind=kind, baseline="copy")
 
 

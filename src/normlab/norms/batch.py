@@ -14,6 +14,10 @@ STATISTICS = ("running", "batch", "instance")
 class _BatchStatistics(Norm):
     """Running statistics and the rules for ghost batches, shared by both kinds."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(self, num_features: int, layout: str, eps: float, momentum: float | None, ghost_batch: int | None):
         super().__init__(num_features, layout)
         if ghost_batch is not None and ghost_batch < 1:
@@ -168,7 +172,11 @@ class BatchRenorm(_BatchStatistics):
 
     def _corrections(self, batch: GroupStatistics) -> tuple[Tensor, Tensor]:
         """r and d, each (K, C)."""
-        ramp = (self.num_batches_tracked / self.warmup_steps).clamp(max=1) if self.warmup_steps else 1.0
+        # on the device: reading the count would wait for it
+        done = (
+            self.num_batches_tracked / self.warmup_steps if self.warmup_steps else torch.ones_like(self.running_var[0])
+        )
+        ramp = done.clamp(max=1)
         r_max, d_max = 1 + (self.r_max - 1) * ramp, self.d_max * ramp
         inverse = (self.running_var + self.eps).rsqrt()
         r = (batch.variance + self.eps).sqrt() * inverse

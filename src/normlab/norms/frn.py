@@ -28,7 +28,7 @@ class FilterResponseNorm(Norm):
         super().__init__(num_features, layout)
         self.eps = check_eps(eps)
         self.add_affine()
-        self.tau = nn.Parameter(torch.zeros(num_features))
+        self.tau: nn.Parameter | None = nn.Parameter(torch.zeros(num_features))
 
     def take_activation(self) -> nn.Module:
         """Takes the thresholded unit out of the norm, for a block that applies it later, such as after its sum."""

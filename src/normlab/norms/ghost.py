@@ -23,8 +23,8 @@ class GroupStatistics:
             values = self.samples[0] * self.positions
             return self.mean.mean(0), self.variance.mean(0).mul_(values / (values - 1))
         samples = self.mean.new_tensor(self.samples).unsqueeze(1)
-        share, values = samples / samples.sum(), samples * self.positions
-        return (self.mean * share).sum(0), (self.variance * share * (values / (values - 1))).sum(0)
+        share, counts = samples / samples.sum(), samples * self.positions
+        return (self.mean * share).sum(0), (self.variance * share * (counts / (counts - 1))).sum(0)
 
 
 def ghost_norm(

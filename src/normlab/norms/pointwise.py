@@ -1,10 +1,10 @@
 """Layers without statistics: none, and the bounded functions that were proposed in place of normalization."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from normlab.norms.base import Norm, narrow, wide
 from normlab.norms.strided import first_order
@@ -27,7 +27,7 @@ class ScaledTanh(torch.autograd.Function):
     """weight * tanh(alpha x) + bias; weight and bias broadcast against x, and vary along its dimension `channel`."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int) -> Tensor:
         squashed = torch.mul(x, alpha).tanh_()
         ctx.save_for_backward(x, alpha, weight, squashed)
         ctx.channel = channel
@@ -35,7 +35,7 @@ class ScaledTanh(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, alpha, weight, squashed = ctx.saved_tensors
         others = [dim for dim in range(x.ndim) if dim != ctx.channel]
         product = dy * squashed
@@ -52,7 +52,7 @@ class ScaledErf(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, channel: int
+        ctx: Any, x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, channel: int
     ) -> Tensor:
         inner = torch.mul(x, alpha).add_(shift)
         y = torch.erf(inner)
@@ -62,7 +62,7 @@ class ScaledErf(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, alpha, weight, inner = ctx.saved_tensors
         others = [dim for dim in range(x.ndim) if dim != ctx.channel]
         buffer = torch.erf(inner).mul_(dy)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
@@ -26,7 +25,7 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(backward)
-    def guarded(ctx: FunctionCtx, *gradients: Tensor) -> Any:
+    def guarded(ctx: Any, *gradients: Tensor) -> Any:
         if torch.is_grad_enabled():
             raise RuntimeError("the gradient of this norm cannot be differentiated again: leave out create_graph=True")
         return backward(ctx, *gradients)
@@ -43,7 +42,7 @@ class SetNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, weight: Tensor | None, bias: Tensor | None, block: int, eps: float
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, block: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         mean = _pool(x.mean(1, keepdim=True), block)
         y = x - mean
@@ -60,7 +59,7 @@ class SetNorm(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
         sum_dy = dy.sum(1, keepdim=True)
         dx = x - mean
@@ -88,7 +87,7 @@ class ChannelNorm(torch.autograd.Function):
     """Layer norm of contiguous maps x (N, C, P) over C, one statistic per pixel; weight and bias (C, 1)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         mean = x.mean(1, keepdim=True)
         y = x - mean
         rstd = (y * y).mean(1, keepdim=True).add_(eps).rsqrt_()
@@ -98,7 +97,7 @@ class ChannelNorm(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
         xhat = (x - mean).mul_(rstd)
         dy_xhat = dy * xhat
@@ -115,7 +114,7 @@ class RMSAffine(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, dim: int, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dim: int, eps: float) -> Tensor:
         y = x * x
         inverse = y.mean(dim, keepdim=True).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, inverse)
@@ -124,7 +123,7 @@ class RMSAffine(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, inverse = ctx.saved_tensors
         dx = dy * x
         dy_xhat = dx.sum(ctx.dim, keepdim=True).mul_(inverse)
@@ -141,13 +140,13 @@ class Threshold(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, tau: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, tau: Tensor) -> Tensor:
         ctx.save_for_backward(x, tau)
         return torch.maximum(x, tau)
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, tau = ctx.saved_tensors
         dx = x - tau
         _threshold_backward(dy, dx, 0, grad_input=dx)
@@ -158,7 +157,7 @@ class RMSScale(torch.autograd.Function):
     """x / sqrt(mean of x² along `dim` + eps), without parameters."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, dim: int, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, dim: int, eps: float) -> Tensor:
         y = x * x
         inverse = y.mean(dim, keepdim=True).add_(eps).rsqrt_()
         ctx.save_for_backward(x, inverse)
@@ -167,7 +166,7 @@ class RMSScale(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, inverse = ctx.saved_tensors
         dx = dy * x
         mean = dx.mean(ctx.dim, keepdim=True).mul_(inverse).mul_(inverse)  # of dy xhat, over the root mean square
