@@ -195,3 +195,5 @@ def test_the_taken_unit_of_frn_completes_it():
     torch.testing.assert_close(unit(parts(x)), whole(x))
     assert [name for name, _ in parts.named_parameters()] == ["weight", "bias"]
     assert [name for name, _ in unit.named_parameters()] == ["tau"]
+    with pytest.raises(RuntimeError, match="taken already"):
+        parts.take_activation()

@@ -19,11 +19,11 @@ def assert_close(actual, wanted, dtype, what):
     )
 
 
-def check(kind, layout, options, dtype, memory_format=torch.contiguous_format, training=True):
-    norm = build(kind, layout, options, dtype).train(training)
-    x = draw(layout).to(dtype)
+def check(kind, layout, options, dtype, memory_format=torch.contiguous_format, training=True, device="cpu"):
+    norm = build(kind, layout, options, dtype).to(device).train(training)
+    x = draw(layout).to(device, dtype)
     x = x.contiguous(memory_format=memory_format).requires_grad_()
-    dy = draw(layout, seed=1).to(dtype).contiguous(memory_format=memory_format)
+    dy = draw(layout, seed=1).to(device, dtype).contiguous(memory_format=memory_format)
     x64 = x.detach().double().requires_grad_()
     wanted, parameters, running = expected(kind, norm, x64, layout, options, training)
     y = norm(x)
@@ -49,6 +49,16 @@ def test_matches_the_oracle(kind, layout, options, dtype):
     check(kind, layout, options, dtype)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=case_id)
+def test_matches_the_oracle_on_a_gpu(dtype):
+    for kind, layout, options in CASES:
+        for training in (True, False):
+            check(kind, layout, options, dtype, training=training, device="cuda")
+            if layout == "NCHW":
+                check(kind, layout, options, dtype, torch.channels_last, training, device="cuda")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=case_id)
 @pytest.mark.parametrize(("kind", "options"), [(k, o) for k, layout, o in CASES if layout == "NCHW"], ids=case_id)
 def test_matches_the_oracle_on_channels_last(kind, options, dtype):
@@ -63,8 +73,16 @@ def test_bfloat16_is_rounded_once(kind, layout, options, memory_format):
     x = (draw(layout) + 10).bfloat16()
     if layout == "NCHW":
         x = x.contiguous(memory_format=memory_format)
-    wanted, _, _ = expected(kind, norm, x.double(), layout, options)
-    torch.testing.assert_close(norm(x).double(), wanted, rtol=2**-8, atol=2e-4)
+    x64 = x.double().requires_grad_()
+    wanted, _, _ = expected(kind, norm, x64, layout, options)
+    y = norm(x.requires_grad_())
+    torch.testing.assert_close(y.double(), wanted, rtol=2**-8, atol=2e-4)
+    dy = draw(layout, seed=1).bfloat16()
+    y.backward(dy)
+    wanted.backward(dy.double())
+    # torch's own kernels round the terms of a gradient one by one: one unit of the largest
+    size = max(1.0, x64.grad.abs().max().item())
+    torch.testing.assert_close(x.grad.double(), x64.grad, rtol=2**-8, atol=6e-3 * size)
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ class FilterResponseNorm(Norm):
 
     def take_activation(self) -> nn.Module:
         """Takes the thresholded unit out of the norm, for a block that applies it later, such as after its sum."""
+        if self.tau is None:
+            raise RuntimeError("the thresholded unit has been taken already")
         unit = ThresholdedUnit(self.tau)
         self.tau = None
         return unit

@@ -173,7 +173,7 @@ def _by_running(x: Tensor, running: Parameters, eps: float) -> Tensor:
 def _update(running: dict[str, Tensor], groups: tuple[Tensor, ...], momentum: float | None) -> None:
     """One update a step, with the average of the groups' means and unbiased variances, weighted by samples."""
     total = sum(len(group) for group in groups)
-    mean, variance = 0.0, 0.0
+    mean, variance = torch.zeros(()), torch.zeros(())
     for group in groups:
         values = len(group) * group.shape[2]
         group_mean = group.mean((0, 2), keepdim=True)
