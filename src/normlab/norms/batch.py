@@ -173,7 +173,8 @@ class BatchRenorm(_BatchStatistics):
     def _corrections(self, batch: GroupStatistics) -> tuple[Tensor, Tensor]:
         """r and d, each (K, C)."""
         # A tensor, for reading the count would wait for the device; without a warm-up it is past the end at once.
-        ramp = ((self.num_batches_tracked + (not self.warmup_steps)) / max(self.warmup_steps, 1)).clamp(max=1)
+        steps = self.num_batches_tracked.to(self.running_var.dtype) + (not self.warmup_steps)
+        ramp = (steps / max(self.warmup_steps, 1)).clamp(max=1)
         r_max, d_max = 1 + (self.r_max - 1) * ramp, self.d_max * ramp
         inverse = (self.running_var + self.eps).rsqrt()
         r = (batch.variance + self.eps).sqrt() * inverse
