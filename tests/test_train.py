@@ -96,6 +96,7 @@ def checkpoint(folder, name):
         (["trainer=tpu"], "cpu, gpu"),
         (["norm.momentun=0.2"], "momentum"),
         (["lr=0.1"], "unknown key 'lr'"),
+        (["seed=-1"], "seed=-1"),
         (["+foo=1"], "unknown key 'foo'"),
         (["+optim.foo=1"], "unknown key 'optim.foo'"),
         (["norm=batchnorm,groupnorm"], "add -m"),

@@ -1,4 +1,4 @@
-"""Import this before lightning.
+"""Import this before lightning, or take `lightning` from here.
 
 PyPI serves torchvision only as a CUDA build. Beside a CPU build of torch its compiled operators do not load, and
 `import torchvision` (which lightning does through torchmetrics) then stops at the meta registration of an operator
@@ -31,3 +31,5 @@ def _declare_missing_operators() -> None:
 
 
 _declare_missing_operators()
+
+import lightning.pytorch as lightning  # noqa: E402, F401

@@ -36,6 +36,7 @@ class Protocol:
     """
 
     overrides: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)  # for a claim's own `trial`
     seeds: int = 5
     learning_rates: tuple[float, ...] = ()
     tuning_seeds: int = 2
@@ -70,6 +71,8 @@ class Claim:
     arms: tuple[Arm, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
     trial: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
+    trial_version: int = 1  # raised when `trial` computes something else: its records then run again
+    tuning_metric: str = "val_accuracy"  # of the validation split; a loss is minimised
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict
     figure: str | None = None  # the kind of figure on its card, see normlab.report.figures

@@ -40,6 +40,8 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     Raises:
         NormLabError: the configuration cannot be run, in one sentence.
     """
+    if cfg.seed < 0:
+        raise NormLabError(f"seed={cfg.seed}: give 0 or a whole number above it.")
     started = datetime.datetime.now(datetime.UTC)
     device = _device(cfg.trainer)
     torch.manual_seed(cfg.seed)

@@ -1,0 +1,199 @@
+"""Where trials run: warm processes of this machine (loky), Ray, or SLURM through submitit. One small interface for all."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from normlab.claims.execute import execute, prepare_worker
+from normlab.claims.plan import Job
+from normlab.errors import NormLabError, choices
+from normlab.records import Record
+
+ENGINES = ("local", "ray", "submitit")
+GRACE_S = 15.0  # beyond a trial's own time limit, for one that hangs where no signal reaches it
+ATTEMPTS = 2  # of a trial whose worker dies
+
+
+class Engine(Protocol):
+    """Takes jobs, gives records back in the order in which they finish."""
+
+    workers: int
+
+    def submit(self, job: Job) -> None: ...
+
+    def finished(self) -> Iterator[tuple[Job, Record]]:
+        """What has finished since the last call; waits a moment if nothing has."""
+
+    def close(self) -> None: ...
+
+
+def build_engine(name: str, workers: int | None, experiments: Path) -> Engine:
+    """The engine `name` with `workers` processes (None: one per core).
+
+    Raises:
+        NormLabError: unknown engine, its library is not installed, or no worker at all.
+    """
+    count = workers if workers is not None else os.cpu_count() or 1
+    if count < 1:
+        raise NormLabError(f"--workers {count}: give at least 1.")
+    if name == "local":
+        return LocalEngine(count, experiments)
+    if name not in ENGINES:
+        raise choices("engine", name, ENGINES)
+    try:
+        return RayEngine(count, experiments) if name == "ray" else SubmititEngine(count, experiments)
+    except ImportError:
+        raise NormLabError(f"--engine {name} needs its library: pip install {name}, or use --engine local.") from None
+
+
+def _unfinished(job: Job, status: str, message: str) -> Record:
+    config = {"overrides": list(job.overrides), "options": dict(job.options or ())}
+    return Record(job.key, config, job.claim, job.arm, job.seed, job.stage, status, message)
+
+
+def _work(job: Job, experiments: Path, pids: Path) -> Record:
+    prepare_worker()
+    note = pids / job.key
+    note.write_text(str(os.getpid()))
+    try:
+        return execute(job, experiments)
+    finally:
+        note.unlink(missing_ok=True)
+
+
+class LocalEngine:
+    """Warm one-thread worker processes through joblib's loky, as many as asked for.
+
+    A worker that dies (killed, out of memory) takes loky's whole pool down: the pool is made anew, and the trials that were
+    in flight run again, each at most twice.
+    """
+
+    def __init__(self, workers: int, experiments: Path) -> None:
+        self.workers = workers
+        self.experiments = experiments
+        self.scratch = tempfile.TemporaryDirectory(prefix="normlab-workers-")
+        self.pids = Path(self.scratch.name)
+        self.running: dict[Any, tuple[Job, float]] = {}
+        self.attempts: dict[str, int] = {}
+        self.waiting: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        self.waiting.append(job)
+        self._fill()
+
+    def _pool(self) -> Any:
+        from joblib.externals.loky import get_reusable_executor
+
+        return get_reusable_executor(max_workers=self.workers, timeout=600, env={"OMP_NUM_THREADS": "1"})
+
+    def _fill(self) -> None:
+        # No more in the pool than it can work on: what is submitted there is lost when a worker dies.
+        while self.waiting and len(self.running) < self.workers:
+            job = self.waiting.pop(0)
+            self.attempts[job.key] = self.attempts.get(job.key, 0) + 1
+            future = self._pool().submit(_work, job, self.experiments, self.pids)
+            self.running[future] = (job, time.monotonic())
+
+    def finished(self) -> Iterator[tuple[Job, Record]]:
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in done:
+            job, _ = self.running.pop(future)
+            try:
+                record = future.result()
+            except Exception as error:  # the worker is gone, or its answer did not arrive
+                if self.attempts[job.key] < ATTEMPTS:
+                    self.waiting.insert(0, job)
+                    continue
+                record = _unfinished(job, "failed", f"its worker died: {type(error).__name__}")
+            yield job, record
+        yield from self._hanging()
+        self._fill()
+
+    def _hanging(self) -> Iterator[tuple[Job, Record]]:
+        for future, (job, since) in list(self.running.items()):
+            if time.monotonic() - since < job.timeout_s + GRACE_S:
+                continue
+            del self.running[future]
+            try:
+                os.kill(int((self.pids / job.key).read_text()), signal.SIGKILL)
+            except (OSError, ValueError):
+                pass
+            yield job, _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
+
+    def close(self) -> None:
+        self._pool().shutdown(wait=True, kill_workers=True)
+        self.scratch.cleanup()
+
+
+class RayEngine:
+    """Ray tasks of one core each, on this machine or on the cluster that RAY_ADDRESS names."""
+
+    def __init__(self, workers: int, experiments: Path) -> None:
+        import ray
+
+        self.ray = ray
+        self.workers = workers
+        self.experiments = experiments
+        if not ray.is_initialized():
+            address = os.environ.get("RAY_ADDRESS")
+            options: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(address=address, log_to_driver=False, logging_level="error", **options)
+        self.remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(execute)
+        self.running: dict[Any, Job] = {}
+
+    def submit(self, job: Job) -> None:
+        self.running[self.remote.remote(job, self.experiments)] = job
+
+    def finished(self) -> Iterator[tuple[Job, Record]]:
+        ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=0.5)
+        for reference in ready:
+            job = self.running.pop(reference)
+            try:
+                yield job, self.ray.get(reference)
+            except self.ray.exceptions.RayError as error:
+                yield job, _unfinished(job, "failed", f"its worker died: {type(error).__name__}")
+
+    def close(self) -> None:
+        self.ray.shutdown()
+
+
+class SubmititEngine:
+    """SLURM jobs through submitit; without SLURM, submitit's local executor on this machine."""
+
+    def __init__(self, workers: int, experiments: Path) -> None:
+        import submitit
+
+        self.submitit = submitit
+        self.workers = workers
+        self.experiments = experiments
+        self.executor = submitit.AutoExecutor(folder="runs/submitit")
+        self.executor.update_parameters(timeout_min=60, cpus_per_task=1, slurm_array_parallelism=workers)
+        self.running: list[tuple[Any, Job]] = []
+        self.waiting: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        self.waiting.append(job)
+
+    def finished(self) -> Iterator[tuple[Job, Record]]:
+        while self.waiting and len(self.running) < self.workers:
+            job = self.waiting.pop(0)
+            self.running.append((self.executor.submit(execute, job, self.experiments), job))
+        time.sleep(0.1)
+        for handle, job in list(self.running):
+            if not handle.done():
+                continue
+            self.running.remove((handle, job))
+            try:
+                yield job, handle.result()
+            except (self.submitit.core.utils.UncompletedJobError, self.submitit.core.utils.FailedJobError) as error:
+                yield job, _unfinished(job, "failed", f"its job died: {str(error).splitlines()[0]}")
+
+    def close(self) -> None:
+        for handle, _ in self.running:
+            handle.cancel()

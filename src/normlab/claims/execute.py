@@ -1,0 +1,111 @@
+"""What a worker process does: one job, one record, whatever happens."""
+
+import datetime
+import importlib.util
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from normlab.claims.plan import Job
+from normlab.records import Record, code_state
+
+
+class TrialTimeout(BaseException):
+    """Not an Exception, so that no handler inside a trial swallows it."""
+
+
+def execute(job: Job, experiments: Path) -> Record:
+    """Run `job` in this process. Never raises for what a trial does: a crash is `failed`, a hang `timeout`."""
+    began = time.perf_counter()
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+    def alarm(signum: int, frame: Any) -> None:
+        raise TrialTimeout
+
+    previous = signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, job.timeout_s)
+    try:
+        record = _train(job) if job.options is None else _measure(job, experiments)
+    except TrialTimeout:
+        record = _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+        record = _unfinished(job, "failed", message)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert record.key == job.key, f"planned as {job.key}, ran as {record.key}"
+    record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
+    record.started = record.started or started
+    record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
+    return record
+
+
+def _train(job: Job) -> Record:
+    from normlab.config import compose
+    from normlab.training.fit import fit
+
+    return fit(compose([*job.overrides, "logger=none", "trainer.progress=false"]))
+
+
+def _measure(job: Job, experiments: Path) -> Record:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(job.seed)
+    claim = load_experiment(experiments / f"{job.claim.replace('-', '_')}.py").CLAIM
+    options = dict(job.options or ())
+    metrics = claim.trial(options, job.seed)
+    data = metrics.pop("data", {"name": "tensors", "fingerprint": ""})
+    config = {"trial": claim.slug, "version": claim.trial_version, "options": options, "seed": job.seed}
+    return Record(
+        job.key,
+        config,
+        status="ok",
+        metrics=metrics,
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+        device=f"cpu ({platform.machine()}, 1 thread)",
+        data=data,
+        code=code_state(),
+    )
+
+
+def _unfinished(job: Job, status: str, message: str) -> Record:
+    config = {"overrides": list(job.overrides), "options": dict(job.options or ())}
+    return Record(job.key, config, status=status, message=message, code=code_state())
+
+
+def load_experiment(path: Path) -> ModuleType:
+    """The module of an experiment file, loaded once per process and again if the file has changed."""
+    name = f"normlab_experiment_{path.stem}"
+    module = sys.modules.get(name)
+    stamp = path.stat().st_mtime_ns
+    if module is not None and getattr(module, "__stamp__", None) == stamp:
+        return module
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    module.__stamp__ = stamp  # type: ignore[attr-defined]
+    return module
+
+
+def prepare_worker() -> None:
+    """One thread, and no life after the parent's: a killed sweep leaves no process behind."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+

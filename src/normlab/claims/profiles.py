@@ -1,0 +1,64 @@
+"""Profiles: how much a claim runs, by machine. The image claims share the protocols below."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from normlab.claims.claim import Claim, Protocol
+from normlab.data.availability import is_here
+from normlab.errors import choices
+
+PROFILES = ("smoke", "cpu", "gpu")
+# Under a profile, protocols by falling strength: the published data first, embedded data where those are not there.
+VARIANTS: Mapping[str, tuple[str, ...]] = {"smoke": ("smoke",), "cpu": ("cpu", "cpu-embedded"), "gpu": ("gpu",)}
+STRENGTH = ("gpu", "cpu", "cpu-embedded")  # of evidence; smoke is none
+
+
+def protocol_name(claim: Claim, profile: str) -> str | None:
+    """Which of the claim's protocols runs under `profile` on this machine; None if it has none."""
+    if profile not in VARIANTS:
+        raise choices("profile", profile, PROFILES)
+    names = [name for name in VARIANTS[profile] if name in claim.protocols]
+    for name in names:
+        if name == names[-1] or "data=cifar10" not in claim.protocols[name].overrides or is_here("cifar10"):
+            return name
+    return None
+
+
+def protocol_of(claim: Claim, profile: str) -> Protocol | None:
+    """The protocol that runs under `profile` on this machine; None if the claim has none."""
+    name = protocol_name(claim, profile)
+    return None if name is None else claim.protocols[name]
+
+
+_SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")
+_RATES = (0.01, 0.03, 0.1, 0.3)  # SGD-Nesterov; extended where the best lies at the edge
+
+
+def image_protocols(
+    *overrides: str,
+    epochs: float = 4,
+    seeds: int = 5,
+    tuning_seeds: int = 2,
+    rates: tuple[float, ...] = _RATES,
+    gpu_epochs: float = 30,
+) -> dict[str, Protocol]:
+    """smoke, cpu (CIFAR-10, 5,000 images of 16x16), cpu-embedded (digits) and gpu (all of CIFAR-10, ResNet-20).
+
+    `overrides` come last in each. The plain CNN runs on a CPU because it is where norms matter most per second.
+    """
+    cpu = Protocol(
+        (*_SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
+        seeds=seeds,
+        learning_rates=rates,
+        tuning_seeds=tuning_seeds,
+        seconds_per_trial=1.25 * epochs,
+    )
+    embedded = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}", *overrides)
+    smoke = ("data=digits", "data.subset=128", "data.batch_size=64", "trainer.max_steps=4", *overrides)
+    gpu = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu", f"trainer.max_epochs={gpu_epochs:g}")
+    return {
+        "smoke": Protocol(smoke, seeds=2, learning_rates=rates[1:2], tuning_seeds=1, seconds_per_trial=0.2),
+        "cpu": cpu,
+        "cpu-embedded": replace(cpu, overrides=embedded, seconds_per_trial=0.4 * epochs),
+        "gpu": replace(cpu, overrides=(*gpu, *overrides), seconds_per_trial=20.0),
+    }
