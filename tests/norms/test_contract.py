@@ -275,3 +275,16 @@ def test_a_view_that_is_not_contiguous(kind, layout):
     wide = torch.stack([x, x + 1], dim=-1)[..., 0]
     assert not wide.is_contiguous()
     torch.testing.assert_close(build(kind, layout, {})(wide), build(kind, layout, {})(x))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
+def test_a_gradient_that_is_one_number_expanded(kind, layout, options, memory_format):
+    """As `y.mean().backward()` and global pooling hand it back."""
+    x = draw(layout)
+    if layout == "NCHW":
+        x = x.contiguous(memory_format=memory_format)
+    one, all_ = (x.clone(memory_format=torch.preserve_format).requires_grad_() for _ in range(2))
+    build(kind, layout, options, torch.float64)(one).sum().backward()
+    build(kind, layout, options, torch.float64)(all_).backward(torch.ones_like(x))
+    torch.testing.assert_close(one.grad, all_.grad)
