@@ -197,3 +197,13 @@ def test_the_taken_unit_of_frn_completes_it():
     assert [name for name, _ in unit.named_parameters()] == ["tau"]
     with pytest.raises(RuntimeError, match="taken already"):
         parts.take_activation()
+
+
+def test_where_frn_meets_its_threshold_the_gradient_goes_to_tau():
+    """A blank image lies exactly on the threshold of a new norm: as behind a ReLU, nothing reaches the input."""
+    blank = torch.zeros(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    layer = norm("frn", 4)
+    layer(blank).sum().backward()
+    assert not blank.grad.any()
+    assert not layer.bias.grad.any()
+    torch.testing.assert_close(layer.tau.grad, torch.full((4,), 18.0, dtype=torch.float64))
