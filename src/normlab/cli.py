@@ -1,9 +1,14 @@
 """`normlab ...`. Importing this imports neither torch nor lightning: commands import what they use."""
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+
+from normlab.errors import NormLabError, refuse
 
 app = typer.Typer(
     name="normlab",
@@ -13,10 +18,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ResultsOption = Annotated[Path | None, typer.Option("--results", help="The results folder.  [default: results/]")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
-@app.callback()
-def main() -> None:
-    """What is written about normalization layers, put to the test."""
+
+class Profile(StrEnum):
+    """How much is run."""
+
+    smoke = "smoke"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class EngineName(StrEnum):
+    """Where trials run."""
+
+    local = "local"
+    ray = "ray"
+    submitit = "submitit"
 
 
 class Benchmark(StrEnum):
@@ -28,7 +47,79 @@ class Benchmark(StrEnum):
     norm_layers = "norm-layers"
 
 
-@app.command()
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command whose NormLabErrors end in one sentence."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @app.command(name)
+        @wraps(function)
+        def guarded(*args: Any, **options: Any) -> None:
+            try:
+                function(*args, **options)
+            except NormLabError as error:
+                refuse(error)
+
+        return guarded
+
+    return register
+
+
+@app.callback()
+def main() -> None:
+    """What is written about normalization layers, put to the test."""
+
+
+@command("list")
+def list_(as_json: JsonOption = False, results: ResultsOption = None) -> None:
+    """Every claim and its last verdict."""
+    from normlab.claims.console import list_claims
+
+    list_claims(results, as_json)
+
+
+@command()
+def show(
+    slug: Annotated[str, typer.Argument(help="The claim.")],
+    profile: Annotated[Profile, typer.Option(help="Whose jobs to show.")] = Profile.cpu,
+    results: ResultsOption = None,
+) -> None:
+    """A claim: statement, rules, planned jobs with their commands and cost. Runs nothing."""
+    from normlab.claims.console import show_claim
+
+    show_claim(slug, profile.value, results)
+
+
+@command()
+def run(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Claims; leave out with --all.")] = None,
+    all_claims: Annotated[bool, typer.Option("--all", help="Every claim.")] = False,
+    profile: Annotated[Profile, typer.Option(help="How much is run.")] = Profile.cpu,
+    seeds: Annotated[int | None, typer.Option(help="Evaluation seeds, for every arm alike.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one per core]")] = None,
+    engine: Annotated[EngineName, typer.Option(help="Where trials run.")] = EngineName.local,
+    dry_run: Annotated[bool, typer.Option(help="Print the commands of the jobs that would run.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Start no trial after this; run again to go on.")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """Run what is missing of one claim, several or all, and print their verdicts."""
+    from normlab.claims.console import run_from_console
+
+    run_from_console(slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, results)
+
+
+@command()
+def verdict(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Claims; all if left out.")] = None,
+    as_json: JsonOption = False,
+    results: ResultsOption = None,
+) -> None:
+    """Decide claims from their records and write results/verdicts.json."""
+    from normlab.claims.console import print_verdicts
+
+    print_verdicts(slugs or [], as_json, results)
+
+
+@command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(help="Which benchmark.")],
     quick: Annotated[bool, typer.Option(help="Fewer cells and rounds.")] = False,

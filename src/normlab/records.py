@@ -1,5 +1,6 @@
 """A record: what one trial was, and what was measured. Standard library only."""
 
+import ast
 import hashlib
 import json
 import math
@@ -10,6 +11,23 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent
+_COMPUTES = (
+    "norms/*.py",
+    "models/*.py",
+    "data/images.py",
+    "data/text.py",
+    "data/augment.py",
+    "data/splits.py",
+    "data/sampling.py",
+    "training/step.py",
+    "training/optim.py",
+    "training/task.py",
+    "training/fit.py",
+    "training/divergence.py",
+    "reparam.py",
+)
 
 # What says where a trial runs or what it leaves behind, not what is computed.
 _NOT_IN_KEY = {
@@ -105,8 +123,9 @@ def _finite(value: Any) -> Any:
 
 @cache
 def code_state() -> dict[str, Any]:
-    """The commit of this checkout and whether its source was changed since; nulls outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    """{git, dirty, source}: the commit of this checkout (null outside one), whether its source was changed since, and
+    the hash of the code that computes results."""
+    root = PACKAGE.parents[1]
 
     def git(*arguments: str) -> str | None:
         try:
@@ -116,4 +135,27 @@ def code_state() -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "conf", "experiments", "train.py")
-    return {"git": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
+    source = hashlib.sha256(json.dumps(source_hashes(), sort_keys=True).encode()).hexdigest()[:12]
+    return {"git": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed), "source": source}
+
+
+@cache
+def source_hashes() -> dict[str, str]:
+    """Hash of each file that decides what a trial computes, comments and docstrings aside."""
+    files = sorted(path for pattern in _COMPUTES for path in PACKAGE.glob(pattern))
+    return {str(path.relative_to(PACKAGE)): code_hash(path) for path in files}
+
+
+def code_hash(path: Path) -> str:
+    """8 hexadecimal digits of a Python file's code, comments, docstrings and layout aside."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            body.pop(0)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:8]

@@ -179,7 +179,7 @@ def test_record_says_what_it_was():
     assert record.config["norm"]["ghost_batch"] == 8 and record.config["norm"]["statistics"] == "running"
     assert record.data["name"] == "digits" and len(record.data["fingerprint"]) >= 8
     assert record.device.startswith("cpu") and record.versions["torch"] == torch.__version__
-    assert set(record.code) == {"git", "dirty"}
+    assert set(record.code) == {"git", "dirty", "source"}
     assert record.samples == 40 * 16 and record.duration_s > 0 and record.started
     assert "resume" not in record.key
 

@@ -40,6 +40,7 @@ class Protocol:
     seeds: int = 5
     learning_rates: tuple[float, ...] = ()
     tuning_seeds: int = 2
+    extend: bool = True  # the grid, where the best rate lies at its edge
     timeout_s: float = 600.0
     seconds_per_trial: float = 1.0  # expected, for `normlab show`; replaced by what records measured
 

@@ -1,10 +1,11 @@
-"""Where trials run: warm processes of this machine (loky), Ray, or SLURM through submitit. One small interface for all."""
+"""Where trials run: warm processes of this machine (loky), Ray, or SLURM through submitit, behind one interface."""
 
 import os
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,8 +69,8 @@ def _work(job: Job, experiments: Path, pids: Path) -> Record:
 class LocalEngine:
     """Warm one-thread worker processes through joblib's loky, as many as asked for.
 
-    A worker that dies (killed, out of memory) takes loky's whole pool down: the pool is made anew, and the trials that were
-    in flight run again, each at most twice.
+    A worker that dies (killed, out of memory) takes loky's whole pool down: the pool is made anew, and the trials that
+    were in flight run again, each at most twice.
     """
 
     def __init__(self, workers: int, experiments: Path) -> None:
@@ -120,10 +121,8 @@ class LocalEngine:
             if time.monotonic() - since < job.timeout_s + GRACE_S:
                 continue
             del self.running[future]
-            try:
+            with suppress(OSError, ValueError):
                 os.kill(int((self.pids / job.key).read_text()), signal.SIGKILL)
-            except (OSError, ValueError):
-                pass
             yield job, _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
 
     def close(self) -> None:

@@ -49,8 +49,8 @@ class Plan:
 def plan(claim: Claim, protocol: Protocol, records: Mapping[str, Record], seeds: int | None = None) -> Plan:
     """The next trials of `claim`: tuning first, and evaluation at the best rate of each arm.
 
-    `records` holds by key what need not run (again). Every arm gets the same seeds and the same grid; where an arm's best
-    rate lies at the edge of the grid, the grid is extended for this arm.
+    `records` holds by key what need not run (again). Every arm gets the same seeds and the same grid; where an arm's
+    best rate lies at the edge of the grid, the grid is extended for this arm.
     """
     result = Plan()
     count = seeds or protocol.seeds
@@ -76,7 +76,7 @@ def _tune(
 ) -> tuple[float | None, list[Job]]:
     rates = sorted(protocol.learning_rates)
     factor = rates[1] / rates[0] if len(rates) > 1 else 3.0
-    lower = upper = 0
+    lower = upper = 0 if protocol.extend else EXTENSIONS
     while True:
         jobs = {
             rate: [

@@ -1,6 +1,7 @@
 """Running claims: plan, run what is missing, append each record as it comes, plan again."""
 
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -31,12 +32,17 @@ class Tally:
 
 
 def run_claims(
-    claims: Sequence[Claim], profile: str, store: Store, engine: Engine, seeds: int | None = None, quiet: bool = False
+    claims: Sequence[Claim],
+    profile: str,
+    store: Store,
+    engine: Engine,
+    seeds: int | None = None,
+    deadline: float | None = None,
 ) -> Tally:
     """Run every trial that `claims` still need under `profile`; what is recorded already is skipped.
 
     Each record is on disk before the next is waited for, so that a kill at any moment loses the trials in flight only.
-    Trials that failed before are tried again, once.
+    Trials that failed before are tried again, once. After `deadline` (of time.perf_counter) no trial is started.
     """
     protocols = {claim.slug: protocol_of(claim, profile) for claim in claims}
     wanted = [claim for claim in claims if protocols[claim.slug] is not None]
@@ -44,7 +50,7 @@ def run_claims(
     with store, ExitStack() as stack:
         known = store.done()
         in_flight: set[str] = set()
-        progress = stack.enter_context(_Progress(enabled=not quiet and sys.stderr.isatty()))
+        progress = stack.enter_context(_Progress(enabled=sys.stderr.isatty()))
         stack.callback(engine.close)
         while True:
             remaining = 0
@@ -54,6 +60,8 @@ def run_claims(
                 step = plan(claim, protocol, known, seeds)
                 remaining += step.remaining
                 for job in step.jobs:
+                    if len(in_flight) >= 2 * engine.workers or (deadline and time.perf_counter() > deadline):
+                        break
                     if job.key not in in_flight and job.key not in known:
                         in_flight.add(job.key)
                         engine.submit(job)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from normlab.claims.sources import note_sources
 from normlab.errors import NormLabError
 from normlab.records import Record
 
@@ -68,6 +69,7 @@ class Store:
             raise NormLabError(f"another `normlab run` is writing to {self.folder}: wait for it, or stop it.") from None
         for path in self.folder.glob("*.jsonl"):
             repair(path)
+        note_sources(self.folder)
         self.reload()
         return self
 
@@ -92,7 +94,9 @@ def read_lines(path: Path) -> list[Record]:
             records.append(Record.from_json(line.decode()))
         except (ValueError, TypeError):
             if number != len(lines):
-                raise NormLabError(f"{path}, line {number}: not a record; restore the file from version control.") from None
+                raise NormLabError(
+                    f"{path}, line {number}: not a record; restore the file from version control."
+                ) from None
     return records
 
 

@@ -1,0 +1,166 @@
+"""What the claim commands print. The work is done elsewhere."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from normlab.claims.claim import NO_DATA, Claim, Protocol
+from normlab.claims.profiles import protocol_name
+from normlab.claims.registry import load_all, load_claim, slugs
+from normlab.claims.store import RESULTS, Store
+from normlab.errors import NormLabError
+
+_STYLES = {"supported": "green", "partly supported": "yellow", "refuted": "red", "inconclusive": "magenta"}
+
+
+def _console(stderr: bool = False) -> Console:
+    return Console(stderr=stderr, width=None if sys.stdout.isatty() else 160)
+
+
+def list_claims(results: Path | None, as_json: bool) -> None:
+    """Slug, last verdict and statement of every claim, from results/verdicts.json."""
+    import json
+
+    folder = results or RESULTS
+    try:
+        known = {row["slug"]: row for row in json.loads((folder / "verdicts.json").read_text())}
+    except (OSError, ValueError):
+        known = {}
+    rows = [
+        {"slug": claim.slug, "verdict": known.get(claim.slug, {}).get("verdict", NO_DATA), "statement": claim.statement}
+        for claim in load_all()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table("claim", "verdict", "statement", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["slug"], _styled(row["verdict"]), row["statement"])
+    _console().print(table)
+
+
+def _styled(verdict: str) -> str:
+    style = _STYLES.get(verdict)
+    return f"[{style}]{verdict}[/{style}]" if style else verdict
+
+
+def _protocol(claim: Claim, profile: str) -> tuple[str, Protocol]:
+    name = protocol_name(claim, profile)
+    if name is None:
+        known = ", ".join(claim.protocols)
+        raise NormLabError(f"{claim.slug} has no protocol for --profile {profile}: it has {known}.")
+    return name, claim.protocols[name]
+
+
+def show_claim(slug: str, profile: str, results: Path | None) -> None:
+    """The claim in words, then its jobs: command, seeds, expected cost."""
+    from normlab.claims.plan import plan
+
+    claim = load_claim(slug)
+    name, protocol = _protocol(claim, profile)
+    console = _console()
+    console.print(f"[bold]{claim.slug}[/bold]: {claim.statement}", highlight=False)
+    console.print(f"said by: {'; '.join(claim.documents)}\nprimary source: {claim.source}", highlight=False)
+    console.print(f"prediction: {claim.prediction}", highlight=False)
+    for part in claim.parts:
+        console.print(f"  {part.name}: {part.statement}\n    rule: {part.rule}", highlight=False)
+    store = Store(results or RESULTS)
+    step = plan(claim, protocol, store.done())
+    cost = _seconds(claim, protocol, store) * step.remaining
+    console.print(
+        f"profile {name}: {len(claim.arms)} arms x {protocol.seeds} seeds"
+        + (f", tuned over {len(protocol.learning_rates)} rates or more" if protocol.learning_rates else "")
+        + f"; {step.remaining} trials to run, about {cost / 60:.1f} minutes of one core",
+        highlight=False,
+    )
+    for job in step.jobs:
+        console.print(f"  {job.stage:8s} {job.arm}: {job.command}", highlight=False, soft_wrap=True)
+
+
+def _seconds(claim: Claim, protocol: Protocol, store: Store) -> float:
+    """Per trial: what this claim's records took, else what its protocol expects."""
+    took = [record.duration_s for record in store.done().values() if record.claim == claim.slug and record.duration_s]
+    return sum(took) / len(took) if took else protocol.seconds_per_trial
+
+
+def run_from_console(
+    names: list[str],
+    all_claims: bool,
+    profile: str,
+    seeds: int | None,
+    workers: int | None,
+    engine_name: str,
+    dry_run: bool,
+    minutes: float | None,
+    results: Path | None,
+) -> None:
+    """Run claims; exit status 1 if a trial failed."""
+    from normlab.claims.engines import build_engine
+    from normlab.claims.plan import plan
+    from normlab.claims.registry import EXPERIMENTS
+    from normlab.claims.runner import run_claims
+
+    if bool(names) == all_claims:
+        raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")
+    if seeds is not None and seeds < 1:
+        raise NormLabError(f"--seeds {seeds}: give at least 1.")
+    claims = load_all() if all_claims else [load_claim(name) for name in names]
+    for claim in claims if not all_claims else []:
+        _protocol(claim, profile)
+    folder = results or (Path("runs") / "smoke" if profile == "smoke" else RESULTS)  # smoke is no evidence
+    store = Store(folder)
+    if dry_run:
+        for claim in claims:
+            name = protocol_name(claim, profile)
+            for job in plan(claim, claim.protocols[name], store.done(), seeds).jobs if name else []:
+                print(job.command)
+        return
+    began = time.perf_counter()
+    deadline = None if minutes is None else began + 60 * minutes
+    tally = run_claims(claims, profile, store, build_engine(engine_name, workers, EXPERIMENTS), seeds, deadline)
+    for message in tally.messages:
+        print(message, file=sys.stderr)
+    print(
+        f"{tally.done} trials in {(time.perf_counter() - began) / 60:.1f} min: "
+        f"{tally.diverged} diverged, {tally.failed} failed; records in {folder}/"
+    )
+    if profile != "smoke":
+        print_verdicts([claim.slug for claim in claims], False, folder)
+    if tally.failed:
+        sys.exit(1)
+
+
+def print_verdicts(names: list[str], as_json: bool, results: Path | None) -> None:
+    """Decide, write results/verdicts.json (all claims), print those asked for."""
+    from normlab.claims.verdicts import to_json, verdicts, write
+
+    asked = [load_claim(name).slug for name in names]
+    store = Store(results or RESULTS)
+    rows = verdicts(load_all(), store)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    write(rows, store.folder)
+    if asked:
+        rows = [row for row in rows if row["slug"] in asked]
+    if as_json:
+        print(to_json(rows), end="")
+        return
+    table = Table("claim", "verdict", "evidence", "finding", box=None, pad_edge=False)
+    for row in rows:
+        evidence = f"{row['profile']}, n = {row['n']}" if row["profile"] else ""
+        notes = [f"[dim]{note}[/dim]" for note in (*row["missing"], *(f"stale: {reason}" for reason in row["stale"]))]
+        table.add_row(
+            row["slug"], _styled(row["verdict"]), evidence, "\n".join(notes) if len(row["parts"]) > 1 else _text(row)
+        )
+        if len(row["parts"]) > 1:
+            for part in row["parts"]:
+                table.add_row(f"  {part['name']}", _styled(part["verdict"]), "", part["text"])
+    _console().print(table)
+
+
+def _text(row: dict[str, Any]) -> str:
+    notes = [*row["missing"], *(f"stale: {reason}" for reason in row["stale"])]
+    return "\n".join([row["parts"][0]["text"], *(f"[dim]{note}[/dim]" for note in notes)])

@@ -1,0 +1,153 @@
+"""Records -> verdicts. Deterministic: the same records give the same bytes."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from normlab.claims.claim import INCONCLUSIVE, NO_DATA, Claim, Protocol
+from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.plan import plan
+from normlab.claims.profiles import STRENGTH
+from normlab.claims.rules import Finding, combine
+from normlab.claims.sources import stale_reasons
+from normlab.claims.store import Store
+from normlab.records import Record
+
+
+def verdicts(claims: Sequence[Claim], store: Store) -> list[dict[str, Any]]:
+    """One verdict per claim, from the strongest evidence that is there."""
+    return [verdict(claim, store) for claim in claims]
+
+
+def verdict(claim: Claim, store: Store) -> dict[str, Any]:
+    """{slug, statement, verdict, parts, profile, n, evidence, ...} of one claim.
+
+    Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu, published data
+    before embedded ones, complete or not. Evidence of different devices is not mixed.
+    """
+    records = store.done()
+    for name in STRENGTH:
+        protocol = claim.protocols.get(name)
+        if protocol is None:
+            continue
+        step = plan(claim, protocol, records)
+        by_arm = {
+            arm: {seed: records[key] for seed, key in seeds.items() if key in records}
+            for arm, seeds in step.evaluation.items()
+        }
+        if any(by_arm.values()):
+            return _decide(claim, name, protocol, by_arm, step.learning_rates, store.folder)
+    missing = f"no trial is recorded; run: normlab run {claim.slug}"
+    return _row(claim, NO_DATA, [_part(part, None, missing) for part in claim.parts], None, 0, missing=[missing])
+
+
+def _decide(
+    claim: Claim,
+    profile: str,
+    protocol: Protocol,
+    by_arm: Mapping[str, Mapping[int, Record]],
+    rates: Mapping[str, float | None],
+    folder: Path,
+) -> dict[str, Any]:
+    device = _main_device(by_arm)
+    kept = {arm.name: {s: r for s, r in by_arm.get(arm.name, {}).items() if r.device == device} for arm in claim.arms}
+    evidence = Evidence(kept, protocol.seeds)
+    n = len(evidence.seeds)
+    missing = [
+        f"{arm}: {len(seeds)} of {protocol.seeds} seeds" for arm, seeds in kept.items() if len(seeds) < protocol.seeds
+    ]
+    findings: list[Finding | None] = []
+    parts = []
+    for part in claim.parts:
+        try:
+            finding = part.decide(evidence) if n else None
+            text = finding.text if finding else "no seed has a trial in every arm"
+        except Missing as error:
+            finding, text = None, str(error)
+        findings.append(finding)
+        parts.append(_part(part, finding, text))
+    if missing or any(finding is None for finding in findings):
+        overall = INCONCLUSIVE  # equal n in every arm, the planned n, or no verdict
+        for row in parts:
+            row["verdict"] = INCONCLUSIVE
+    else:
+        overall = combine([finding for finding in findings if finding])
+    used = [record for seeds in kept.values() for seed, record in sorted(seeds.items()) if seed in evidence.seeds]
+    return _row(
+        claim,
+        overall,
+        parts,
+        profile,
+        n,
+        device=device,
+        data=sorted({record.data.get("name", "") for record in used}),
+        learning_rates={arm: rate for arm, rate in rates.items() if rate is not None},
+        missing=missing,
+        stale=stale_reasons(used, folder),
+        evidence=[
+            {"arm": arm, "seed": seed, "key": record.key, "status": record.status}
+            for arm, seeds in kept.items()
+            for seed, record in sorted(seeds.items())
+            if seed in evidence.seeds
+        ],
+    )
+
+
+def _main_device(by_arm: Mapping[str, Mapping[int, Record]]) -> str:
+    """The device with the most trials; by name where there is a tie."""
+    count: dict[str, int] = defaultdict(int)
+    for seeds in by_arm.values():
+        for record in seeds.values():
+            count[record.device] += 1
+    return min(count, key=lambda device: (-count[device], device))
+
+
+def _part(part: Any, finding: Finding | None, text: str) -> dict[str, Any]:
+    row = {"name": part.name, "statement": part.statement, "rule": part.rule, "text": text}
+    if finding is None:
+        return {**row, "verdict": NO_DATA, "effect": None, "low": None, "high": None, "unit": "", "n": 0}
+    numbers = {name: _rounded(getattr(finding, name)) for name in ("effect", "low", "high")}
+    return {**row, "verdict": finding.verdict, **numbers, "unit": finding.unit, "n": finding.n}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six significant digits: more would differ between builds of numpy."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _row(claim: Claim, overall: str, parts: list[dict[str, Any]], profile: str | None, n: int, **more: Any) -> dict:
+    base: dict[str, Any] = {
+        "slug": claim.slug,
+        "statement": claim.statement,
+        "documents": list(claim.documents),
+        "verdict": overall,
+        "parts": parts,
+        "profile": profile,
+        "n": n,
+        "rule_version": claim.version,
+        "device": None,
+        "data": [],
+        "learning_rates": {},
+        "missing": [],
+        "stale": [],
+        "evidence": [],
+    }
+    return {**base, **more}
+
+
+def to_json(rows: list[dict[str, Any]]) -> str:
+    """What results/verdicts.json holds and `normlab verdict --json` prints."""
+    return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write(rows: list[dict[str, Any]], folder: Path) -> Path:
+    """Replace results/verdicts.json in one step."""
+    import os
+
+    path = folder / "verdicts.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(to_json(rows))
+    os.replace(partial, path)
+    return path
