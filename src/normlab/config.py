@@ -213,6 +213,12 @@ class Probe(Enum):
     running_stats = "running_stats"
 
 
+class Evaluation(Enum):
+    """What else is measured on the trained network: see normlab.training.evaluations."""
+
+    statistics = "statistics"
+
+
 @dataclass
 class Config:
     norm: Any = MISSING
@@ -225,6 +231,7 @@ class Config:
     seed: int = 0
     allow_noncausal: bool = False  # let a norm that mixes positions into a causal model
     probes: list[Probe] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
     claim: Optional[str] = None
     arm: Optional[str] = None
     stage: Optional[str] = None

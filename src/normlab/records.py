@@ -43,8 +43,8 @@ _NOT_IN_KEY = {
 def trial_key(config: dict[str, Any]) -> str:
     """16 hexadecimal digits that name a trial by its resolved configuration.
 
-    Leaves that are null or false stay out: a knob that is added later, with null or false for "as before", leaves
-    every key that was recorded earlier as it was.
+    Leaves that are null, false or empty stay out: a knob that is added later, with one of these for "as before",
+    leaves every key that was recorded earlier as it was.
     """
     kept: dict[str, Any] = {}
     for group, value in config.items():
@@ -57,7 +57,7 @@ def trial_key(config: dict[str, Any]) -> str:
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_empty(v) for k, v in value.items() if v is not None and v is not False}
+        return {k: _without_empty(v) for k, v in value.items() if v is not None and v is not False and v != []}
     return value
 
 

@@ -25,6 +25,7 @@ class Arm:
     overrides: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     tune: bool = True  # False: runs at the learning rate that its overrides or the profile's give
+    evaluations: tuple[str, ...] = ()  # what else is measured on the trained network, in evaluation trials only
 
 
 @dataclass(frozen=True)

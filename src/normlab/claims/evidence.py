@@ -1,6 +1,6 @@
 """The evaluation trials of one claim under one profile, data set and device, as paired arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,16 @@ class Evidence:
         if not self.seeds:
             raise Missing("no seed has a trial in every arm")
         return np.array([self._value(self.records[arm][seed], arm, metric) for seed in self.seeds], dtype=float)
+
+    def compute(self, arm: str, measure: Callable[[Record], float]) -> np.ndarray:
+        """(n,) of what `measure` makes of each record of `arm`: from its curve, say.
+
+        Raises:
+            Missing: no shared seeds.
+        """
+        if not self.seeds:
+            raise Missing("no seed has a trial in every arm")
+        return np.array([measure(self.records[arm][seed]) for seed in self.seeds], dtype=float)
 
     def table(self, arms: Sequence[str], metric: str = "test_accuracy") -> np.ndarray:
         """(n, len(arms)) of a metric, seeds by arms."""

@@ -125,6 +125,9 @@ def _job(claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: i
     config = dict(_config(overrides))
     config["seed"] = seed
     parts = [*overrides, f"seed={seed}"]
+    if arm.evaluations and stage == "evaluate":
+        config["evaluations"] = list(arm.evaluations)
+        parts.append(f"evaluations=[{','.join(arm.evaluations)}]")
     if rate is not None:
         config["optim"] = {**config["optim"], "lr": rate}
         parts.append(f"optim.lr={rate}")

@@ -57,7 +57,9 @@ def image_protocols(
     smoke = ("data=digits", "data.subset=128", "data.batch_size=64", "trainer.max_steps=4", *overrides)
     gpu = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu", f"trainer.max_epochs={gpu_epochs:g}")
     return {
-        "smoke": Protocol(smoke, seeds=1, learning_rates=rates[1:3], tuning_seeds=1, extend=False, seconds_per_trial=0.2),
+        "smoke": Protocol(
+            smoke, seeds=1, learning_rates=rates[1:3], tuning_seeds=1, extend=False, seconds_per_trial=0.2
+        ),
         "cpu": cpu,
         "cpu-embedded": replace(cpu, overrides=embedded, seconds_per_trial=0.4 * epochs),
         "gpu": replace(cpu, overrides=(*gpu, *overrides), seconds_per_trial=20.0),

@@ -1,0 +1,64 @@
+"""Evaluations of a trained network beyond its own: the same weights under other conditions, without training again.
+
+`evaluations=[statistics]` adds the metrics of each to the record. Every one works on a copy of the model.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from normlab.training.step import evaluate
+from normlab.training.task import Task
+
+
+def batch_norms(model: nn.Module) -> list[Any]:
+    """The layers of `model` that keep running statistics."""
+    return [module for module in model.modules() if getattr(module, "running_mean", None) is not None]
+
+
+@torch.no_grad()
+def re_estimate(model: nn.Module, batches: Any, momentum: float | None = None, bf16: bool = False) -> None:
+    """Replace running statistics, in place: their average over `batches` in train mode (`momentum` None: cumulative).
+
+    With whole batches of some hundred samples this is the precise batch norm of Wu & Johnson 2021.
+    """
+    device_type = next(model.parameters()).device.type
+    for layer in batch_norms(model):
+        layer.running_mean.zero_()
+        layer.running_var.fill_(1)
+        layer.num_batches_tracked.zero_()
+        layer.momentum, layer.ghost_batch = momentum, None
+    model.train()
+    with torch.autocast(device_type, torch.bfloat16, enabled=bf16):
+        for x, _ in batches:
+            model(x)
+    model.eval()
+
+
+def statistics(task: Task) -> dict[str, float]:
+    """Test accuracy and loss with other statistics than the running ones; nothing for a model without any.
+
+    `precise`: averaged over the training split in large batches; `batch`: of the test batch itself, in groups of the
+    size that training used; `instance`: of each sample.
+    """
+    if not batch_norms(task.model):
+        return {}
+    metrics: dict[str, float] = {}
+    size = task.cfg.norm.get("ghost_batch") or task.cfg.data.batch_size
+    for name in ("precise", "batch", "instance"):
+        model = copy.deepcopy(task.model)
+        if name == "precise":
+            re_estimate(model, task.data.eval_batches("train"), bf16=task.bf16)
+        for layer in batch_norms(model) if name != "precise" else ():
+            if not hasattr(layer, "statistics"):
+                return metrics  # BatchRenorm evaluates with running statistics only
+            layer.statistics, layer.ghost_batch = name, size
+        loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+        metrics |= {f"{name}_test_loss": loss, f"{name}_test_accuracy": accuracy}
+    return metrics
+
+
+EVALUATIONS: dict[str, Callable[[Task], dict[str, float]]] = {"statistics": statistics}
