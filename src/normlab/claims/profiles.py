@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from normlab.claims.claim import Claim, Protocol
+from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.data.availability import is_here
 from normlab.errors import choices
 
@@ -28,6 +28,15 @@ def protocol_of(claim: Claim, profile: str) -> Protocol | None:
     """The protocol that runs under `profile` on this machine; None if the claim has none."""
     name = protocol_name(claim, profile)
     return None if name is None else claim.protocols[name]
+
+
+def batchnorm_arm(n: int | None = None) -> Arm:
+    """BatchNorm over ghost batches of `n` samples (None: the SGD batch), evaluated with other statistics too.
+
+    Claims share it, and so its trials: metrics precise_, batch_ and instance_test_accuracy beside test_accuracy.
+    """
+    overrides = ("norm=batchnorm",) if n is None else ("norm=batchnorm", f"norm.ghost_batch={n}")
+    return Arm("batchnorm" if n is None else f"batchnorm {n}", overrides, evaluations=("statistics",))
 
 
 _SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")

@@ -59,11 +59,12 @@ def greater_by(difference: np.ndarray, margin: float, unit: str = "points") -> F
     interval lies above half the margin; refuted if the 95 % interval lies below half the margin (the opposite sign
     included); partly supported if it lies above 0.
 
-    The 90 % interval is ours: without it, noise of about the margin's size lets 7 % of experiments support an effect
-    that is so small (half the margin) that more seeds would refute it. It changes nothing where the noise is small
-    enough to decide. So, at each edge: no effect is called (partly) supported in at most 2.5 % of cases, half the margin
-    or less supported in at most 5 %, more than that refuted in at most 2.5 %. `supported` says that there is an effect
-    and that its estimate reaches the margin; the effect itself may be less.
+    The 90 % interval is ours: without it, noise of about the margin's size lets 7 % of experiments (n = 5) support an
+    effect that is so small (half the margin) that more seeds would refute it; where the interval is narrower than the
+    margin it changes nothing. So no effect is called (partly) supported in at most 2.5 % of cases, half the margin or
+    less supported in at most 5 %, more than that refuted in at most 2.5 %. `supported` says that there is an effect and
+    that its estimate reaches the margin; the effect itself may be less. An effect of the margin and 3.3 (n = 3) or 1.7
+    (n = 5) standard deviations is found in 80 % of cases.
     """
     _check_bounds(margin)
     asked = f"supported from {margin:g}, refuted below {margin / 2:g}"
@@ -162,7 +163,8 @@ def monotone_trend(values: np.ndarray, order: Sequence[float], margin: float, un
     ranks; it goes through `greater_by`. That alone would call a curve that rises and then falls a monotone trend, so
     `supported` asks also that no setting lies as much as the margin below one of lower rank, each shown by a one-sided
     test at 5 %: all must pass, so no correction is due (Berger, 1982), and a fall of the margin anywhere is called
-    supported in at most 5 % of cases. A rise that does not show this much is partly supported.
+    supported in at most 5 % of cases. A rise that does not show this much is partly supported, so plan for a margin of
+    at least 6 (n = 3) or 3 (n = 5) standard deviations of a value.
     """
     _check_bounds(margin)
     values = stats.finite(values, 2)
