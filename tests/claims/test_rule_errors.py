@@ -89,6 +89,7 @@ def test_a_trend_is_seldom_wrong(n, kind):
     shape = {
         "rise": np.array([0, 1, 2, 3, 4.0])[None, :, None] / 4,
         "hump": np.array([0, 8, 8, 8, 7.0])[None, :, None],  # rises by far, then falls by 1
+        "dip": np.array([0, 8, 16, 24, 23.0])[None, :, None],  # the hardest: one pair alone falls
         "wave": np.array([0, 3, 2, 5, 4.0])[None, :, None],
     }
     for margin in (1.0, 4.0):
@@ -96,7 +97,7 @@ def test_a_trend_is_seldom_wrong(n, kind):
         assert share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), SUPPORTED) <= FALSE[kind]
         assert share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), REFUTED) <= ONE_SIDED[kind]
         assert share(rules._decide_trend(z + margin * shape["rise"], order, margin), REFUTED) <= ONE_SIDED[kind]
-        for curve in ("hump", "wave"):
+        for curve in ("hump", "dip", "wave"):
             assert share(rules._decide_trend(z + margin * shape[curve], order, margin), SUPPORTED) <= FALSE[kind]
 
 
