@@ -118,6 +118,9 @@ class ImageDataConfig(DataConfig):
     augment: bool = True  # random crop after zero padding, horizontal flip
     crop_padding: int = 4
     flip: bool = True
+    group_size: Optional[int] = None  # consecutive training samples that show only ...
+    group_classes: Optional[int] = None  # ... so many classes; null, both: no groups
+    styles: Optional[list[int]] = None  # image i of a split is shown in style i modulo their number; null = as it is
 
 
 @dataclass
@@ -217,6 +220,7 @@ class Evaluation(Enum):
     """What else is measured on the trained network: see normlab.training.evaluations."""
 
     statistics = "statistics"
+    contrast = "contrast"
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from normlab.training.step import evaluate
 from normlab.training.task import Task
@@ -61,4 +61,41 @@ def statistics(task: Task) -> dict[str, float]:
     return metrics
 
 
-EVALUATIONS: dict[str, Callable[[Task], dict[str, float]]] = {"statistics": statistics}
+CONTRASTS = (0.25, 0.5, 1.0, 2.0)
+
+
+@torch.no_grad()
+def contrast(task: Task) -> dict[str, float]:
+    """Share of test images whose contrast can be read from the trained network's last features: `contrast_accuracy`.
+
+    Each image is multiplied by one of four contrasts, drawn per image, and the contrast is the label of a linear
+    probe (ridge regression on one-hot labels, fitted on the validation split). Chance is 0.25.
+    """
+    model = copy.deepcopy(task.model).eval()
+    features: list[Tensor] = []
+    model.head.register_forward_pre_hook(lambda head, inputs: features.append(inputs[0]))
+    generator = torch.Generator().manual_seed(task.cfg.seed)
+
+    def probe_data(split: str) -> tuple[Tensor, Tensor]:
+        features.clear()
+        labels = []
+        for x, _ in task.data.eval_batches(split):
+            label = torch.randint(len(CONTRASTS), (len(x),), generator=generator)
+            labels.append(label)
+            model(x * torch.tensor(CONTRASTS)[label].view(-1, 1, 1, 1).to(x))
+        return torch.cat(features).double().cpu(), torch.cat(labels)
+
+    x, label = probe_data("val")
+    mean, scale = x.mean(0), x.std(0).clamp_min(1e-12)
+
+    def design(x: Tensor) -> Tensor:
+        return torch.cat([(x - mean) / scale, torch.ones(len(x), 1).double()], dim=1)
+
+    a = design(x)
+    targets = nn.functional.one_hot(label, len(CONTRASTS)).double()
+    weights = torch.linalg.solve(a.T @ a + 1e-3 * len(a) * torch.eye(a.shape[1]).double(), a.T @ targets)
+    x, label = probe_data("test")
+    return {"contrast_accuracy": float(((design(x) @ weights).argmax(1) == label).double().mean())}
+
+
+EVALUATIONS: dict[str, Callable[[Task], dict[str, float]]] = {"contrast": contrast, "statistics": statistics}
