@@ -5,15 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from normlab.claims.evidence import Evidence
-from normlab.claims.rules import Finding
+from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Finding
 
-SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA = (
-    "supported",
-    "partly supported",
-    "refuted",
-    "inconclusive",
-    "no data",
-)
+NO_DATA = "no data"
 VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from normlab.claims.claim import INCONCLUSIVE, NO_DATA, Claim, Protocol
+from normlab.claims.claim import NO_DATA, Claim, Protocol
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.profiles import STRENGTH
-from normlab.claims.rules import Finding, combine
+from normlab.claims.rules import INCONCLUSIVE, Finding, combine
 from normlab.claims.sources import stale_reasons
 from normlab.claims.store import Store
 from normlab.records import Record
