@@ -221,6 +221,11 @@ class Evaluation(Enum):
 
     statistics = "statistics"
     contrast = "contrast"
+    corruptions = "corruptions"
+    adaptation = "adaptation"
+    train_mode = "train_mode"
+    accumulation = "accumulation"
+    styles = "styles"
 
 
 @dataclass

@@ -21,6 +21,7 @@ _COMPUTES = (
     "data/augment.py",
     "data/splits.py",
     "data/sampling.py",
+    "data/styles.py",
     "training/step.py",
     "training/optim.py",
     "training/task.py",

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from normlab.data.augment import Crops
 from normlab.data.image_sources import RawImages
-from normlab.data.sampling import epoch_generator, local_part
+from normlab.data.sampling import epoch_generator, grouped_order, local_part
 from normlab.data.splits import first, split_indices
+from normlab.data.styles import restyle
 from normlab.errors import NormLabError
 
 _STATISTICS_IMAGES = 5000
@@ -25,9 +26,10 @@ class ImageData:
 
     Pixels are normalised with the per-channel mean and standard deviation of the first 5,000 images of the training
     split (all of them where there are fewer), whatever the subset, so that a subset changes which images are seen and
-    not what they look like; more images than that move neither by one per cent.
+    not what they look like; more images than that move neither by one per cent. Styles come after that: they do not
+    move the mean and the standard deviation.
 
-    Raises NormLabError for a subset, batch, padding or size that does not fit the images.
+    Raises NormLabError for a subset, batch, group, padding or size that does not fit the images.
     """
 
     modality = "image"
@@ -66,6 +68,9 @@ class ImageData:
         sample = pixels["train"][:_STATISTICS_IMAGES]
         if len(sample) < min(_STATISTICS_IMAGES, len(indices["train"])):
             sample = _resize(torch.from_numpy(raw.train.images[indices["train"][:_STATISTICS_IMAGES]]), cfg.image_size)
+        styles = list(cfg.styles or ())
+        if styles:
+            pixels = {split: torch.from_numpy(restyle(images.numpy(), styles)) for split, images in pixels.items()}
 
         self.num_train, height, width, channels = pixels["train"].shape
         self.input_shape = (channels, height, width)
@@ -83,7 +88,13 @@ class ImageData:
         self._augment = bool(cfg.augment)
         self._batch_size = cfg.batch_size
         self._part = local_part(cfg.batch_size, rank, world_size)
-        self.steps_per_epoch = self.num_train // cfg.batch_size
+        self._groups = _groups(cfg, raw.num_classes)
+        self.steps_per_epoch = len(self._order(epoch_generator(seed, 0))) // cfg.batch_size
+        if not self.steps_per_epoch:
+            raise NormLabError(
+                f"data.group_classes={cfg.group_classes} finds no batch of {cfg.batch_size} images in "
+                f"{self.num_train}, for the smallest class ends each epoch: pass a larger subset or a smaller batch."
+            )
         self._mean, self._scale = self._normalisation(sample)
         flip = self._augment and bool(cfg.flip)
         self._crops = {
@@ -128,12 +139,18 @@ class ImageData:
         # All that is random in an epoch is drawn here, on the CPU and from a generator of its own: the same on every
         # device, after a resume, and whatever else draws numbers.
         generator = epoch_generator(self._seed, epoch)
-        order = torch.randperm(self.num_train, generator=generator)
+        order = self._order(generator)
         crops = self._crops["train"]
         offsets = crops.draw(order, generator) if self._augment else crops.centre(order)
         self._offsets = self._of_this_rank(offsets).to(self._device)
         self._targets = self._labels["train"][self._of_this_rank(order).to(self._device)]
         self._epoch = epoch
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        order = torch.randperm(self.num_train, generator=generator)
+        if self._groups is None:
+            return order
+        return grouped_order(order, self._labels["train"].cpu(), self.num_outputs, *self._groups, generator)
 
     def _of_this_rank(self, values: Tensor) -> Tensor:
         whole = values[: self.steps_per_epoch * self._batch_size].view(-1, self._batch_size)
@@ -158,6 +175,21 @@ class ImageData:
             return x
         channels, height, width = self.input_shape
         return x.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _groups(cfg: Any, num_classes: int) -> tuple[int, int] | None:
+    """(samples, classes) of each group of consecutive training samples; None: no groups."""
+    size, classes = cfg.group_size, cfg.group_classes
+    if size is None and classes is None:
+        return None
+    if size is None or classes is None:
+        raise NormLabError("data.group_size and data.group_classes belong together: pass both, or neither.")
+    if cfg.batch_size % size or size % classes or num_classes % classes:
+        raise NormLabError(
+            f"data.group_size={size} and data.group_classes={classes} do not fit: pass a size that divides the batch "
+            f"of {cfg.batch_size} and a number of classes that divides the size and {num_classes}, all classes."
+        )
+    return size, classes
 
 
 def _resize(images: Tensor, size: int | None) -> Tensor:

@@ -12,6 +12,8 @@ _SMALLEST = {
     "eval_subset": 1,
     "image_size": 1,
     "crop_padding": 0,
+    "group_size": 1,
+    "group_classes": 1,
     "context": 1,
 }
 

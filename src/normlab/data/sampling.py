@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from normlab.errors import NormLabError
 
@@ -21,3 +22,20 @@ def local_part(batch_size: int, rank: int, world_size: int) -> slice:
         )
     local = batch_size // world_size
     return slice(rank * local, (rank + 1) * local)
+
+
+def grouped_order(
+    order: Tensor, labels: Tensor, num_classes: int, size: int, classes: int, generator: torch.Generator
+) -> Tensor:
+    """`order` (n,) of images rearranged: every `size` consecutive ones show `classes` classes, equally many of each.
+
+    All classes take turns, in an order drawn anew for each round, so that a batch of many groups is as mixed as the
+    whole epoch. A class that has more images than the smallest one leaves some of them out, others in each epoch.
+    `classes` must divide `size` and `num_classes`.
+    """
+    each = size // classes
+    by_class = [order[labels[order] == number] for number in range(num_classes)]
+    rounds = min(len(images) for images in by_class) // each
+    pieces = torch.stack([images[: rounds * each].view(rounds, each) for images in by_class], dim=1)
+    turns = [torch.randperm(len(by_class), generator=generator) for _ in range(rounds)]
+    return torch.cat([piece[turn].flatten() for piece, turn in zip(pieces, turns, strict=True)] or [order[:0]])
