@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from normlab.claims.configs import trial_config
 from normlab.claims.plan import Job
 from normlab.records import Record, code_state
 
@@ -49,10 +50,9 @@ def execute(job: Job, experiments: Path) -> Record:
 
 
 def _train(job: Job) -> Record:
-    from normlab.config import compose
     from normlab.training.fit import fit
 
-    return fit(compose([*job.overrides, "logger=none", "trainer.progress=false"]))
+    return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
 
 
 def _measure(job: Job, experiments: Path) -> Record:

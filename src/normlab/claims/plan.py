@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
+from normlab.claims.configs import plain_config
 from normlab.claims.store import DONE
 from normlab.records import Record, trial_key
 
@@ -122,7 +122,7 @@ def _job(claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: i
         key = trial_key({"trial": claim.slug, "version": claim.trial_version, "options": options, "seed": seed})
         return Job(key, claim.slug, arm.name, seed, stage, (), tuple(sorted(options.items())), protocol.timeout_s)
     overrides = protocol.overrides + arm.overrides
-    config = dict(_config(overrides))
+    config = dict(plain_config(overrides))
     config["seed"] = seed
     parts = [*overrides, f"seed={seed}"]
     if arm.evaluations and stage == "evaluate":
@@ -132,10 +132,3 @@ def _job(claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: i
         config["optim"] = {**config["optim"], "lr": rate}
         parts.append(f"optim.lr={rate}")
     return Job(trial_key(config), claim.slug, arm.name, seed, stage, tuple(parts), None, protocol.timeout_s)
-
-
-@cache
-def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
-    from normlab.config import compose, to_dict
-
-    return to_dict(compose(list(overrides)))
