@@ -221,6 +221,7 @@ class Evaluation(Enum):
 
     statistics = "statistics"
     contrast = "contrast"
+    whole_test = "whole_test"
     corruptions = "corruptions"
     adaptation = "adaptation"
     train_mode = "train_mode"

@@ -1,4 +1,4 @@
-"""The contrast probe: what a network with and without per-sample norms still knows of an image's contrast."""
+"""What else is measured on a trained network: the contrast probe, and the whole test split."""
 
 import pytest
 
@@ -25,3 +25,9 @@ def test_the_probe_leaves_the_run_as_it_is():
     plain, probed = (fit(compose([*fixed, *more])) for more in ([], ["evaluations=[contrast]"]))
     assert plain.metrics["test_loss"] == probed.metrics["test_loss"]
     assert plain.key != probed.key
+
+
+def test_the_whole_test_split_is_read_whatever_the_subset():
+    fixed = ["data=digits", "trainer.max_steps=5", "logger=none", "trainer.progress=false"]
+    whole, part = (fit(compose([*fixed, *more])) for more in ([], ["data.eval_subset=50", "evaluations=[whole_test]"]))
+    assert part.metrics["whole_test_accuracy"] == whole.metrics["test_accuracy"] != part.metrics["test_accuracy"]
