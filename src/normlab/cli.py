@@ -120,6 +120,18 @@ def verdict(
 
 
 @command()
+def report(
+    results: ResultsOption = None,
+    out: Annotated[Path | None, typer.Option(help="The page.  [default: report/index.html in the results]")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 and say what is out of date.")] = False,
+) -> None:
+    """Build the page, the table in README.md and verdicts.json from the records."""
+    from normlab.report.build import report_from_console
+
+    report_from_console(results, out, check)
+
+
+@command()
 def bench(
     name: Annotated[Benchmark, typer.Argument(help="Which benchmark.")],
     quick: Annotated[bool, typer.Option(help="Fewer cells and rounds.")] = False,

@@ -1,0 +1,101 @@
+"""`normlab report`: everything that is built from results/, in one step, and the check that it is up to date.
+
+The same records and claims give the same bytes.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from normlab.claims.claim import NO_DATA, VERDICTS, Claim
+from normlab.claims.registry import EXPERIMENTS, load_all
+from normlab.claims.store import RESULTS, Store
+from normlab.claims.verdicts import to_json, verdicts
+from normlab.errors import NormLabError
+from normlab.report import readme
+from normlab.report.cards import Card, build_card, finished
+from normlab.report.words import CLASSES
+
+HERE = Path(__file__).resolve().parent
+ROOT = EXPERIMENTS.parent
+HEADLINE = "bn-batch-below-16"  # its figure stands above the cards
+
+
+def built(
+    results: Path = RESULTS,
+    out: Path | None = None,
+    claims: Sequence[Claim] | None = None,
+    with_readme: bool | None = None,
+) -> dict[Path, str]:
+    """Path -> text of verdicts.json, the page and, with this checkout's own results, README.md."""
+    if not results.is_dir() and results != RESULTS:
+        raise NormLabError(f"--results {results}: there is no such folder.")
+    claims, store = load_all() if claims is None else claims, Store(results)
+    rows = verdicts(claims, store)
+    cards = [build_card(claim, row, store) for claim, row in zip(claims, rows, strict=True)]
+    page = out or results / "report" / "index.html"
+    texts = {results / "verdicts.json": to_json(rows), page: html(cards, finished(store), _links(results, page))}
+    if results.resolve() == RESULTS if with_readme is None else with_readme:
+        path = ROOT / "README.md"
+        texts[path] = readme.put(path.read_text(), cards)
+    return texts
+
+
+def write(texts: Mapping[Path, str]) -> None:
+    """Replace each file in one step."""
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(text)
+        os.replace(partial, path)
+
+
+def out_of_date(texts: Mapping[Path, str]) -> list[Path]:
+    """The files that are missing, or hold something else than what would be built now."""
+    return [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
+
+
+def report_from_console(results: Path | None, out: Path | None, check: bool) -> None:
+    """Build everything, or with `check` only say what is out of date (exit status 1)."""
+    texts = built(results or RESULTS, out)
+    old = out_of_date(texts)
+    if check and old:
+        print(f"out of date, run `normlab report`: {', '.join(map(_shown, old))}", file=sys.stderr)
+        sys.exit(1)
+    if not check:
+        write({path: texts[path] for path in old})
+    for path in texts:
+        print(f"{_shown(path)}: {'written' if path in old else 'up to date'}")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
+    """The page. `links`: where `results` and `experiments` lie, seen from it."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    groups = {verdict: [card for card in cards if card.verdict == verdict] for verdict in VERDICTS}
+    headline = next((card for card in cards if card.claim.slug == HEADLINE and card.figure), None)
+    return environment.get_template("template.html.j2").render(
+        style=(HERE / "style.css").read_text(),
+        cards=[card for verdict in VERDICTS for card in groups[verdict]],
+        groups={verdict: group for verdict, group in groups.items() if group},
+        decided=sum(card.verdict != NO_DATA for card in cards),
+        headline=headline,
+        classes=CLASSES,
+        trials=trials,
+        links=links,
+    )
+
+
+def _links(results: Path, page: Path) -> dict[str, str]:
+    def seen(folder: Path) -> str:
+        return Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
+
+    return {"results": seen(results), "experiments": seen(EXPERIMENTS)}

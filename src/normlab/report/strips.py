@@ -1,0 +1,136 @@
+"""Strips: one row of an HTML grid each, with a label, a small SVG on a shared scale, and the numbers."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from normlab.report.svg import Scale, line, mark, percent, text
+from normlab.report.trials import Panel, Point, summary
+from normlab.report.words import CLASSES, effect, metric_label, numbers
+
+_NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"
+_ASKED = {  # what the rules say that they ask for, see normlab.claims.rules
+    "greater": re.compile(rf"supported from (?:a rise of )?{_NUMBER}.*refuted below {_NUMBER}"),
+    "within": re.compile(rf"supported if within {_NUMBER} either way"),
+    "inside": re.compile(rf"supported inside {_NUMBER} to {_NUMBER}, refuted outside {_NUMBER} to {_NUMBER}"),
+    "above": re.compile(rf"supported above {_NUMBER}"),
+    "below": re.compile(rf"supported below {_NUMBER}"),
+}
+
+
+def zones(text: str) -> list[tuple[float, float, str]]:
+    """(low, high, verdict) that a finding's sentence asks for, to be drawn behind its interval; [] for an identity."""
+    found = {name: [float(group) for group in m.groups()] for name, rule in _ASKED.items() if (m := rule.search(text))}
+    inf = math.inf
+    if "greater" in found:
+        high, low = found["greater"]
+        return [(-inf, low, "refuted"), (high, inf, "supported")]
+    if "within" in found:
+        (margin,) = found["within"]
+        return [(-inf, -margin, "refuted"), (-margin, margin, "supported"), (margin, inf, "refuted")]
+    if "inside" in found:
+        low, high, wide_low, wide_high = found["inside"]
+        return [(-inf, wide_low, "refuted"), (low, high, "supported"), (wide_high, inf, "refuted")]
+    if "above" in found:
+        (edge,) = found["above"]
+        return [(-inf, edge, "refuted"), (edge, inf, "supported")]
+    if "below" in found:
+        (edge,) = found["below"]
+        return [(-inf, edge, "supported"), (edge, inf, "refuted")]
+    return []
+
+
+def effect_strip(part: Mapping[str, Any]) -> Markup:
+    """A part's effect with its 95 % interval, over the zones of its rule; "" without an interval."""
+    if part["low"] is None or part["high"] is None:
+        return Markup("")
+    areas, log = zones(part["text"]), part["unit"] == "times"
+    edges = [edge for low, high, _ in areas for edge in (low, high) if math.isfinite(edge) and (edge > 0 or not log)]
+    origin = 1.0 if log else 0.0
+    scale = Scale.around([part["effect"], part["low"], part["high"], *edges, origin], log, pad=0.16)
+    body = []
+    for low, high, verdict in areas:
+        left, right = scale(low), scale(high)
+        kind = CLASSES[verdict]
+        body.append(
+            f'<rect class="zone {kind}" x="{percent(left)}" y="0" width="{percent(right - left)}" height="44"/>'
+        )
+        body += [line(x, "0", x, "44", f"zone-edge {kind}") for x in (left, right) if 0 < x < 100]
+        if right - left > 17:
+            body.append(text((left + right) / 2, "11", verdict, f"zone-name {kind}"))
+    if 0 < scale(origin) < 100:
+        body.append(line(scale(origin), "16", scale(origin), "44", "origin"))
+    low, middle, high = (scale(part[name]) for name in ("low", "effect", "high"))
+    body.append(line(low, "28", high, "28", "whisker"))
+    body += [line(x, "23", x, "33", "whisker") for x in (low, high)]
+    body.append(mark(middle, "28", 3, "ink", f"{effect(part)}"))
+    body += [text(x, "58", label, "tick x") for x, label in scale.ticks(4)]
+    label = f"{part['name']}: {effect(part)}, 95 % interval"
+    return Markup(f'<svg class="strip tall" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>')
+
+
+def arm_strips(panel: Panel) -> Markup:
+    """Every trial of every arm as a point, beside the arm's mean and 95 % t interval, those first that a rule reads."""
+    values = [point.value for points in panel.arms.values() for point in points]
+    log = min(values) >= 0 and max(values) > 0 and _wide([value for value in values if value > 0])
+    limits = [
+        limit
+        for points in panel.arms.values()
+        if (s := summary(points))
+        for limit in (s.low, s.high)
+        if limit is not None and not log
+    ]
+    spread = max(values) - min(values)
+    near = [limit for limit in limits if min(values) - spread <= limit <= max(values) + spread]
+    scale = Scale.around([*values, *near], log)
+    ticks = scale.ticks(4)
+    grid = "".join(line(x, "0", x, "26", "grid") for x, _ in ticks)
+    read = {arm: points for arm, points in panel.arms.items() if not panel.read or arm in panel.read}
+    rows = [_row(arm, points, scale, grid, "s0") for arm, points in read.items()]
+    if len(read) < len(panel.arms):
+        rows.append('<span class="beside">beside them, read by no rule:</span>')
+    rows += [_row(arm, points, scale, grid, "s7") for arm, points in panel.arms.items() if arm not in read]
+    axis = "".join(text(x, "12", label, "tick x") for x, label in ticks)
+    heading = escape(metric_label(panel.metric))
+    return Markup(
+        f'<h4>{heading}{" (log scale)" if log else ""}</h4><div class="strips">{"".join(rows)}'
+        f'<span class="axis-cell"><svg class="strip axis" aria-hidden="true">{axis}</svg></span></div>'
+    )
+
+
+def _row(arm: str, points: list[Point], scale: Scale, grid: str, colour: str) -> str:
+    found = summary(points)
+    body, shown, spoken = [grid], "not counted", f"{arm}: {len(points)} trials"
+    if found:
+        if found.low is not None and found.high is not None:
+            left, right = scale(found.low), scale(found.high)
+            width = percent(right - left)
+            body.append(f'<rect class="interval" x="{percent(left)}" y="7" width="{width}" height="12" rx="2"/>')
+            middle, low, high = numbers([found.mean, found.low, found.high])
+            shown = f"{middle} <small>{low} to {high}</small>"
+            spoken += f", mean {middle}, 95 % interval {low} to {high}"
+        else:
+            shown = numbers([found.mean])[0]
+            spoken += f", {shown}"
+        body.append(line(scale(found.mean), "4", scale(found.mean), "22", "mean"))
+    diverged = sum(point.diverged for point in points)
+    if diverged:
+        shown += f' <small class="warn">{diverged} of {len(points)} diverged</small>'
+        spoken += f", {diverged} diverged"
+    for place, point in enumerate(points):
+        title = f"{arm}, seed {point.seed}: {numbers([point.value])[0]}"
+        title += ", diverged" * point.diverged + ", not counted" * (not point.counted)
+        y = str(13 + ((place % 3) - 1) * 4)
+        body.append(mark(scale(point.value), y, 0, "", title, point.diverged, not point.counted))
+    return (
+        f'<span class="arm">{escape(arm)}</span><span class="value">{shown}</span>'
+        f'<svg class="strip {colour}" role="img" aria-label="{escape(spoken)}">{"".join(body)}</svg>'
+    )
+
+
+def _wide(positive: list[float]) -> bool:
+    """Over more than two powers of ten: an axis of logarithms, then."""
+    return bool(positive) and max(positive) > 100 * min(positive)

@@ -1,0 +1,114 @@
+"""Numbers, effects, metrics and data sets in words. Deterministic: fixed formats, no locale."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from normlab.claims.claim import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
+from normlab.records import Record
+
+MINUS = "\N{MINUS SIGN}"
+TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SHORT = {  # what fits under a column of a figure
+    "batchnorm": "BN",
+    "batchrenorm": "BRN",
+    "groupnorm": "GN",
+    "layernorm": "LN",
+    "channel_layernorm": "LN(C)",
+    "instancenorm": "IN",
+    "rmsnorm": "RMS",
+    "frn": "FRN",
+}
+_METRICS = {
+    "precise_test_accuracy": "test accuracy with corrected statistics (averaged anew over the training split)",
+    "batch_test_accuracy": "test accuracy with the statistics of each test batch",
+    "instance_test_accuracy": "test accuracy with the statistics of each sample",
+}
+# A verdict's class in the style sheet, where it has a colour and a sign of its own.
+CLASSES = {SUPPORTED: "yes", PARTLY: "partly", REFUTED: "no", INCONCLUSIVE: "open", NO_DATA: "none"}
+
+
+def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
+    """`values` side by side: as many decimals each as give the largest of them `digits` significant digits."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    exponent = math.floor(math.log10(largest)) if largest else 0
+    if not -4 <= exponent < 6:
+        return [_scientific(value) for value in values]
+    decimals = max(0, digits - 1 - exponent)
+    return [_signed(f"{value:,.{decimals}f}") if math.isfinite(value) else _infinite(value) for value in values]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """One value, with `digits` significant digits."""
+    return numbers([value], digits)[0] if value else "0"
+
+
+def tick(value: float) -> str:
+    """A round value on an axis."""
+    if value and not 1e-4 <= abs(value) < 1e6:
+        return _scientific(value, 0)
+    return _signed(f"{value:,.6f}".rstrip("0").rstrip("."))
+
+
+def _signed(text: str) -> str:
+    return "0" if not text.strip("-0.,") and "." not in text else text.replace("-", MINUS)
+
+
+def _infinite(value: float) -> str:
+    return "not a number" if math.isnan(value) else _signed("∞" if value > 0 else "-∞")
+
+
+def _scientific(value: float, decimals: int = 1) -> str:
+    if not value or not math.isfinite(value):
+        return "0" if not value else _infinite(value)
+    digits, power = f"{value:.{decimals}e}".split("e")
+    times = "" if digits == "1" else f"{_signed(digits)} × "
+    return f"{times}10{str(int(power)).translate(TO_SUPERSCRIPT)}"
+
+
+def effect(part: Mapping[str, Any]) -> str:
+    """`3.21 (1.10 to 5.32) points` of a row's part, or "" where no number was found."""
+    if part["effect"] is None:
+        return ""
+    unit = part["unit"]
+    if part["low"] is None:
+        shown = number(part["effect"])
+        return f"{unit} {shown}" if unit.startswith("largest") else f"{shown} {unit}"
+    middle, low, high = numbers([part["effect"], part["low"], part["high"]])
+    return f"{middle} ({low} to {high}) {unit}"
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share that is shown in per cent."""
+    return metric.endswith("accuracy")
+
+
+def metric_label(metric: str) -> str:
+    """A metric's name in words, with its unit where it has one."""
+    label = _METRICS.get(metric) or metric.replace("_", " ")
+    return f"{label}, %" if is_share(metric) else label
+
+
+def data_label(record: Record) -> str:
+    """The data set as its record names it, with what was used of it: cifar10 (JPEG copy), 5,000 images of 16×16."""
+    name = record.data.get("name") or "unnamed data"
+    options = record.config.get("data", {})
+    subset, size = options.get("subset"), options.get("image_size")
+    if "context" in options:
+        used = f"{subset:,} characters" if subset else ""
+    else:
+        used = f"{subset:,} images" if subset else ("images" if size else "")
+        used += f" of {size}×{size}" if size else ""
+    return f"{name}, {used}" if used else name
+
+
+def device_label(device: str | None) -> str:
+    """`cpu (x86_64, 1 thread)` as CPU x86_64, 1 thread; a GPU's name as it is."""
+    if not device:
+        return ""
+    return f"CPU {device[5:-1]}" if device.startswith("cpu (") and device.endswith(")") else device
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

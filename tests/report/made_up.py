@@ -1,0 +1,61 @@
+"""Records that nobody measured: a claim's own plan, filled by a function, in a folder of its own."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.plan import plan
+from normlab.claims.rules import equivalent_within, greater_by
+from normlab.claims.store import Store
+from normlab.records import Record, code_state
+
+DEVICE = "cpu (x86_64, 1 thread)"
+
+
+def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda job: False) -> Store:
+    """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the plan is done."""
+    protocol = claim.protocols[profile]
+    with Store(folder) as store:
+        while jobs := [job for job in plan(claim, protocol, store.done()).jobs if not leave_out(job)]:
+            for job in jobs:
+                noise = np.random.default_rng([job.seed, *job.arm.encode()]).normal()
+                store.append(claim.slug, record(claim, job, measure(job, noise)))
+    return store
+
+
+def record(claim: Claim, job, fields) -> Record:
+    given = fields if "metrics" in fields else {"metrics": fields}
+    config = {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}} if job.options is None else {}
+    base = {
+        "status": "ok", "device": DEVICE, "data": {"name": "cifar10 (JPEG copy)", "fingerprint": "abc"},
+        "code": code_state(), "versions": {"python": "3.11.2", "torch": "2.13.0"}, "duration_s": 4.5,
+    }  # fmt: skip
+    return Record(job.key, config, claim.slug, job.arm, job.seed, job.stage, **{**base, **given})
+
+
+def accuracy(value: float, **more) -> dict:
+    return {"test_accuracy": value, "val_accuracy": value, "test_loss": 1.0, "trivial_loss": math.log(10), **more}
+
+
+def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:
+    """Two arms, `new` and `old`, and up to two parts (or `rules`)."""
+    rules = rules or (
+        Part("gain", "new beats old by a point", "new - old: supported from 1 point, refuted below 0.5",
+             lambda evidence: greater_by(evidence.difference("new", "old", scale=100), 1.0)),
+        Part("loss", "and the loss is the same", "losses within 1 (TOST)",
+             lambda evidence: equivalent_within(evidence.difference("new", "old", "test_loss"), 1.0, "nats")),
+    )  # fmt: skip
+    base = {
+        "statement": "New is better than old.", "documents": ("A <b>bold</b> & plain document",), "source": "Nobody.",
+        "prediction": "supported", "parts": rules[:parts], "arms": (Arm("new", ("norm=frn",)), Arm("old")),
+        "protocols": {"cpu": Protocol(("data=digits",), seeds=seeds)}, "caveats": ("Invented | numbers.",),
+        "would_change": "Real ones.",
+    }  # fmt: skip
+    return Claim(slug, **{**base, **more})
+
+
+def better(gain: float, noise: float = 0.004):
+    """`measure` for `claim`: new is `gain` better than old."""
+    return lambda job, draw: accuracy(0.6 + gain * (job.arm == "new") + noise * draw)
