@@ -1,6 +1,6 @@
 """Instance normalization removes per-image, per-channel contrast and brightness.
 
-Said by: "How BN, IN and LN differ" (an interview series). Primary source: Ulyanov et al. 2016, who introduced it for that.
+Said by: "How BN, IN and LN differ". Primary source: Ulyanov et al. 2016, who introduced it for that.
 Exact up to eps: IN(a x + b) = IN(x) while the variance stays far above eps. The catalogue asks for 1e-3 from contrast
 0.1 up, on maps of unit variance; its pilot had measured 0.3 to 3.3, so that range is a part of its own.
 
