@@ -39,6 +39,20 @@ def batchnorm_arm(n: int | None = None) -> Arm:
     return Arm("batchnorm" if n is None else f"batchnorm {n}", overrides, evaluations=("statistics",))
 
 
+def inference_arm(kind: str) -> Arm:
+    """The default arm of `kind`, put under corruptions, adapted to them, and left in train mode: claims share it."""
+    return Arm(kind, (f"norm={kind}",), evaluations=("corruptions", "adaptation", "train_mode"))
+
+
+def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:
+    """SGD batches of `size`, gradients of `accumulate` of them summed for each step: claims share it."""
+    name = f"{kind} {size}" if accumulate == 1 else f"{kind} {size} x {accumulate}"
+    overrides = (f"norm={kind}", f"data.batch_size={size}")
+    if accumulate > 1:
+        overrides += (f"trainer.accumulate={accumulate}",)
+    return Arm(name, overrides, evaluations=("statistics", "accumulation"))
+
+
 _SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")
 _RATES = (0.01, 0.03, 0.1, 0.3)  # SGD-Nesterov; extended where the best lies at the edge
 
