@@ -16,7 +16,6 @@ from normlab.records import Record
 
 ENGINES = ("local", "ray", "submitit")
 GRACE_S = 15.0  # beyond a trial's own time limit, for one that hangs where no signal reaches it
-ATTEMPTS = 2  # of a trial whose worker dies
 
 
 class Engine(Protocol):
@@ -58,6 +57,8 @@ def _unfinished(job: Job, status: str, message: str) -> Record:
 
 def _work(job: Job, experiments: Path, pids: Path) -> Record:
     prepare_worker()
+    import torch  # noqa: F401  (before the trial's time begins to count: seconds in a new process)
+
     note = pids / job.key
     note.write_text(str(os.getpid()))
     try:
@@ -69,18 +70,20 @@ def _work(job: Job, experiments: Path, pids: Path) -> Record:
 class LocalEngine:
     """Warm one-thread worker processes through joblib's loky, as many as asked for.
 
-    A worker that dies (killed, out of memory) takes loky's whole pool down: the pool is made anew, and the trials that
-    were in flight run again, each at most twice.
+    A worker that dies (killed, out of memory) takes loky's whole pool down, and nobody knows whose trial did it. So the
+    pool is made anew, and each trial that was in flight runs again by itself: one that kills its worker twice while it
+    runs alone is `failed`.
     """
 
     def __init__(self, workers: int, experiments: Path) -> None:
         self.workers = workers
         self.experiments = experiments
         self.scratch = tempfile.TemporaryDirectory(prefix="normlab-workers-")
-        self.pids = Path(self.scratch.name)
-        self.running: dict[Any, tuple[Job, float]] = {}
-        self.attempts: dict[str, int] = {}
+        self.pids = Path(self.scratch.name)  # a file per running trial: which process, and since when
+        self.running: dict[Any, Job] = {}
         self.waiting: list[Job] = []
+        self.suspects: list[Job] = []
+        self.deaths: dict[str, int] = {}  # by key, while running alone
 
     def submit(self, job: Job) -> None:
         self.waiting.append(job)
@@ -93,37 +96,56 @@ class LocalEngine:
 
     def _fill(self) -> None:
         # No more in the pool than it can work on: what is submitted there is lost when a worker dies.
+        if self.suspects:
+            if not self.running:
+                self._start(self.suspects.pop(0))
+            return
         while self.waiting and len(self.running) < self.workers:
-            job = self.waiting.pop(0)
-            self.attempts[job.key] = self.attempts.get(job.key, 0) + 1
-            future = self._pool().submit(_work, job, self.experiments, self.pids)
-            self.running[future] = (job, time.monotonic())
+            self._start(self.waiting.pop(0))
+
+    def _start(self, job: Job) -> None:
+        self.running[self._pool().submit(_work, job, self.experiments, self.pids)] = job
 
     def finished(self) -> Iterator[tuple[Job, Record]]:
         from concurrent.futures import FIRST_COMPLETED, wait
 
+        hanging = self._kill_hanging()
+        alone = len(self.running) == 1
         done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
         for future in done:
-            job, _ = self.running.pop(future)
+            job = self.running.pop(future)
             try:
                 record = future.result()
             except Exception as error:  # the worker is gone, or its answer did not arrive
-                if self.attempts[job.key] < ATTEMPTS:
+                if job.key in hanging:
+                    record = _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
+                elif hanging:  # we took the pool down ourselves
                     self.waiting.insert(0, job)
                     continue
-                record = _unfinished(job, "failed", f"its worker died: {type(error).__name__}")
+                else:
+                    self.deaths[job.key] = self.deaths.get(job.key, 0) + alone
+                    if self.deaths[job.key] < 2:
+                        self.suspects.append(job)
+                        continue
+                    record = _unfinished(job, "failed", f"its worker died, twice: {type(error).__name__}")
             yield job, record
-        yield from self._hanging()
         self._fill()
 
-    def _hanging(self) -> Iterator[tuple[Job, Record]]:
-        for future, (job, since) in list(self.running.items()):
-            if time.monotonic() - since < job.timeout_s + GRACE_S:
-                continue
-            del self.running[future]
+    def _kill_hanging(self) -> set[str]:
+        """Kill the workers of trials far beyond their time limit, wait for the pool to notice, and name the trials."""
+        keys = set()
+        for job in self.running.values():
             with suppress(OSError, ValueError):
-                os.kill(int((self.pids / job.key).read_text()), signal.SIGKILL)
-            yield job, _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
+                note = self.pids / job.key
+                if time.time() - note.stat().st_mtime > job.timeout_s + GRACE_S:
+                    os.kill(int(note.read_text()), signal.SIGKILL)
+                    note.unlink()
+                    keys.add(job.key)
+        if keys:
+            from concurrent.futures import wait
+
+            wait(self.running, timeout=30)
+        return keys
 
     def close(self) -> None:
         self._pool().shutdown(wait=True, kill_workers=True)
@@ -143,7 +165,7 @@ class RayEngine:
             address = os.environ.get("RAY_ADDRESS")
             options: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
             ray.init(address=address, log_to_driver=False, logging_level="error", **options)
-        self.remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(execute)
+        self.remote = ray.remote(num_cpus=1, max_retries=1)(execute)
         self.running: dict[Any, Job] = {}
 
     def submit(self, job: Job) -> None:

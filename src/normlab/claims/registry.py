@@ -1,12 +1,14 @@
 """Finding claims: one file in experiments/ each, its stem with dashes is the slug."""
 
+import os
 from pathlib import Path
 
 from normlab.claims.claim import Claim
 from normlab.claims.execute import load_experiment
 from normlab.errors import NormLabError
 
-EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
+# NORMLAB_EXPERIMENTS names a folder of claims of one's own.
+EXPERIMENTS = Path(os.environ.get("NORMLAB_EXPERIMENTS") or Path(__file__).resolve().parents[3] / "experiments")
 
 
 def slugs(folder: Path = EXPERIMENTS) -> list[str]:

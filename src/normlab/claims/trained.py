@@ -36,10 +36,13 @@ def as_options(protocols: Mapping[str, Protocol]) -> dict[str, Protocol]:
     }
 
 
-def train(overrides: Sequence[str], seed: int, adapt: "Callable[[nn.Module], Any] | None" = None) -> Trained:
+def train(
+    overrides: Sequence[str], seed: int, adapt: "Callable[[nn.Module, tuple[int, ...]], Any] | None" = None
+) -> Trained:
     """The network that `python train.py <overrides> seed=<seed>` trains, on the CPU, without its record.
 
-    `adapt` changes the new network in place before the first step: to layers that no configuration has, say.
+    `adapt(model, input_shape)` changes the new network in place before the first step: to layers that no configuration
+    has, say.
     """
     import torch
 
@@ -54,7 +57,7 @@ def train(overrides: Sequence[str], seed: int, adapt: "Callable[[nn.Module], Any
     data = load_data(cfg.data, seed)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
     if adapt is not None:
-        adapt(model)
+        adapt(model, data.input_shape)
     steps = cfg.trainer.max_steps or int(cfg.trainer.max_epochs * data.steps_per_epoch)
     train_steps(
         model, build_optimizer(cfg.optim, model), learning_rate(cfg.optim, steps), data.batch, 0, steps,

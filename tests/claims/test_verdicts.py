@@ -1,0 +1,118 @@
+"""Verdicts move with their records, and say what is missing or stale."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from normlab.claims.execute import execute
+from normlab.claims.plan import plan
+from normlab.claims.registry import load_claim
+from normlab.claims.store import Store
+from normlab.claims.verdicts import to_json, verdict
+
+
+@pytest.fixture
+def decided(toy, tmp_path):
+    folder, results = toy(seeds=5), tmp_path / "results"
+    claim = load_claim("toy", folder)
+    with Store(results) as store:
+        for job in plan(claim, claim.protocols["cpu"], {}).jobs:
+            store.append("toy", execute(job, folder))
+    return claim, results, lambda: verdict(claim, Store(results))
+
+
+def rewrite(results: Path, change):
+    path = results / "toy.jsonl"
+    rows = [change(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows if row))
+
+
+def test_supported_with_all_its_numbers(decided):
+    _, _, decide = decided
+    row = decide()
+    assert row["verdict"] == "supported" and row["profile"] == "cpu" and row["n"] == 5
+    assert row["parts"][0]["effect"] == pytest.approx(2.0) and len(row["evidence"]) == 10
+    assert row["missing"] == [] and row["stale"] == [] and "cpu" in row["device"]
+    assert to_json([row]) == to_json([decide()])
+
+
+def test_no_records_no_verdict(toy, tmp_path):
+    row = verdict(load_claim("toy", toy()), Store(tmp_path / "nothing"))
+    assert row["verdict"] == "no data" and row["n"] == 0
+    assert "normlab run toy" in row["missing"][0]
+
+
+def test_two_seeds_fewer_is_inconclusive_and_says_so(decided):
+    _, results, decide = decided
+    rewrite(results, lambda row: None if row["arm"] == "A" and row["seed"] in (3, 4) else row)
+    row = decide()
+    assert row["verdict"] == "inconclusive" and row["n"] == 3
+    assert row["missing"] == ["A: 3 of 5 seeds"]
+    assert {item["seed"] for item in row["evidence"]} == {0, 1, 2}  # equal n in every arm
+
+
+def test_an_altered_metric_moves_the_verdict(decided):
+    _, results, decide = decided
+
+    def lower(row):
+        if row["arm"] == "A":
+            row["metrics"]["score"] -= 4.0
+        return row
+
+    rewrite(results, lower)
+    assert decide()["verdict"] == "refuted"
+
+
+def test_changed_code_is_named(decided):
+    _, results, decide = decided
+    sources = json.loads((results / "sources.json").read_text())
+    (now,) = sources
+    sources["0123456789ab"] = {**sources[now], "norms/batch.py": "00000000"}
+    (results / "sources.json").write_text(json.dumps(sources))
+
+    def older(row):
+        row["code"]["source"] = "0123456789ab"
+        return row
+
+    rewrite(results, older)
+    row = decide()
+    assert row["stale"] == ["code changed since: norms/batch.py"]
+    assert row["verdict"] == "supported"
+
+
+def test_changed_data_is_named(decided):
+    _, results, decide = decided
+
+    def other(row):
+        row["data"]["fingerprint"] = "other" if row["seed"] == 4 else "one"
+        return row
+
+    rewrite(results, other)
+    assert decide()["stale"] == ["the data changed between trials"]
+
+
+def test_devices_are_not_mixed(decided):
+    _, results, decide = decided
+
+    def move(row):
+        if row["seed"] > 2:
+            row["device"] = "another machine"
+        return row
+
+    rewrite(results, move)
+    row = decide()
+    assert row["n"] == 3 and row["verdict"] == "inconclusive" and row["device"] != "another machine"
+
+
+def test_diverged_trials_count(decided):
+    _, results, decide = decided
+
+    def diverge(row):
+        if row["arm"] == "A" and row["seed"] == 0:
+            row["status"], row["metrics"]["score"] = "diverged", -20.0
+        return row
+
+    rewrite(results, diverge)
+    row = decide()
+    assert row["n"] == 5 and row["verdict"] != "supported"
