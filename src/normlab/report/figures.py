@@ -25,7 +25,7 @@ from markupsafe import Markup, escape
 from normlab.claims.claim import Claim
 from normlab.errors import choices
 from normlab.report.svg import Dot, Plot, Scale, Series
-from normlab.report.trials import Trials, panels, summary
+from normlab.report.trials import Point, Trials, panels, summary
 from normlab.report.words import SHORT, is_share, listed, metric_label, number, numbers, tick
 
 Figure = Callable[[Claim, Trials, str | None], Markup]
@@ -48,12 +48,12 @@ def arms(claim: Claim, trials: Trials, detail: str | None) -> Markup:
 
 
 def normalization_batch(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    lines, bands = _by_number(trials, "test_accuracy")
+    lines, bands = _by_number(_points(trials, "test_accuracy"))
     names = {"batchnorm": "BatchNorm", "batchrenorm": "BatchRenorm"}
     series = [replace(lines[key], name=name) for key, name in names.items() if key in lines]
     if "batchnorm" not in lines:
         return Markup("")
-    corrected, _ = _by_number(trials, "precise_test_accuracy")
+    corrected, _ = _by_number(_points(trials, "precise_test_accuracy"))
     if "batchnorm" in corrected:
         series.insert(1, replace(corrected["batchnorm"], name="BatchNorm with corrected statistics"))
     titles = {"groupnorm": "GroupNorm", "layernorm": "LayerNorm", "frn": "FRN"}
@@ -86,9 +86,9 @@ def _at(series: Series, x: float) -> float | None:
 
 
 def sweep(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    read = panels(claim, trials)
-    metric = detail or (read[0].metric if read else "test_accuracy")
-    lines, bands = _by_number(trials, metric)
+    read = panels(claim, trials)[:1] if detail is None else []
+    metric = detail or (read[0].name if read else "test_accuracy")
+    lines, bands = _by_number(read[0].arms if read else _points(trials, metric))
     if not lines:
         return Markup("")
     series = [replace(one, index=index) for index, one in enumerate(lines.values())]
@@ -105,12 +105,15 @@ def _shared_word(names: list[str]) -> str:
     return last.pop() if len(last) == 1 else "number in the arm's name"
 
 
-def _by_number(trials: Trials, metric: str) -> tuple[dict[str, Series], dict[str, Series]]:
+def _points(trials: Trials, metric: str) -> dict[str, list[Point]]:
+    return {arm: trials.points(arm, metric) for arm in trials.records}
+
+
+def _by_number(arms: Mapping[str, list[Point]]) -> tuple[dict[str, Series], dict[str, Series]]:
     """Series by the arms' names without their number, and the arms that have none."""
     lines: dict[str, Series] = {}
     bands: dict[str, Series] = {}
-    for arm in trials.records:
-        points = trials.points(arm, metric)
+    for arm, points in arms.items():
         found = summary(points)
         if not found:
             continue

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from normlab.report.svg import Scale, line, mark, percent, text
 from normlab.report.trials import Panel, Point, summary
-from normlab.report.words import CLASSES, effect, metric_label, numbers
+from normlab.report.words import CLASSES, effect, numbers
 
 _NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"
 _ASKED = {  # what the rules say that they ask for, see normlab.claims.rules
@@ -54,6 +54,8 @@ def effect_strip(part: Mapping[str, Any]) -> Markup:
     body = []
     for low, high, verdict in areas:
         left, right = scale(low), scale(high)
+        if left == right:
+            continue
         kind = CLASSES[verdict]
         body.append(
             f'<rect class="zone {kind}" x="{percent(left)}" y="0" width="{percent(right - left)}" height="44"/>'
@@ -94,7 +96,7 @@ def arm_strips(panel: Panel) -> Markup:
         rows.append('<span class="beside">beside them, read by no rule:</span>')
     rows += [_row(arm, points, scale, grid, "s7") for arm, points in panel.arms.items() if arm not in read]
     axis = "".join(text(x, "12", label, "tick x") for x, label in ticks)
-    heading = escape(metric_label(panel.metric))
+    heading = escape(panel.label)
     return Markup(
         f'<h4>{heading}{" (log scale)" if log else ""}</h4><div class="strips">{"".join(rows)}'
         f'<span class="axis-cell"><svg class="strip axis" aria-hidden="true">{axis}</svg></span></div>'

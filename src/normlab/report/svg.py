@@ -182,8 +182,9 @@ class Plot:
     def _legend(self) -> str:
         entries = "".join(
             f'<li class="{series.colour}"><svg class="key" aria-hidden="true">'
-            f'<line class="mean d{series.index % 4}" x1="0" y1="8" x2="34" y2="8"/><svg x="17" y="8" class="over"><path class="mark" '
-            f'd="{MARKS[series.index % len(MARKS)]}"/></svg></svg>{escape(series.name)}</li>'
+            f'<line class="mean d{series.index % 4}" x1="0" y1="8" x2="34" y2="8"/>'
+            f'<svg x="17" y="8" class="over"><path class="mark" d="{MARKS[series.index % len(MARKS)]}"/></svg>'
+            f"</svg>{escape(series.name)}</li>"
             for series in (*self.series, *self.bands)
         )
         return f'<ul class="legend">{entries}</ul>'

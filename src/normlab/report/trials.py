@@ -13,7 +13,7 @@ from normlab.claims.plan import plan
 from normlab.claims.stats import t_interval
 from normlab.claims.store import DONE, Store
 from normlab.records import Record
-from normlab.report.words import is_share
+from normlab.report.words import is_share, metric_label
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,10 @@ def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
 
 @dataclass(frozen=True)
 class Watched(Evidence):
-    """Evidence that notes what is read: by metric (or what a measure is called) and arm, the values by seed."""
+    """Evidence that notes what is read: by metric, or by what a measure is called, and arm, the values by seed."""
 
     reads: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    measures: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def values(self, arm: str, metric: str = "test_accuracy") -> np.ndarray:
         values = super().values(arm, metric)
@@ -102,18 +103,19 @@ class Watched(Evidence):
         name = getattr(measure, "__name__", "<lambda>").strip("_").replace("_", " ")
         name = "measured from each record" if name == "<lambda>" else name
         label, count = name, 1
-        while arm in self.reads.get(label, {}) and not np.array_equal(self.reads[label][arm], values):
+        while arm in self.measures.get(label, {}) and not np.array_equal(self.measures[label][arm], values):
             count += 1
             label = f"{name} ({count})"
-        self.reads.setdefault(label, {})[arm] = values
+        self.measures.setdefault(label, {})[arm] = values
         return values
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of all arms that have it. `read`: the arms that a rule reads."""
+    """One metric of all arms that have it, or a measure of those that a rule asks for it. `read`: what a rule reads."""
 
-    metric: str
+    name: str
+    label: str
     arms: dict[str, list[Point]]
     read: frozenset[str]
 
@@ -127,22 +129,20 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
                 part.decide(evidence)
         except Missing:
             continue
+    result = []
     recorded = [name for record in trials.all()[:1] for name in record.metrics]
     first = [name for name in ("test_accuracy", "test_loss", *recorded) if name in recorded][:1]
-    result = []
-    for metric, read in (evidence.reads or {name: {} for name in first}).items():
+    for metric in evidence.reads or ([] if evidence.measures else first):
+        arms = {arm.name: points for arm in claim.arms if (points := trials.points(arm.name, metric))}
+        result.append(Panel(metric, metric_label(metric), arms, frozenset(evidence.reads.get(metric, ()))))
+    for name, by_arm in evidence.measures.items():
         arms = {}
-        for arm in claim.arms:
-            points = trials.points(arm.name, metric)
-            if not points and arm.name in read:  # what a measure made of the records
-                at_seed = zip(trials.seeds, read[arm.name], strict=True)
-                status = {seed: record.status for seed, record in trials.records[arm.name].items()}
-                points = [Point(seed, float(value), status[seed] == "diverged") for seed, value in at_seed]
-            if points:
-                arms[arm.name] = points
-        if arms:
-            result.append(Panel(metric, arms, frozenset(read)))
-    return result
+        for arm, values in by_arm.items():
+            records = [trials.records[arm][seed] for seed in trials.seeds]
+            pairs = zip(records, values, strict=True)
+            arms[arm] = [Point(record.seed, float(value), record.status == "diverged") for record, value in pairs]
+        result.append(Panel(name, name, arms, frozenset(arms)))
+    return [panel for panel in result if panel.arms]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def tick(value: float) -> str:
 
 
 def _signed(text: str) -> str:
-    return "0" if not text.strip("-0.,") and "." not in text else text.replace("-", MINUS)
+    zero = not text.strip("-0.,")
+    return text.lstrip("-") if zero else text.replace("-", MINUS)
 
 
 def _infinite(value: float) -> str:

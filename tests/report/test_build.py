@@ -1,0 +1,183 @@
+"""What `normlab report` builds: up to date here, deterministic, and it moves with the records."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_up import accuracy, better, claim, fill
+
+from normlab.claims.claim import Arm
+from normlab.claims.registry import load_all
+from normlab.claims.verdicts import verdicts
+from normlab.errors import NormLabError
+from normlab.report import readme
+from normlab.report.build import built, out_of_date, write
+from normlab.report.cards import build_card
+from normlab.report.figures import draw
+from normlab.report.trials import Trials
+
+
+def normlab(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "normlab.cli", *arguments],
+        capture_output=True, text=True, timeout=300, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def page(folder, *claims):
+    texts = built(folder, claims=claims)
+    return texts[folder / "report" / "index.html"]
+
+
+def row(store, one):
+    (found,) = verdicts([one], store)
+    return found
+
+
+def block(store, *claims):
+    return readme.block(
+        [build_card(one, found, store) for one, found in zip(claims, verdicts(claims, store), strict=True)]
+    )
+
+
+def rewrite(folder: Path, slug: str, change):
+    """Each record of a file through `change`, which returns it, or None to leave it out."""
+    path = folder / f"{slug}.jsonl"
+    records = [change(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record, sort_keys=True) + "\n" for record in records if record))
+
+
+def test_this_checkout_is_up_to_date():
+    old = [path.name for path in out_of_date(built())]
+    assert not old, f"{', '.join(old)}: run `normlab report` and commit what it writes"
+
+
+def test_every_claim_names_a_figure_that_exists():
+    for one in load_all():
+        draw(one, Trials())
+    with pytest.raises(NormLabError, match="choose one of arms, normalization_batch, sweep, curve"):
+        draw(claim(figure="pie"), Trials())
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    one = claim()
+    fill(tmp_path, one, better(0.03))
+    first = built(tmp_path, claims=[one])
+    write(first)
+    assert not out_of_date(first)
+    for path in first:
+        path.unlink()
+    again = built(tmp_path, claims=[one])
+    assert again == first and set(out_of_date(again)) == set(first)
+
+
+def test_console_builds_checks_and_names_what_is_old(tmp_path):
+    one = next(one for one in load_all() if one.slug == "in-removes-contrast")
+    fill(tmp_path, one, lambda job, noise: {"metrics": {"error": 1e-5 * abs(noise)}})
+    missing = normlab("report", "--results", str(tmp_path), "--check")
+    assert missing.returncode == 1 and "index.html" in missing.stderr and "verdicts.json" in missing.stderr
+    assert not (tmp_path / "report").exists()
+    assert normlab("report", "--results", str(tmp_path), PYTHONHASHSEED="1").returncode == 0
+    assert normlab("report", "--results", str(tmp_path), "--check", PYTHONHASHSEED="2").returncode == 0
+    (tmp_path / "report" / "index.html").write_text("typed")
+    old = normlab("report", "--results", str(tmp_path), "--check")
+    assert old.returncode == 1 and "index.html" in old.stderr and "verdicts.json" not in old.stderr
+    refused = normlab("report", "--results", str(tmp_path / "nowhere"))
+    assert refused.returncode == 2 and "no such folder" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_altering_one_metric_moves_the_verdict(tmp_path):
+    one = claim(parts=1)
+    store = fill(tmp_path, one, better(0.03))
+    assert row(store, one)["verdict"] == "supported"
+    before = built(tmp_path, claims=[one])
+    write(before)
+
+    def alter(record):
+        if (record["arm"], record["seed"]) == ("new", 2):
+            record["metrics"]["test_accuracy"] -= 0.3
+        return record
+
+    rewrite(tmp_path, one.slug, alter)
+    store.reload()
+    assert row(store, one)["verdict"] == "inconclusive"
+    after = built(tmp_path, claims=[one])
+    assert set(out_of_date(after)) == set(before)  # the page and verdicts.json both
+    assert "**supported**" not in block(store, one)
+
+
+def test_removing_two_seeds_is_inconclusive_and_says_so(tmp_path):
+    one = claim(parts=1)
+    store = fill(tmp_path, one, better(0.03))
+    rewrite(tmp_path, one.slug, lambda record: None if record["seed"] in (1, 4) and record["arm"] == "new" else record)
+    store.reload()
+    assert row(store, one)["verdict"] == "inconclusive"
+    html = page(tmp_path, one)
+    assert "missing: new: 3 of 5 seeds" in html
+    assert html.count('class="mark hollow"') == 2  # seeds 1 and 4 of the other arm: shown, not counted
+    assert "| **inconclusive** |" in block(store, one)
+
+
+def test_no_data(tmp_path):
+    one = claim()
+    html = page(tmp_path, one)
+    assert "No trial is recorded yet" in html and "no data" in html and one.statement in html
+    assert "No trial is recorded yet" in readme.block([])
+    other = claim("other", arms=(Arm("new", ("norm=rmsnorm",)), Arm("old", ("norm=none",))))
+    store = fill(tmp_path, one, better(0.03))
+    assert "No data yet: `other`." in block(store, one, other)
+
+
+def test_failed_trials_and_divergence_are_shown(tmp_path):
+    one = claim(parts=1)
+
+    def measure(job, noise):
+        diverged = {"status": "diverged", "message": "stuck"} if (job.arm, job.seed) == ("old", 3) else {}
+        return {"metrics": accuracy(0.1 if diverged else 0.6 + 0.01 * noise), **diverged}
+
+    fill(tmp_path, one, measure, leave_out=lambda job: (job.arm, job.seed) == ("new", 0))
+    assert "1 of 5 diverged" in page(tmp_path, one) and 'class="cross"' in page(tmp_path, one)
+
+    def fail_the_last(job, noise):
+        crash = {"status": "failed", "message": "OutOfMemoryError: <4 GiB>", "metrics": {}}
+        return crash if (job.arm, job.seed) == ("new", 0) else measure(job, noise)
+
+    from made_up import record
+
+    from normlab.claims.plan import plan
+    from normlab.claims.store import Store
+
+    with Store(tmp_path) as store:
+        (job,) = plan(one, one.protocols["cpu"], store.done()).jobs
+        store.append(one.slug, record(one, job, fail_the_last(job, 0.0)))
+    assert "new, seed 0: failed: OutOfMemoryError: &lt;4 GiB&gt;" in page(tmp_path, one)
+
+
+def test_stale_records_are_named(tmp_path):
+    one = claim(parts=1)
+    old = {"git": "f" * 40, "dirty": False, "source": "0123456789ab"}
+    store = fill(tmp_path, one, lambda job, noise: {"metrics": better(0.03)(job, noise), "code": old})
+    assert "stale: made by code that is not known here (0123456789ab)" in page(tmp_path, one)
+    assert "**supported** (stale)" in block(store, one)
+
+
+def test_trials_of_other_claims_are_linked(tmp_path):
+    first, second = claim("first"), claim("second", seeds=6)
+    fill(tmp_path, first, better(0.03))
+    fill(tmp_path, second, better(0.03))
+    html = page(tmp_path, first, second)
+    assert '<a href="../first.jsonl">first.jsonl</a> (10)' in html
+    assert '<a href="../second.jsonl">second.jsonl</a> (2)' in html
+
+
+def test_readme_block_is_put_between_its_marks():
+    text = f"before\n{readme.BEGIN}\ntyped\n{readme.END}\nafter\n"
+    made = readme.put(text, [])
+    assert made.startswith("before\n") and made.endswith("\nafter\n") and "typed" not in made
+    assert readme.put(made, []) == made
+    for damaged in ("nothing", readme.END + readme.BEGIN, text + readme.BEGIN):
+        with pytest.raises(NormLabError, match="once each"):
+            readme.put(damaged, [])

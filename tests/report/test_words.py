@@ -1,0 +1,58 @@
+"""Numbers and names in words."""
+
+import pytest
+
+from normlab.records import Record
+from normlab.report.svg import Scale
+from normlab.report.words import data_label, device_label, effect, listed, metric_label, number, numbers, tick
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"), (1.234, "1.23"), (-12.34, "−12.3"), (0.01234, "0.0123"), (12345, "12,345"),
+        (4.5e-7, "4.5 × 10⁻⁷"), (float("inf"), "∞"), (float("-inf"), "−∞"),
+    ],
+)  # fmt: skip
+def test_number(value, shown):
+    assert number(value) == shown
+
+
+def test_numbers_side_by_side_have_the_same_decimals():
+    assert numbers([0.41, -0.2, 12.0]) == ["0.4", "−0.2", "12.0"]
+    assert numbers([0.0, 0.0]) == ["0.00", "0.00"]
+    assert numbers([-0.001, 12.0]) == ["0.0", "12.0"]
+
+
+def test_effect():
+    part = {"effect": 3.21, "low": -1.1, "high": 5.32, "unit": "points"}
+    assert effect(part) == "3.21 (−1.10 to 5.32) points"
+    assert effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0 × 10⁻⁷"
+    assert effect({"effect": None, "low": None, "high": None, "unit": ""}) == ""
+
+
+def test_data_and_device():
+    small = {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}}
+    copy = Record("k", small, data={"name": "cifar10 (JPEG copy)"})
+    assert data_label(copy) == "cifar10 (JPEG copy), 5,000 images of 16×16"
+    assert data_label(Record("k", {"data": {"subset": None, "image_size": None}}, data={"name": "digits"})) == "digits"
+    assert data_label(Record("k", {}, data={"name": "tensors"})) == "tensors"
+    assert device_label("cpu (x86_64, 1 thread)") == "CPU x86_64, 1 thread"
+    assert device_label("NVIDIA H200") == "NVIDIA H200"
+    assert device_label(None) == ""
+
+
+def test_listed_and_labels():
+    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert metric_label("val_accuracy") == "val accuracy, %"
+
+
+def test_scales():
+    scale = Scale(0.0, 10.0)
+    assert (scale(5), scale(-1), scale(99), scale(float("inf"))) == (50, 0, 100, 100)
+    assert [label for _, label in scale.ticks()] == ["0", "2", "4", "6", "8", "10"]
+    log = Scale.around([0.0, 1e-6, 1e-2], log=True)
+    assert log(0.0) == 0 and 0 < log(1e-6) < log(1e-2) < 100
+    assert log.ticks()[0] == (0.0, "0") and tick(1e-6) == "10⁻⁶"
+    assert Scale.around([3.0, 3.0])(3.0) == 50
+    assert Scale.around([], pad=0.1).ticks()
