@@ -45,6 +45,7 @@ class Benchmark(StrEnum):
     train_loop = "train-loop"
     startup = "startup"
     norm_layers = "norm-layers"
+    sweep = "sweep"
 
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -135,8 +136,8 @@ def working(mark):
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            environment = open(f"/proc/{pid}/environ", "rb").read()
-            command = open(f"/proc/{pid}/cmdline", "rb").read()
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
         if mark.encode() in environment and b"loky" in command and b"resource_tracker" not in command:

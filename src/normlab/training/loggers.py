@@ -15,7 +15,7 @@ def build_loggers(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) ->
     """The loggers that `cfg` (group logger) switches on, with the run's configuration already in them."""
     loggers: list[Logger] = []
     if cfg.csv:
-        loggers.append(CSVLogger(run_dir, name="csv", version=""))
+        loggers.append(CSVLogger(run_dir, name="csv", version="", flush_logs_every_n_steps=1))
     if cfg.tensorboard:
         loggers.append(TensorBoardLogger(run_dir, name="tensorboard", version="", default_hp_metric=False))
     if cfg.wandb is not None:
