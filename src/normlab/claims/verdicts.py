@@ -69,9 +69,10 @@ def _decide(
         findings.append(finding)
         parts.append(_part(part, finding, text))
     if missing or any(finding is None for finding in findings):
-        overall = INCONCLUSIVE  # equal n in every arm, the planned n, or no verdict
+        # Equal n in every arm and the planned n, or no verdict; trials that other claims ran for some arms are no data.
+        overall = INCONCLUSIVE if n else NO_DATA
         for row in parts:
-            row["verdict"] = INCONCLUSIVE
+            row["verdict"] = overall
     else:
         overall = combine([finding for finding in findings if finding])
     used = [record for seeds in kept.values() for seed, record in sorted(seeds.items()) if seed in evidence.seeds]
