@@ -130,7 +130,7 @@ CLAIM = Claim(
         *(growth(kind) for kind in NAMES),
     ),
     caveats=(
-        "Gradients at layer outputs: those of the weights of a ReLU net without norm are balanced at every scale, since "
+        "Gradients at layer outputs: those of the weights of a ReLU net without norm are balanced at every scale: "
         "activations gain forwards what gradients lose backwards.",
         "A net that none of the three rates trains counts after training with what it was before.",
         "MLPs without skips; a skip hands the gradient on by itself.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.data.availability import is_here
@@ -87,3 +88,13 @@ def image_protocols(
         "cpu-embedded": replace(cpu, overrides=embedded, seconds_per_trial=0.4 * epochs),
         "gpu": replace(cpu, overrides=(*gpu, *overrides), seconds_per_trial=20.0),
     }
+
+
+def tiny_protocols(*overrides: str, **amounts: Any) -> dict[str, Protocol]:
+    """`image_protocols` with images of 8x8 and 8 channels on a CPU: for claims of many cells, a second a trial.
+
+    The arms name their model, so that `gpu` compares the same ones at full size.
+    """
+    protocols = image_protocols("data.image_size=8", "data.crop_padding=2", "model.width=8", *overrides, **amounts)
+    cpu = replace(protocols["cpu"], seconds_per_trial=protocols["cpu"].seconds_per_trial / 5)
+    return {**protocols, "cpu": cpu, "gpu": image_protocols(*overrides, **amounts)["gpu"]}
