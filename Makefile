@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint
+.PHONY: demo test report bench lint
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: requirements.txt pyproject.toml
@@ -19,8 +19,12 @@ demo: $(VENV)/.installed  ## GroupNorm, then BatchNorm with one sample per stati
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2
 
+report: $(VENV)/.installed  ## verdicts and report from the records in results/
+	$(BIN)/normlab verdict
+	$(BIN)/normlab report
+
 bench: $(VENV)/.installed
-	for name in startup train-loop data-path norm-layers; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
+	for name in startup train-loop data-path norm-layers sweep; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
