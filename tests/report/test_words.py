@@ -37,7 +37,7 @@ def test_data_and_device():
     assert data_label(copy) == "cifar10 (JPEG copy), 5,000 images of 16×16"
     assert data_label(Record("k", {"data": {"subset": None, "image_size": None}}, data={"name": "digits"})) == "digits"
     assert data_label(Record("k", {}, data={"name": "tensors"})) == "tensors"
-    assert device_label("cpu (x86_64, 1 thread)") == "CPU x86_64, 1 thread"
+    assert device_label("cpu (x86_64, 1 thread)") == "x86_64, 1 thread"
     assert device_label("NVIDIA H200") == "NVIDIA H200"
     assert device_label(None) == ""
 

@@ -63,7 +63,7 @@ class Card:
     @property
     def evidence(self) -> str:
         """Where the verdict comes from, in one line."""
-        return " · ".join(filter(None, [self.profile and f"{self.profile} profile", self.device, self.data]))
+        return " · ".join(filter(None, [self.profile and f"{self.profile} profile on {self.device}", self.data]))
 
     @property
     def kind(self) -> str:

@@ -104,10 +104,9 @@ def data_label(record: Record) -> str:
 
 
 def device_label(device: str | None) -> str:
-    """`cpu (x86_64, 1 thread)` as CPU x86_64, 1 thread; a GPU's name as it is."""
-    if not device:
-        return ""
-    return f"CPU {device[5:-1]}" if device.startswith("cpu (") and device.endswith(")") else device
+    """`cpu (x86_64, 1 thread)` as x86_64, 1 thread; a GPU's name as it is."""
+    device = device or ""
+    return device.removeprefix("cpu (").removesuffix(")") if device.startswith("cpu (") else device
 
 
 def listed(names: Sequence[str]) -> str:
