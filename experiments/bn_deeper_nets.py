@@ -4,7 +4,7 @@ Said by: "Normalization Deep-Dive" and "Batch Normalization, a walkthrough", wit
 has skips as well. Primary source, to the contrary: Yang et al. 2019, who find that batch normalization itself makes
 gradients explode, so that nets with it and without skips are not trainable at large depths.
 Three families at He's initial scale, each depth tuned. A net trains if it gets half of what the shallowest net without
-norm of its family gains over chance. The catalogue has 90 % of the arm's own 10 layers instead; in a budget of some 300
+norm of its family gains over chance. The catalogue has 90 % of the arm's own 10 layers instead; in a budget of some 200
 steps that measures how much slower a deep net is, and asks more of the norm that is better at 10 layers. What counts is
 the deepest net that trains, per seed, as doublings of depth, BN over none.
 
@@ -54,7 +54,7 @@ CLAIM = Claim(
         for depth in depths
         for kind in ("none", "batchnorm")
     ),
-    protocols=tiny_protocols(epochs=4, tuning_seeds=1, rates=(0.01, 0.03, 0.1)),
+    protocols=tiny_protocols(epochs=3, tuning_seeds=1, rates=(0.01, 0.03, 0.1)),
     parts=tuple(
         Part(
             family,
@@ -66,7 +66,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "Deepest means deepest of three: a family that trains at all three could go deeper.",
-        "Some 300 steps on images of 8x8; skips without a norm are at He's scale, not at one made for them.",
+        "Some 200 steps on images of 8x8; skips without a norm are at He's scale, not at one made for them.",
     ),
     would_change="A plain BN net of 40 layers that trains where one without norm does not, or the reverse.",
 )

@@ -1,10 +1,10 @@
 """Batch normalization makes networks less sensitive to their initial weights.
 
 Said by: "How BN, IN and LN differ" and "Batch Normalization, a walkthrough". Primary source: Ioffe & Szegedy 2015,
-whose abstract says that it allows to "be less careful about initialization".
-The initial weights of every layer but the last are He's times a gain from 0.03 to 30. Each gain is trained at a
-learning rate of its own, so that a gain is not blamed for the step size that it implies. The width is the number of half-decades
-of gain whose accuracy is within 5 points of the arm's best, per seed. Seven gains: no width is above 3.5 decades.
+whose abstract says that it allows to "be less careful about initialization". The initial weights of every layer but
+the last are He's times a gain from 0.03 to 30. Each gain is trained at a learning rate of its own, so that a gain is
+not blamed for the step size that it implies. The width is the number of half-decades of gain whose accuracy is within
+5 points of the arm's best, per seed. Seven gains: no width is above 3.5 decades.
 
     normlab run bn-init-insensitive --profile cpu        about 3 minutes on 2 cores
 """

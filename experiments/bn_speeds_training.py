@@ -1,12 +1,12 @@
 """Batch normalization speeds up training dramatically, and reliably.
 
 Said by: "BatchNorm vs LayerNorm" (a lesson), "How BN, IN and LN differ" and "Batch Normalization, a walkthrough".
-Primary source: Ioffe & Szegedy 2015, whose abstract has "the same accuracy with 14 times fewer training steps"; that is with
-larger learning rates and more, all at once.
-As there: how many times fewer steps BN needs to the training loss that the net without norm has at the end of its
-budget. The rate is constant, so that no schedule says when the loss falls, and tuned per arm by the training loss at
-the end. The loss is the mean between two entries of the curve (15 steps). A seed whose BN net never gets there counts
-as a ratio of 1. BN at the learning rate that is best without norm tells how much of it is the rate.
+Primary source: Ioffe & Szegedy 2015, whose abstract has "the same accuracy with 14 times fewer training steps"; that
+is with larger learning rates and more, all at once. As there: how many times fewer steps BN needs to the training loss
+that the net without norm has at the end of its budget. The rate is constant, so that no schedule says when the loss
+falls, and tuned per arm by the training loss at the end. The loss is the mean between two entries of the curve (15
+steps). A seed whose BN net never gets there counts as a ratio of 1. BN at the learning rate that is best without norm
+tells how much of it is the rate.
 
     normlab run bn-speeds-training --profile cpu        about 3 minutes on 2 cores
 """
