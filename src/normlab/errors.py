@@ -1,6 +1,7 @@
 """The one exception that a person is meant to read."""
 
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 
@@ -12,7 +13,7 @@ class NormLabError(ValueError):
     """
 
 
-def choices(what: str, given: object, valid: object) -> NormLabError:
+def choices(what: str, given: object, valid: Iterable[object]) -> NormLabError:
     """The sentence for a name that is not known: `unknown norm 'foo': choose one of a, b, c.`"""
     return NormLabError(f"unknown {what} {given!r}: choose one of {', '.join(map(str, valid))}.")
 

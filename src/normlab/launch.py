@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 import normlab.config  # noqa: F401  (registers the schema with Hydra)
 from normlab.errors import refuse
@@ -58,10 +58,10 @@ def _sentence(error: BaseException) -> str:
             return f"unknown {group} {name!r}: choose one of {', '.join(valid)}."
         if isinstance(link, ValidationError):
             return f"{link.full_key}: {str(link.msg or link).splitlines()[0].rstrip('.')}."
-        if isinstance(link, ConfigKeyError | AttributeError) and getattr(link, "parent_node", None) is not None:
-            parent = link.parent_node
-            keys = ", ".join(str(key) for key in parent if key != "kind" and key != "hydra")
-            where = link.full_key.rpartition(".")[0] or "the configuration"
+        parent = getattr(link, "parent_node", None)
+        if isinstance(link, OmegaConfBaseException) and parent is not None:
+            keys = ", ".join(str(key) for key in parent if key not in ("kind", "hydra"))
+            where = str(link.full_key).rpartition(".")[0] or "the configuration"
             return f"unknown key {link.full_key!r}: {where} has {keys}."
     if "add --multirun" in str(error):
         return f"{str(error).splitlines()[0].split(chr(39))[1]} has several values: add -m to sweep over them."

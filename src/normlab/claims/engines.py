@@ -1,5 +1,6 @@
 """Where trials run: warm processes of this machine (loky), Ray, or SLURM through submitit, behind one interface."""
 
+import logging
 import os
 import signal
 import tempfile
@@ -164,7 +165,7 @@ class RayEngine:
         if not ray.is_initialized():
             address = os.environ.get("RAY_ADDRESS")
             options: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(address=address, log_to_driver=False, logging_level="error", **options)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
         self.remote = ray.remote(num_cpus=1, max_retries=1)(execute)
         self.running: dict[Any, Job] = {}
 

@@ -49,7 +49,7 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     data = load_data(cfg.data, cfg.seed, device, channels_last=cfg.trainer.channels_last)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs).to(device)
     if cfg.trainer.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     total_steps = _total_steps(cfg, data)
     chunk_steps = cfg.trainer.chunk_steps or max(1, min(50, total_steps // 20))
     task = Task(model, data, cfg, total_steps, chunk_steps)

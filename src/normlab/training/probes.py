@@ -81,7 +81,7 @@ class RunningStats(ProbeCallback):
         row: dict[str, Any] = {"probe": "running_stats", "layers": [], "mean_drift": [], "variance_ratio": []}
 
         def hook(name: str) -> Any:
-            def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            def note(module: Any, inputs: tuple[Tensor, ...]) -> None:
                 axes = [0, 2, 3] if inputs[0].dim() == 4 else list(range(inputs[0].dim() - 1))
                 variance, mean = torch.var_mean(inputs[0].float(), dim=axes)
                 drift = (module.running_mean - mean).abs() / variance.clamp_min(1e-12).sqrt()

@@ -52,7 +52,7 @@ def train_steps(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(total)
-    return torch.stack(losses)
+    return torch.stack(losses)  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
@@ -66,8 +66,8 @@ def evaluate(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: b
         with torch.autocast(device_type, torch.bfloat16, enabled=bf16):
             logits = model(x).flatten(0, -2).float()
         targets = y.flatten()
-        loss_sum = loss_sum + F.cross_entropy(logits, targets, reduction="sum").double()
-        correct = correct + (logits.argmax(1) == targets).sum()
+        loss_sum = loss_sum + F.cross_entropy(logits, targets, reduction="sum").double()  # type: ignore[assignment]
+        correct = correct + (logits.argmax(1) == targets).sum()  # type: ignore[assignment]
         count += targets.numel()
     model.train(training)
     return float(loss_sum) / count, float(correct) / count

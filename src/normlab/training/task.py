@@ -62,7 +62,7 @@ class Task(L.LightningModule):
         backward = self.manual_backward if self.trainer.world_size > 1 else torch.Tensor.backward
         losses = train_steps(
             self.model,
-            self.optimizers(use_pl_optimizer=False),
+            self.optimizers(use_pl_optimizer=False),  # type: ignore[arg-type]
             self.rate,
             self.data.batch,
             first,
