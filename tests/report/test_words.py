@@ -11,7 +11,7 @@ from normlab.report.words import data_label, device_label, effect, listed, metri
     ("value", "shown"),
     [
         (0, "0"), (1.234, "1.23"), (-12.34, "−12.3"), (0.01234, "0.0123"), (12345, "12,345"),
-        (4.5e-7, "4.5 × 10⁻⁷"), (float("inf"), "∞"), (float("-inf"), "−∞"),
+        (4.5e-7, "4.5\xa0×\xa010⁻⁷"), (float("inf"), "∞"), (float("-inf"), "−∞"),
     ],
 )  # fmt: skip
 def test_number(value, shown):
@@ -27,7 +27,7 @@ def test_numbers_side_by_side_have_the_same_decimals():
 def test_effect():
     part = {"effect": 3.21, "low": -1.1, "high": 5.32, "unit": "points"}
     assert effect(part) == "3.21 (−1.10 to 5.32) points"
-    assert effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0 × 10⁻⁷"
+    assert effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0\xa0×\xa010⁻⁷"
     assert effect({"effect": None, "low": None, "high": None, "unit": ""}) == ""
 
 

@@ -78,7 +78,8 @@ def _sentence(series: list[Series], bands: Mapping[str, Series]) -> str:
     others = [f"{SHORT.get(name, name)} {number(band.means[0][1])} %" for name, band in bands.items()]
     sample = "sample" if smallest[0] == 1 else "samples"
     text = f"With {tick(smallest[0])} {sample} to a statistic, {listed(said)}"
-    return f"{text}; {listed(others)} at any." if others else f"{text}."
+    text += f"; {listed(others)} at any." if others else "."
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _at(series: Series, x: float) -> float | None:

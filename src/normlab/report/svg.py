@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-from normlab.report.words import tick
+from normlab.report.words import power_of_ten, tick
 
 MARKS = (  # of a series, about the origin
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
@@ -71,7 +71,9 @@ class Scale:
             marks = [(self(value), tick(value)) for value in _round_values(self.low, self.high, count) if value > 0]
         else:
             step = max(1, math.ceil((last - first) / count))
-            marks = [(self(10.0**power), tick(10.0**power)) for power in range(first, last + 1, step)]
+            powers = range(first, last + 1, step)
+            plain = powers[0] >= -3 and powers[-1] <= 4
+            marks = [(self(10.0**p), tick(10.0**p) if plain else power_of_ten(p)) for p in powers]
         return [(0.0, "0"), *(mark for mark in marks if mark[0] > 8)] if self.zero else marks
 
 

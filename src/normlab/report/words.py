@@ -63,8 +63,12 @@ def _scientific(value: float, decimals: int = 1) -> str:
     if not value or not math.isfinite(value):
         return "0" if not value else _infinite(value)
     digits, power = f"{value:.{decimals}e}".split("e")
-    times = "" if digits == "1" else f"{_signed(digits)} × "
-    return f"{times}10{str(int(power)).translate(TO_SUPERSCRIPT)}"
+    times = "" if digits == "1" else f"{_signed(digits)}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
+    return times + power_of_ten(int(power))
+
+
+def power_of_ten(power: int) -> str:
+    return f"10{str(power).translate(TO_SUPERSCRIPT)}"
 
 
 def effect(part: Mapping[str, Any]) -> str:
