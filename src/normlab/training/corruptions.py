@@ -68,7 +68,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Tensor, float, Draw], Tensor], tuple[floa
     "noise": (noise, (0.3, 0.6, 1.0)),
     "impulses": (impulses, (0.03, 0.08, 0.15)),
     "blur": (blur, (0.6, 1.0, 1.5)),
-    "pixelate": (pixelate, (0.75, 0.5, 0.25)),
+    "pixelate": (pixelate, (0.5, 0.375, 0.25)),
 }
 
 
