@@ -124,6 +124,22 @@ def test_sweep_reads_numbers_from_the_arms_names(tmp_path):
     assert all(f">{gain}</text>" in svg for gain in ("0.1", "0.3", "1", "3")) and ">gain</p>" in svg
 
 
+@pytest.mark.parametrize(
+    ("names", "series", "over"),
+    [
+        (("plain CNN 10, none", "plain CNN 20, none"), "plain CNN, none", "depth"),
+        (("none, 0.02", "none, 0.04"), "none", "learning rate"),
+        (("resnet20 width 8", "resnet20 width 16"), "resnet20 width", ""),
+    ],
+)
+def test_a_sweeps_series_is_the_name_without_its_number(names, series, over, tmp_path):
+    arms = tuple(Arm(name, (f"norm.eps={index + 1}e-5",)) for index, name in enumerate(names))
+    rules = (Part("a", "", "", lambda e: greater_by(e.difference(*names), 1.0)),)
+    one = claim(figure=f"sweep over {over}" if over else "sweep", arms=arms, rules=rules)
+    svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
+    assert svg.count("<polyline") == 1 and f"</svg>{series}</li>" in svg and f">{over or 'width'}</p>" in svg
+
+
 def test_curves_leave_out_what_was_not_finite(tmp_path):
     one = claim(figure="curve train_loss", parts=1)
     steps = {"step": [10, 20, 30], "train_loss": [2.0, None, 1.0]}

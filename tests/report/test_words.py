@@ -27,7 +27,9 @@ def test_numbers_side_by_side_have_the_same_decimals():
 def test_effect():
     part = {"effect": 3.21, "low": -1.1, "high": 5.32, "unit": "points"}
     assert effect(part) == "3.21 (−1.10 to 5.32) points"
-    assert effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0\xa0×\xa010⁻⁷"
+    assert (
+        effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0\xa0×\xa010⁻⁷"
+    )
     assert effect({"effect": None, "low": None, "high": None, "unit": ""}) == ""
 
 

@@ -5,9 +5,10 @@
 - `normalization_batch`: accuracy against the normalization batch, from arms named `batchnorm 8` and `batchrenorm 8`;
   batchnorm once more with corrected statistics where the arms were evaluated with `statistics`; arms without a number
   (groupnorm, layernorm, frn) are bands.
-- `sweep [metric]`: a metric over the last number in the arms' names. What is left of the name is the series: arms
-  `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is logarithmic where the
-  numbers are positive and span a factor of 8. The metric is the first that a rule reads, if none is given.
+- `sweep [metric] [over WORDS]`: a metric over the last number in the arms' names. What is left of the name is the
+  series: arms `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is logarithmic
+  where the numbers are positive and span a factor of 8. The metric is the first that a rule reads, if none is given;
+  WORDS name the x axis, else the last word that all series share (`gain`).
 - `curve [name]`: `train_loss` (the default), `val_loss` or `val_accuracy` over the steps, from the records' curves:
   thin lines are trials, the thick one is their mean.
 
@@ -87,8 +88,9 @@ def _at(series: Series, x: float) -> float | None:
 
 
 def sweep(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    read = panels(claim, trials)[:1] if detail is None else []
-    metric = detail or (read[0].name if read else "test_accuracy")
+    given, _, over = (detail or "").partition("over ")
+    read = panels(claim, trials)[:1] if not given.strip() else []
+    metric = given.strip() or (read[0].name if read else "test_accuracy")
     lines, bands = _by_number(read[0].arms if read else _points(trials, metric))
     if not lines:
         return Markup("")
@@ -97,7 +99,7 @@ def sweep(claim: Claim, trials: Trials, detail: str | None) -> Markup:
         replace(one, index=index + len(series), short=SHORT.get(one.name, one.name))
         for index, one in enumerate(bands.values())
     ]
-    return _plot(claim, trials, metric, series, flat, _shared_word(list(lines)), "")
+    return _plot(claim, trials, metric, series, flat, over or _shared_word(list(lines)), "")
 
 
 def _shared_word(names: list[str]) -> str:
@@ -118,8 +120,11 @@ def _by_number(arms: Mapping[str, list[Point]]) -> tuple[dict[str, Series], dict
         found = summary(points)
         if not found:
             continue
-        numbered = re.fullmatch(r"(.*?)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)", arm)
-        name, x = (numbered[1], float(numbered[2])) if numbered else (arm, 0.0)
+        numbered = list(re.finditer(r"(?<!\S)-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])", arm))
+        name, x = arm, 0.0
+        if numbered:
+            start, end = numbered[-1].span()
+            name, x = (arm[:start].rstrip() + arm[end:]).rstrip(" ,"), float(numbered[-1][0])
         dots = [
             Dot(
                 x, p.value, f"{arm}, seed {p.seed}: {number(p.value)}{', diverged' * p.diverged}", p.diverged, p.counted
