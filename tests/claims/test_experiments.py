@@ -1,0 +1,73 @@
+"""Every experiment file: what it must say, and that those which measure something themselves run from end to end."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from normlab.claims.profiles import STRENGTH, VARIANTS
+from normlab.claims.registry import EXPERIMENTS, docstring, load_claim, slugs
+from normlab.claims.store import Store
+
+SLUGS = slugs()
+DIRECT = [slug for slug in SLUGS if load_claim(slug).trial is not None]
+DOCUMENTS = {
+    "Differences between Batch, Layer, Group and Instance Norm",
+    "BatchNorm vs LayerNorm",
+    "Normalization Deep-Dive",
+    "How BN, IN and LN differ",
+    "Batch Normalization, a walkthrough",
+}
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_says_all_that_a_reader_needs(slug):
+    claim = load_claim(slug)
+    path = EXPERIMENTS / f"{slug.replace('-', '_')}.py"
+    assert claim.slug == slug == path.stem.replace("_", "-")
+    assert len(path.read_text().splitlines()) <= 90
+    text = docstring(slug)
+    assert f"normlab run {slug}" in text and re.search("second|minute|nothing", text)
+    assert claim.statement.endswith(".") and claim.documents and set(claim.documents) <= DOCUMENTS
+    for said in (claim.source, claim.prediction, claim.would_change, *claim.caveats):
+        assert said.strip()
+    assert claim.caveats and any(word in claim.prediction for word in ("supported", "refuted", "inconclusive"))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_rules_have_numbers_and_names_are_unique(slug):
+    claim = load_claim(slug)
+    for names in ([part.name for part in claim.parts], [arm.name for arm in claim.arms]):
+        assert names and len(set(names)) == len(names)
+    for part in claim.parts:
+        assert part.statement and re.search(r"\d|\bno\b|\bnone\b", part.rule), part.rule
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_protocols(slug):
+    claim = load_claim(slug)
+    assert {"smoke", "cpu"} <= set(claim.protocols) <= {"smoke", *STRENGTH}
+    if claim.trial is None:
+        assert "gpu" in claim.protocols
+    assert not any("data=cifar10" in override for override in claim.protocols["smoke"].overrides)
+    for name in (name for names in VARIANTS.values() for name in names if name in claim.protocols):
+        overrides = claim.protocols[name].overrides
+        # what a direct trial trains on must be what the engine looks for before it chooses a protocol
+        assert claim.trial is None or claim.protocols[name].options.get("overrides", ()) == overrides
+    different = {(arm.overrides, tuple(arm.options.items()), arm.evaluations, arm.tune) for arm in claim.arms}
+    assert len(different) == len(claim.arms)
+
+
+def test_direct_measurements_run_in_the_smoke_profile(tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "normlab.cli", "run", *DIRECT, "--profile", "smoke", "--workers", "2",
+         "--results", str(tmp_path)],
+        capture_output=True, text=True, timeout=600, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = Store(tmp_path).records.values()
+    assert {record.claim for record in records} == set(DIRECT)
+    assert all(record.status == "ok" and record.data["name"] for record in records)
