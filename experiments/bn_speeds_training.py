@@ -2,11 +2,14 @@
 
 Said by: "BatchNorm vs LayerNorm" (a lesson), "How BN, IN and LN differ" and "Batch Normalization, a walkthrough".
 Primary source: Ioffe & Szegedy 2015, whose abstract has "the same accuracy with 14 times fewer training steps"; that
-is with larger learning rates and more, all at once. As there: how many times fewer steps BN needs to the training loss
-that the net without norm has at the end of its budget. The rate is constant, so that no schedule says when the loss
-falls, and tuned per arm by the training loss at the end. The loss is the mean between two entries of the curve (15
-steps). A seed whose BN net never gets there counts as a ratio of 1. BN at the learning rate that is best without norm
-tells how much of it is the rate.
+is with larger learning rates and more, all at once.
+As there: how many times fewer steps BN needs to the training loss that the net without norm has at the end of its
+budget. The rate is constant, so that no schedule says when the loss falls, and tuned per arm by the training loss at
+the end. The loss is the mean between two entries of the curve (15 steps), and both arms' steps are those to the first
+entry at or below the target; a net that never gets there counts with the whole budget. BN at the learning rate that is
+best without norm tells how much of it is the rate.
+Version 2, after the trials: version 1 counted the whole budget for the net without norm, whose noisy curve meets its
+own last loss up to 57 steps earlier, while BN's first entry counted; its ratios were 3.25, 2.81, 2.27 and 2.71.
 
     normlab run bn-speeds-training --profile cpu        about 3 minutes on 2 cores
 """
@@ -22,14 +25,19 @@ from normlab.claims.rules import ratio_in_interval
 LAST = 3  # entries of the curve that are the loss at the end
 
 
+def steps_to(curve, loss):
+    """Steps to the first entry of the curve at or below `loss`; all of them if there is none."""
+    reached = (step for step, value in zip(curve["step"], curve["train_loss"], strict=True) if value <= loss)
+    return next(reached, curve["step"][-1])
+
+
 def log_speedup(evidence, arm, baseline):
-    """ln (n,) of budget / steps of `arm` to the last training loss of `baseline`, paired by seed."""
-    target = evidence.compute(baseline, lambda record: np.mean(record.curve["train_loss"][-LAST:]))
-    curves = [evidence.records[arm][seed].curve for seed in evidence.seeds]
+    """ln (n,) of the ratio of steps to the last training loss of `baseline`, baseline over arm, paired by seed."""
     ratios = []
-    for curve, loss in zip(curves, target, strict=True):
-        reached = [step for step, value in zip(curve["step"], curve["train_loss"], strict=True) if value <= loss]
-        ratios.append(curve["step"][-1] / reached[0] if reached else 1.0)
+    for seed in evidence.seeds:
+        curve, base = (evidence.records[name][seed].curve for name in (arm, baseline))
+        loss = np.mean(base["train_loss"][-LAST:])
+        ratios.append(steps_to(base, loss) / steps_to(curve, loss))
     return np.log(ratios)
 
 
@@ -90,5 +98,6 @@ CLAIM = Claim(
         "Stability is tested elsewhere: bn-lr-5-10x and bn-init-insensitive.",
         "The rate of none is the one that its tuning seeds choose: 0.03, in 5 layers and in 10.",
     ),
+    version=2,
     would_change="A ratio below 1.2, or above 2 at the same learning rate, in nets and data of full size.",
 )
