@@ -69,6 +69,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "IN right before the global average, as in the plain net, is degenerate: see the residual net.",
+        "Maps of 4x4 pixels in the last third: a statistic of IN has 16 values there, 49 and more in ImageNet's nets.",
         "GN discards an image's contrast as well: the probe shows what IN loses, not why it classifies worse.",
     ),
     would_change="A net with IN within 1 point of BN.",

@@ -5,6 +5,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ def contrast(task: Task) -> dict[str, float]:
     Each image is multiplied by one of four contrasts, drawn per image, and the contrast is the label of a linear
     probe (ridge regression on one-hot labels, fitted on the validation split). Chance is 0.25.
     """
-    model = copy.deepcopy(task.model).eval()
+    model: Any = copy.deepcopy(task.model).eval()  # every image model ends in `head`
     features: list[Tensor] = []
     model.head.register_forward_pre_hook(lambda head, inputs: features.append(inputs[0]))
     generator = torch.Generator().manual_seed(task.cfg.seed)
