@@ -105,9 +105,9 @@ def test_headline_figure_has_every_line_band_and_seed(headline):
     from normlab.claims.store import Store
 
     svg = figure(one, Store(folder))
-    for name in ("BatchNorm", "BatchNorm with corrected statistics", "BatchRenorm", "GroupNorm", "LayerNorm", "FRN"):
+    for name in ("BatchNorm", "BatchNorm with re-estimated statistics", "BatchRenorm", "GroupNorm", "LayerNorm", "FRN"):
         assert f"</svg>{name}</li>" in svg
-    assert svg.count("<title>batchnorm 1, seed") == 2 * 5  # running and corrected statistics
+    assert svg.count("<title>batchnorm 1, seed") == 2 * 5  # running and re-estimated statistics
     assert svg.count("<title>frn, seed") == 5
     assert "With 1 sample to a statistic, BatchNorm reaches" in svg
 

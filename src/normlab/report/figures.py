@@ -3,7 +3,7 @@
 - `arms` (the default): no more than the strips that every card has, each trial of each arm as a point beside its
   arm's mean and 95 % interval.
 - `normalization_batch`: accuracy against the normalization batch, from arms named `batchnorm 8` and `batchrenorm 8`;
-  batchnorm once more with corrected statistics where the arms were evaluated with `statistics`; arms without a number
+  batchnorm once more with statistics re-estimated after training, where the arms record them; arms without a number
   (groupnorm, layernorm, frn) are bands.
 - `sweep [metric] [over WORDS]`: a metric over the last number in the arms' names. What is left of the name is the
   series: arms `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is logarithmic
@@ -56,7 +56,7 @@ def normalization_batch(claim: Claim, trials: Trials, detail: str | None) -> Mar
         return Markup("")
     corrected, _ = _by_number(_points(trials, "precise_test_accuracy"))
     if "batchnorm" in corrected:
-        series.insert(1, replace(corrected["batchnorm"], name="BatchNorm with corrected statistics"))
+        series.insert(1, replace(corrected["batchnorm"], name="BatchNorm with re-estimated statistics"))
     titles = {"groupnorm": "GroupNorm", "layernorm": "LayerNorm", "frn": "FRN"}
     kept = [replace(band, name=titles.get(name, name), short=SHORT.get(name, name)) for name, band in bands.items()]
     return _plot(

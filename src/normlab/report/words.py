@@ -20,7 +20,7 @@ SHORT = {  # what fits under a column of a figure
     "frn": "FRN",
 }
 _METRICS = {
-    "precise_test_accuracy": "test accuracy with corrected statistics (averaged anew over the training split)",
+    "precise_test_accuracy": "test accuracy with statistics re-estimated over the training split",
     "batch_test_accuracy": "test accuracy with the statistics of each test batch",
     "instance_test_accuracy": "test accuracy with the statistics of each sample",
 }
