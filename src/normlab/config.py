@@ -220,6 +220,7 @@ class Evaluation(Enum):
     """What else is measured on the trained network: see normlab.training.evaluations."""
 
     statistics = "statistics"
+    precise = "precise"
     contrast = "contrast"
     whole_test = "whole_test"
     corruptions = "corruptions"

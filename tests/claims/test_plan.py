@@ -77,7 +77,7 @@ def test_failed_and_not_finite_tuning_trials_are_the_worst():
     assert all(rate(job) < 0.01 for job in step.jobs)  # 0.01 is the best and at the edge: the grid grows downwards
 
 
-@pytest.mark.parametrize("evaluations", [(), ("statistics",)])
+@pytest.mark.parametrize("evaluations", [(), ("precise",)])
 def test_planned_keys_are_those_of_the_records(evaluations, tmp_path):
     arm = Arm("a", ("norm=batchnorm", "norm.ghost_batch=4"), evaluations=evaluations)
     step = plan(claim((arm,)), Protocol(BASE, seeds=1), {})

@@ -15,7 +15,7 @@ from normlab.norms import make_norm
 from normlab.training import shift
 from normlab.training.batching import BATCHES, MICRO_BATCHES, accumulation, flip_rate, train_mode
 from normlab.training.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from normlab.training.evaluations import EVALUATIONS
+from normlab.training.evaluations import EVALUATIONS, large_batches
 from normlab.training.running_statistics import batch_norms, re_estimate
 from normlab.training.step import evaluate, train_steps
 
@@ -65,6 +65,22 @@ def test_re_estimated_statistics_are_the_exact_ones_of_the_data():
     torch.testing.assert_close(layer.running_mean, everything.mean((0, 2, 3)))
     torch.testing.assert_close(layer.running_var, within)
     assert not layer.training and layer.ghost_batch is None
+
+
+def test_precise_statistics_are_those_of_augmented_training_batches():
+    task = trained("norm=batchnorm", "data.augment=true", "data.crop_padding=2")
+    model = copy.deepcopy(task.model).train()
+    steps = task.data.steps_per_epoch // 16 * 16  # batches of 32 by the 16: 512 samples
+    first = []
+    for start in range(0, steps, 16):
+        x = torch.cat([task.data.batch(step)[0] for step in range(start, start + 16)])
+        first.append(model.features[0](x).detach())
+    expected = torch.stack([h.mean((0, 2, 3)) for h in first]).mean(0)
+    again = copy.deepcopy(task.model)
+    re_estimate(again, large_batches(task.data, 500))
+    torch.testing.assert_close(batch_norms(again)[0].running_mean, expected)
+    accuracy = evaluate(again, task.data.eval_batches("test"))[1]
+    assert EVALUATIONS["precise"](task)["precise_test_accuracy"] == accuracy
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -142,6 +158,7 @@ def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch
 
 def test_norms_without_batch_statistics_have_nothing_to_adapt_and_no_mode(groupnorm):
     assert EVALUATIONS["adaptation"](groupnorm) == train_mode(groupnorm) == EVALUATIONS["statistics"](groupnorm) == {}
+    assert EVALUATIONS["precise"](groupnorm) == {}
 
 
 def test_flip_rate_counts_pairs_of_compositions():

@@ -37,7 +37,7 @@ def batchnorm_arm(n: int | None = None) -> Arm:
     Claims share it, and so its trials: metrics precise_, batch_ and instance_test_accuracy beside test_accuracy.
     """
     overrides = ("norm=batchnorm",) if n is None else ("norm=batchnorm", f"norm.ghost_batch={n}")
-    return Arm("batchnorm" if n is None else f"batchnorm {n}", overrides, evaluations=("statistics",))
+    return Arm("batchnorm" if n is None else f"batchnorm {n}", overrides, evaluations=("statistics", "precise"))
 
 
 def inference_arm(kind: str) -> Arm:
@@ -51,7 +51,7 @@ def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:
     overrides = (f"norm={kind}", f"data.batch_size={size}")
     if accumulate > 1:
         overrides += (f"trainer.accumulate={accumulate}",)
-    return Arm(name, overrides, evaluations=("statistics", "accumulation"))
+    return Arm(name, overrides, evaluations=("precise", "accumulation"))
 
 
 _SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")

@@ -4,7 +4,7 @@
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -21,24 +21,46 @@ from normlab.training.task import Task
 def statistics(task: Task) -> dict[str, float]:
     """Test accuracy and loss with other statistics than the running ones; nothing for a model without any.
 
-    `precise`: averaged over the training split in large batches; `batch`: of the test batch itself, in groups of the
-    size that training used; `instance`: of each sample.
+    `batch`: of the test batch itself, in groups of the size that training used; `instance`: of each sample.
     """
-    if not batch_norms(task.model):
-        return {}
     metrics: dict[str, float] = {}
+    layers = batch_norms(task.model)
+    if not layers or not all(hasattr(layer, "statistics") for layer in layers):
+        return metrics  # BatchRenorm evaluates with running statistics only
     size = task.cfg.norm.get("ghost_batch") or task.cfg.data.batch_size
-    for name in ("precise", "batch", "instance"):
+    for name in ("batch", "instance"):
         model = copy.deepcopy(task.model)
-        if name == "precise":
-            re_estimate(model, task.data.eval_batches("train"), bf16=task.bf16)
-        for layer in batch_norms(model) if name != "precise" else ():
-            if not hasattr(layer, "statistics"):
-                return metrics  # BatchRenorm evaluates with running statistics only
+        for layer in batch_norms(model):
             layer.statistics, layer.ghost_batch = name, size
         loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
         metrics |= {f"{name}_test_loss": loss, f"{name}_test_accuracy": accuracy}
     return metrics
+
+
+def precise(task: Task) -> dict[str, float]:
+    """`precise_test_accuracy` and loss: running statistics averaged anew over the training batches of an epoch, which
+    are put together to 500 samples or more (Wu & Johnson 2021); nothing for a model without any.
+
+    The batches are augmented as in training: padding alone changes the statistics of small images, and a network that
+    is normalized with those of unaugmented images does worse than with its noisy running ones.
+    """
+    if not batch_norms(task.model):
+        return {}
+    model = copy.deepcopy(task.model)
+    re_estimate(model, large_batches(task.data, 500), bf16=task.bf16)
+    loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+    return {"precise_test_loss": loss, "precise_test_accuracy": accuracy}
+
+
+def large_batches(data: Any, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training batches of one epoch, as many put together as make `size` samples; what is left makes none."""
+    parts: list[tuple[Tensor, Tensor]] = []
+    for step in range(data.steps_per_epoch):
+        parts.append(data.batch(step))
+        if sum(len(y) for _, y in parts) >= size:
+            x, y = (torch.cat(values) for values in zip(*parts, strict=True))
+            parts = []
+            yield x, y
 
 
 CONTRASTS = (0.25, 0.5, 1.0, 2.0)
@@ -98,6 +120,7 @@ EVALUATIONS: dict[str, Callable[[Task], dict[str, float]]] = {
     "adaptation": adaptation,
     "contrast": contrast,
     "corruptions": corruptions,
+    "precise": precise,
     "statistics": statistics,
     "whole_test": whole_test,
     "styles": styles,
