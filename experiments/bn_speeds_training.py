@@ -11,7 +11,7 @@ best without norm tells how much of it is the rate.
 Version 2, after the trials: version 1 counted the whole budget for the net without norm, whose noisy curve meets its
 own last loss up to 57 steps earlier, while BN's first entry counted; its ratios were 3.25, 2.81, 2.27 and 2.71.
 
-    normlab run bn-speeds-training --profile cpu        about 3 minutes on 2 cores
+    normlab run bn-speeds-training --profile cpu        about a minute on 2 cores
 """
 
 from dataclasses import replace

@@ -8,7 +8,7 @@ own. That IN discards statistics is tested on the trained nets: can a linear pro
 four contrasts an image was given? GN and LN discard contrast, too; GN is shown beside, so that nobody takes the probe
 for the reason of IN's accuracy.
 
-    normlab run in-hurts-classification --profile cpu        about 4 minutes on 2 cores
+    normlab run in-hurts-classification --profile cpu        about 3 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part

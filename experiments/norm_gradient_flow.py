@@ -8,7 +8,7 @@ hidden linear layer lie apart, at He's initial scale and at half and twice of it
 The last two parts are the growth of the squared gradient per layer at He's scale. In the mean-field limit a ReLU layer
 keeps it, and BN divides it by the variance of its input, (pi - 1) / pi at He's scale: 1.47 per layer.
 
-    normlab run norm-gradient-flow --profile cpu        about 2 minutes on 2 cores
+    normlab run norm-gradient-flow --profile cpu        about a minute on 2 cores
 """
 
 import math
