@@ -21,7 +21,7 @@ def trial(options, seed):
     """Test accuracy of one trained network by the momentum of its running averages."""
     import torch
 
-    from normlab.training.evaluations import batch_norms
+    from normlab.training.running_statistics import batch_norms
     from normlab.training.step import evaluate
 
     n = options["normalization_batch"]

@@ -24,7 +24,7 @@ def trial(options, seed):
     import torch
 
     from normlab.norms import make_norm
-    from normlab.training.evaluations import batch_norms
+    from normlab.training.running_statistics import batch_norms
     from normlab.training.step import evaluate
 
     n = options["batch"]
