@@ -8,7 +8,7 @@ norm of its family gains over chance. The catalogue has 90 % of the arm's own 10
 steps that measures how much slower a deep net is, and asks more of the norm that is better at 10 layers. What counts is
 the deepest net that trains, per seed, as doublings of depth, BN over none.
 
-    normlab run bn-deeper-nets --profile cpu        about 8 minutes on 2 cores
+    normlab run bn-deeper-nets --profile cpu        about 3 minutes on 2 cores
 """
 
 import numpy as np
