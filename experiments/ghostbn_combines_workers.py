@@ -78,7 +78,7 @@ CLAIM = Claim(
         Part(
             "definition",
             "it combines small batches into a large one",
-            "what the source that introduces it states",
+            "what the source that introduces it states; no measurement",
             described,
         ),
         Part(

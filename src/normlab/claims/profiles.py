@@ -48,7 +48,7 @@ def inference_arm(kind: str) -> Arm:
 def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:
     """SGD batches of `size`, gradients of `accumulate` of them summed for each step: claims share it."""
     name = f"{kind} {size}" if accumulate == 1 else f"{kind} {size} x {accumulate}"
-    overrides = (f"norm={kind}", f"data.batch_size={size}")
+    overrides: tuple[str, ...] = (f"norm={kind}", f"data.batch_size={size}")
     if accumulate > 1:
         overrides += (f"trainer.accumulate={accumulate}",)
     return Arm(name, overrides, evaluations=("precise", "accumulation"))
