@@ -1,32 +1,54 @@
 """LayerNorm and InstanceNorm are more robust to domain shift than BatchNorm.
 
-Said by: "How BN, IN and LN differ". No primary source says it of unadapted networks. The arms differ in clean accuracy
-(InstanceNorm by far), and who knows less has less to lose. The catalogue asks for matched clean accuracy and 3 points;
-here each loss is a share of what its arm has above chance, and the margin 10 %, which is 3 points of 30.
+Said by: "How BN, IN and LN differ". No primary source says it of unadapted networks. Clean accuracy must match, as a
+network that knows less has less to lose: BatchNorm is trained for 1.2 epochs beside LayerNorm's 4, and for half an
+epoch beside InstanceNorm's, at a fixed rate, which calibration runs (seeds 1000 to 1003) found to give their accuracy.
 
-    normlab run ln-in-robust-shift --profile cpu        4 minutes on 2 cores after domain-shift-hurts-bn
+Version 2. Version 1 compared fully trained arms by the share of accuracy above chance that each lost, and supported
+every part (16 to 36 %); calibration then showed that BatchNorm's own share grows with training (31 to 45 %), so that
+the difference was mostly one of clean accuracy. The catalogue's matched arms and its 3 points are back.
+
+    normlab run ln-in-robust-shift --profile cpu        3 minutes on 2 cores after domain-shift-hurts-bn
 """
+
+from dataclasses import replace
 
 import numpy as np
 
-from normlab.claims.claim import Claim, Part
+from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.profiles import image_protocols, inference_arm
 from normlab.claims.rules import greater_by
 
-PHOTOMETRIC, LOCAL = ("brightness", "contrast"), ("noise", "blur")
-RULE = "loss(BN) - loss({}), in % of accuracy above chance: supported from 10, refuted below 5"
+LIGHT, LOCAL = ("brightness", "contrast"), ("noise", "blur")
+MATCHED = {"layernorm": "1.2", "instancenorm": "0.5"}  # epochs of BatchNorm that give the clean accuracy of each
+PROTOCOLS = {name: protocol for name, protocol in image_protocols().items() if name in ("smoke", "cpu")}
+SMOKE = PROTOCOLS["smoke"]  # its arms below have a budget in epochs
+PROTOCOLS["smoke"] = replace(SMOKE, overrides=(*SMOKE.overrides, "trainer.max_steps=null", "trainer.max_epochs=1"))
 
 
-def loss(evidence, arm, kinds):
-    """Per seed, the share (in %) of the clean accuracy above chance that corruptions `kinds` cost."""
-    chance = np.exp(-evidence.values(arm, "trivial_loss"))
-    clean = evidence.values(arm)
-    corrupted = np.mean([evidence.values(arm, f"{kind}_accuracy") for kind in kinds], axis=0)
-    return 100 * (clean - corrupted) / (clean - chance).mean()
+def short(epochs):
+    overrides = ("norm=batchnorm", f"trainer.max_epochs={epochs}", "optim.lr=0.1")
+    return Arm(f"batchnorm {epochs} epochs", overrides, tune=False, evaluations=("corruptions",))
+
+
+def drop(evidence, arm, kinds):
+    """Points of accuracy, per seed, that corruptions of these kinds cost."""
+    return 100 * (evidence.values(arm) - np.mean([evidence.values(arm, f"{kind}_accuracy") for kind in kinds], axis=0))
 
 
 def more_robust(arm, kinds=("corrupted",)):
-    return lambda evidence: greater_by(loss(evidence, "batchnorm", kinds) - loss(evidence, arm, kinds), 10.0, "%")
+    def decide(evidence):
+        batchnorm = f"batchnorm {MATCHED[arm]} epochs"
+        finding = greater_by(drop(evidence, batchnorm, kinds) - drop(evidence, arm, kinds), 3.0)
+        clean = [f"{100 * evidence.values(name).mean():.1f} %" for name in (batchnorm, arm)]
+        return replace(finding, text=f"{finding.text}; clean accuracies {' and '.join(clean)}")
+
+    return decide
+
+
+def part(arm, name, what, kinds=("corrupted",)):
+    rule = f"fall(BN of equal clean accuracy) - fall({name}): supported from 3 points, refuted below 1.5"
+    return Part(f"{arm}, {what}", f"{name} loses 3 points less than BatchNorm, {what}", rule, more_robust(arm, kinds))
 
 
 CLAIM = Claim(
@@ -35,50 +57,24 @@ CLAIM = Claim(
     documents=("How BN, IN and LN differ",),
     source="None direct: Niu et al. 2023 find adaptation more stable with GroupNorm and LayerNorm, another question.",
     prediction="partly supported: InstanceNorm under brightness and contrast, none under noise and blur",
-    arms=tuple(inference_arm(kind) for kind in ("batchnorm", "layernorm", "groupnorm", "instancenorm")),
-    protocols=image_protocols(),
+    arms=(
+        *(inference_arm(kind) for kind in ("batchnorm", "layernorm", "groupnorm", "instancenorm")),
+        *(short(epochs) for epochs in MATCHED.values()),
+    ),
+    protocols=PROTOCOLS,
     parts=(
-        Part(
-            "layernorm",
-            "LayerNorm loses less over eight corruptions",
-            RULE.format("LN"),
-            more_robust("layernorm"),
-        ),
-        Part(
-            "instancenorm",
-            "InstanceNorm loses less over eight corruptions",
-            RULE.format("IN"),
-            more_robust("instancenorm"),
-        ),
-        Part(
-            "layernorm, light",
-            "LayerNorm loses less under brightness and contrast",
-            RULE.format("LN"),
-            more_robust("layernorm", PHOTOMETRIC),
-        ),
-        Part(
-            "instancenorm, light",
-            "InstanceNorm loses less under brightness and contrast",
-            RULE.format("IN"),
-            more_robust("instancenorm", PHOTOMETRIC),
-        ),
-        Part(
-            "layernorm, noise and blur",
-            "LayerNorm loses less under noise and blur",
-            RULE.format("LN"),
-            more_robust("layernorm", LOCAL),
-        ),
-        Part(
-            "instancenorm, noise and blur",
-            "InstanceNorm loses less under noise and blur",
-            RULE.format("IN"),
-            more_robust("instancenorm", LOCAL),
-        ),
+        part("layernorm", "LayerNorm", "eight corruptions"),
+        part("instancenorm", "InstanceNorm", "eight corruptions"),
+        part("layernorm", "LayerNorm", "brightness and contrast", LIGHT),
+        part("instancenorm", "InstanceNorm", "brightness and contrast", LIGHT),
+        part("layernorm", "LayerNorm", "noise and blur", LOCAL),
+        part("instancenorm", "InstanceNorm", "noise and blur", LOCAL),
     ),
     caveats=(
-        "A share of what is above chance stands in for matched clean accuracy, which no arm was trained to.",
-        "Robust is not accurate: InstanceNorm's clean accuracy is far below the others' here.",
+        "BatchNorm is stopped early to match: equal clean accuracy, unequal training.",
+        "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm reaches here.",
         "LayerNorm here is over channels and positions, as GroupNorm with one group.",
     ),
-    would_change="Arms of equal clean accuracy, from larger networks or more training.",
+    would_change="Arms of equal clean accuracy and equal training, from other networks.",
+    version=2,
 )
