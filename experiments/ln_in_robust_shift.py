@@ -72,6 +72,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "BatchNorm is stopped early to match: equal clean accuracy, unequal training.",
+        "The epochs that match were calibrated for the cpu profile only, so there is no other.",
         "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm reaches here.",
         "LayerNorm here is over channels and positions, as GroupNorm with one group.",
     ),
