@@ -133,6 +133,7 @@ def by_hand(model, x, y, size):
 def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
     monkeypatch.setattr(shift, "CORRUPTIONS", {"contrast": None})
     monkeypatch.setattr(shift, "SEVERITIES", (3,))
+    monkeypatch.setattr(shift, "CHUNK", 98)  # several calls, none of which may divide a group
     metrics = EVALUATIONS["adaptation"](batchnorm)
     x, y = shift.whole_split(batchnorm.data, "test")
     low = corrupt(x, "contrast", 3)
