@@ -112,6 +112,8 @@ def run_from_console(
     for claim in claims if not all_claims else []:
         _protocol(claim, profile)
     folder = results or (Path("runs") / "smoke" if profile == "smoke" else RESULTS)  # smoke is no evidence
+    if profile == "smoke" and folder.resolve() == RESULTS.resolve():
+        raise NormLabError("--profile smoke is no evidence: leave --results out, or name another folder than results/.")
     store = Store(folder)
     if dry_run:
         for claim in claims:

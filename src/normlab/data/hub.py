@@ -21,7 +21,7 @@ def load_published(
 
     datasets.disable_progress_bars()
     verbosity = datasets.logging.get_verbosity()
-    datasets.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what it logs as an error it raises, too
     published, folder = PUBLISHED[name], local_folder(name)
     offline = datasets.config.HF_HUB_OFFLINE
     try:
