@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from normlab.claims.execute import execute, prepare_worker
+from normlab.claims.execute import execute, prepare_worker, unfinished
 from normlab.claims.plan import Job
 from normlab.errors import NormLabError, choices
 from normlab.records import Record
@@ -49,11 +49,6 @@ def build_engine(name: str, workers: int | None, experiments: Path) -> Engine:
         return RayEngine(count, experiments) if name == "ray" else SubmititEngine(count, experiments)
     except ImportError:
         raise NormLabError(f"--engine {name} needs its library: pip install {name}, or use --engine local.") from None
-
-
-def _unfinished(job: Job, status: str, message: str) -> Record:
-    config = {"overrides": list(job.overrides), "options": dict(job.options or ())}
-    return Record(job.key, config, job.claim, job.arm, job.seed, job.stage, status, message)
 
 
 def _work(job: Job, experiments: Path, pids: Path) -> Record:
@@ -119,7 +114,7 @@ class LocalEngine:
                 record = future.result()
             except Exception as error:  # the worker is gone, or its answer did not arrive
                 if job.key in hanging:
-                    record = _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
+                    record = unfinished(job, "timeout", f"no result within {job.timeout_s:g} s, and no reaction")
                 elif hanging:  # we took the pool down ourselves
                     self.waiting.insert(0, job)
                     continue
@@ -128,7 +123,7 @@ class LocalEngine:
                     if self.deaths[job.key] < 2:
                         self.suspects.append(job)
                         continue
-                    record = _unfinished(job, "failed", f"its worker died, twice: {type(error).__name__}")
+                    record = unfinished(job, "failed", f"its worker died, twice: {type(error).__name__}")
             yield job, record
         self._fill()
 
@@ -179,7 +174,7 @@ class RayEngine:
             try:
                 yield job, self.ray.get(reference)
             except self.ray.exceptions.RayError as error:
-                yield job, _unfinished(job, "failed", f"its worker died: {type(error).__name__}")
+                yield job, unfinished(job, "failed", f"its worker died: {type(error).__name__}")
 
     def close(self) -> None:
         self.ray.shutdown()
@@ -214,7 +209,7 @@ class SubmititEngine:
             try:
                 yield job, handle.result()
             except (self.submitit.core.utils.UncompletedJobError, self.submitit.core.utils.FailedJobError) as error:
-                yield job, _unfinished(job, "failed", f"its job died: {str(error).splitlines()[0]}")
+                yield job, unfinished(job, "failed", f"its job died: {str(error).splitlines()[0]}")
 
     def close(self) -> None:
         for handle, _ in self.running:

@@ -34,11 +34,11 @@ def execute(job: Job, experiments: Path) -> Record:
     try:
         record = _train(job) if job.options is None else _measure(job, experiments)
     except TrialTimeout:
-        record = _unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
+        record = unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-        record = _unfinished(job, "failed", message)
+        record = unfinished(job, "failed", message)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -77,9 +77,10 @@ def _measure(job: Job, experiments: Path) -> Record:
     )
 
 
-def _unfinished(job: Job, status: str, message: str) -> Record:
+def unfinished(job: Job, status: str, message: str) -> Record:
+    """The record of a trial that gave none itself: `failed` or `timeout`, and why."""
     config = {"overrides": list(job.overrides), "options": dict(job.options or ())}
-    return Record(job.key, config, status=status, message=message, code=code_state())
+    return Record(job.key, config, job.claim, job.arm, job.seed, job.stage, status, message, code=code_state())
 
 
 def load_experiment(path: Path) -> ModuleType:
