@@ -13,55 +13,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from normlab.errors import choices
+from normlab.evaluations import MODULES
+from normlab.norm_files import declared_kinds, options_schema
 from normlab.records import trial_key
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-
-
-class EvalStatistics(Enum):
-    """What BatchNorm normalises with in eval mode."""
-
-    running = "running"
-    batch = "batch"
-    instance = "instance"
-
-
-@dataclass
-class NormConfig:
-    kind: str = MISSING
-
-
-@dataclass
-class EpsNormConfig(NormConfig):
-    eps: float = 1e-5
-
-
-@dataclass
-class BatchNormConfig(EpsNormConfig):
-    momentum: Optional[float] = 0.1  # weight of the new batch; null = cumulative average
-    ghost_batch: Optional[int] = None  # samples that share statistics; null = the whole batch
-    statistics: EvalStatistics = EvalStatistics.running
-    frozen: bool = False
-
-
-@dataclass
-class BatchRenormConfig(EpsNormConfig):
-    momentum: Optional[float] = 0.1
-    ghost_batch: Optional[int] = None
-    r_max: float = 3.0
-    d_max: float = 5.0
-    warmup_steps: int = 100  # r_max rises from 1 and d_max from 0 over these steps
-
-
-@dataclass
-class GroupNormConfig(EpsNormConfig):
-    num_groups: Optional[int] = None  # null = 8, unless channels_per_group is given
-    channels_per_group: Optional[int] = None
-
-
-@dataclass
-class DyTConfig(NormConfig):
-    alpha: float = 0.5
 
 
 @dataclass
@@ -95,12 +51,56 @@ class MLPConfig(ModelConfig):
     init_gain: float = 1.0
 
 
+class Placement(Enum):
+    """Where the norms of a transformer's branches stand."""
+
+    pre = "pre"
+    post = "post"
+    sandwich = "sandwich"
+    deepnorm = "deepnorm"
+    deepnorm_alpha = "deepnorm_alpha"  # its residual scale alone
+    deepnorm_beta = "deepnorm_beta"  # its initial gain alone
+
+
+class Init(Enum):
+    gpt2 = "gpt2"
+    xavier = "xavier"
+
+
+class Padding(Enum):
+    """How norms see the padding of a sequence."""
+
+    counted = "counted"
+    masked = "masked"
+    zeroed = "zeroed"
+
+
 @dataclass
 class TransformerConfig(ModelConfig):
     depth: int = 3
     width: int = 64
     num_heads: int = 4
     mlp_ratio: int = 4
+    placement: Placement = Placement.pre
+    init: Init = Init.gpt2
+    qk_norm: bool = False
+    layer_scaling: bool = False  # LayerNorm scaling: 1 / sqrt(layer) after the norm before each branch
+    tied: bool = True  # the head is the embedding
+    padding: Padding = Padding.counted
+
+
+class NormAt(Enum):
+    all = "all"
+    input = "input"
+
+
+@dataclass
+class RNNConfig(ModelConfig):
+    depth: int = 1
+    width: int = 128
+    norm_at: NormAt = NormAt.all
+    per_step: bool = False  # statistics of its own for each time step
+    norm_gain: float = 1.0  # initial
 
 
 @dataclass
@@ -136,6 +136,21 @@ class TextDataConfig(DataConfig):
 @dataclass
 class TextFileConfig(TextDataConfig):
     path: str = MISSING
+
+
+class DocumentTask(Enum):
+    classify = "classify"
+    masked = "masked"
+
+
+@dataclass
+class DocumentDataConfig(DataConfig):
+    task: DocumentTask = DocumentTask.classify
+    context: int = 64  # tokens that a document is padded to
+    eval_context: Optional[int] = None  # the same in evaluation; null = context
+    crop: Optional[int] = None  # tokens that are kept of a document; null = context
+    vocabulary: int = 2000
+    mask_share: float = 0.15
 
 
 class Decay(Enum):
@@ -216,18 +231,8 @@ class Probe(Enum):
     running_stats = "running_stats"
 
 
-class Evaluation(Enum):
-    """What else is measured on the trained network: see normlab.training.evaluations."""
-
-    statistics = "statistics"
-    precise = "precise"
-    contrast = "contrast"
-    whole_test = "whole_test"
-    corruptions = "corruptions"
-    adaptation = "adaptation"
-    train_mode = "train_mode"
-    accumulation = "accumulation"
-    styles = "styles"
+# What else is measured on the trained network.
+Evaluation = Enum("Evaluation", {name: name for name in MODULES})  # type: ignore[misc]
 
 
 @dataclass
@@ -250,30 +255,27 @@ class Config:
 
 SCHEMAS: dict[tuple[Optional[str], str], type] = {
     (None, "_config"): Config,
-    **{("norm", f"_{kind}"): NormConfig for kind in ("none",)},
-    **{
-        ("norm", f"_{kind}"): EpsNormConfig
-        for kind in ("layernorm", "channel_layernorm", "instancenorm", "rmsnorm", "pixelnorm", "frn", "adain")
-    },
-    **{("norm", f"_{kind}"): DyTConfig for kind in ("dyt", "derf")},
-    ("norm", "_batchnorm"): BatchNormConfig,
-    ("norm", "_batchrenorm"): BatchRenormConfig,
-    ("norm", "_groupnorm"): GroupNormConfig,
+    **{("norm", f"_{kind}"): options_schema(kind) for kind in declared_kinds()},
     ("reparam", "_reparam"): ReparamConfig,
     ("model", "_plaincnn"): PlainCNNConfig,
     ("model", "_resnet"): ResNetConfig,
     ("model", "_mlp"): MLPConfig,
     ("model", "_transformer"): TransformerConfig,
+    ("model", "_rnn"): RNNConfig,
     ("data", "_image"): ImageDataConfig,
     ("data", "_imagefolder"): ImageFolderConfig,
     ("data", "_text"): TextDataConfig,
     ("data", "_textfile"): TextFileConfig,
+    ("data", "_documents"): DocumentDataConfig,
     ("optim", "_sgd"): SGDConfig,
     ("optim", "_adamw"): AdamWConfig,
 }
 
 for (_group, _name), _schema in SCHEMAS.items():
     ConfigStore.instance().store(group=_group, name=_name, node=_schema)
+for _kind in declared_kinds():
+    if not (CONF / "norm" / f"{_kind}.yaml").is_file():  # a norm that is one file
+        ConfigStore.instance().store(group="norm", name=_kind, node=options_schema(_kind))
 
 
 def to_dict(cfg: Any) -> dict[str, Any]:

@@ -12,23 +12,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from normlab.norm_files import declared_kinds
+
 PACKAGE = Path(__file__).resolve().parent
-_COMPUTES = (
-    "norms/*.py",
-    "models/*.py",
-    "data/images.py",
-    "data/text.py",
-    "data/augment.py",
-    "data/splits.py",
-    "data/sampling.py",
-    "data/styles.py",
-    "training/step.py",
-    "training/optim.py",
-    "training/task.py",
-    "training/fit.py",
-    "training/divergence.py",
-    "reparam.py",
-)
+# Files whose code decides what a trial computes; which of them a given trial uses is worked out in claims/sources.py.
+_COMPUTES = ("norms/*.py", "models/*.py", "data/*.py", "training/*.py", "reparam.py")
+# ... but for what only finds, checks, watches or stores.
+_ASIDE = {
+    "data/__init__.py",
+    "data/availability.py",
+    "data/cache.py",
+    "data/hub.py",
+    "data/options.py",
+    "training/__init__.py",
+    "training/callbacks.py",
+    "training/checkpoint.py",
+    "training/loggers.py",
+    "training/probes.py",
+}
 
 # What says where a trial runs or what it leaves behind, not what is computed.
 _NOT_IN_KEY = {
@@ -144,7 +145,10 @@ def code_state() -> dict[str, Any]:
 def source_hashes() -> dict[str, str]:
     """Hash of each file that decides what a trial computes, comments and docstrings aside."""
     files = sorted(path for pattern in _COMPUTES for path in PACKAGE.glob(pattern))
-    return {str(path.relative_to(PACKAGE)): code_hash(path) for path in files}
+    hashes = {str(path.relative_to(PACKAGE)): code_hash(path) for path in files}
+    for declared in declared_kinds().values():  # a norm of one's own lies elsewhere
+        hashes.setdefault(f"norms/{declared.path.name}", code_hash(declared.path))
+    return {name: value for name, value in hashes.items() if name not in _ASIDE}
 
 
 def code_hash(path: Path) -> str:

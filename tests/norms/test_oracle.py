@@ -85,39 +85,19 @@ def test_bfloat16_is_rounded_once(kind, layout, options, memory_format):
     torch.testing.assert_close(x.grad.double(), x64.grad, rtol=2**-8, atol=6e-3 * size)
 
 
-@pytest.fixture
-def fused_rms(monkeypatch):
-    """RMSNorm with the backward that large inputs get."""
-    monkeypatch.setattr("normlab.norms.rms.FUSED_FROM", 0)
-
-
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=case_id)
 @pytest.mark.parametrize("layout", KINDS["rmsnorm"].layouts)
-def test_the_fused_rmsnorm_matches_the_oracle(fused_rms, layout, dtype):
-    check("rmsnorm", layout, {"eps": 0.1}, dtype)
-    if layout == "NCHW":
-        check("rmsnorm", layout, {}, dtype, torch.channels_last)
-
-
-@pytest.mark.parametrize("layout", KINDS["rmsnorm"].layouts)
-def test_the_fused_rmsnorm_cannot_be_differentiated_twice(fused_rms, layout):
+def test_the_rmsnorm_cannot_be_differentiated_twice(layout):
     x = draw(layout).requires_grad_()
     y = build("rmsnorm", layout, {}, torch.float64)(x)
     with pytest.raises(RuntimeError, match="leave out create_graph=True"):
         torch.autograd.grad(y.sum(), x, create_graph=True)
 
 
-def test_rmsnorm_chooses_by_size_and_stays_the_same():
-    norm = build("rmsnorm", "NTC", {}, torch.float64)
-    for tokens in (7, 70):
-        x = draw("NTC", shape=(6, tokens, CHANNELS)).requires_grad_()
-        x64 = x.detach().clone().requires_grad_()
-        wanted, _, _ = expected("rmsnorm", norm, x64, "NTC", {})
-        y = norm(x)
-        assert ("RMSRows" in y.grad_fn.next_functions[0][0].name()) is (tokens == 70)
-        y.square().sum().backward()
-        wanted.square().sum().backward()
-        torch.testing.assert_close(x.grad, x64.grad)
+def test_a_row_of_rmsnorm_is_the_same_in_any_batch():
+    norm = build("rmsnorm", "NC", {}, torch.float32)
+    x = draw("NC", shape=(600, CHANNELS)).float()
+    for rows in (1, 2, 7, 256):
+        assert torch.equal(norm(x[:rows].clone()), norm(x)[:rows])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=case_id)

@@ -10,12 +10,13 @@ from torch import nn
 
 from normlab.config import compose
 from normlab.data import load_data
+from normlab.evaluations import MODULES, evaluation
 from normlab.models import build_model
 from normlab.norms import make_norm
 from normlab.training import shift
 from normlab.training.batching import BATCHES, MICRO_BATCHES, accumulation, flip_rate, train_mode
 from normlab.training.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from normlab.training.evaluations import EVALUATIONS, large_batches
+from normlab.training.reevaluation import large_batches
 from normlab.training.running_statistics import batch_norms, re_estimate
 from normlab.training.step import evaluate, train_steps
 
@@ -41,15 +42,15 @@ def groupnorm():
     return trained("norm=groupnorm", "norm.num_groups=2")
 
 
-@pytest.mark.parametrize("name", EVALUATIONS)
+@pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("kind", ["batchnorm", "groupnorm"])
 def test_the_network_is_as_it_was_and_the_numbers_come_again(name, kind, request):
     task = request.getfixturevalue(kind)
     before = copy.deepcopy(task.model.state_dict())
     mode, gradients = task.model.training, [p.grad for p in task.model.parameters()]
-    first = EVALUATIONS[name](task)
+    first = evaluation(name, task)
     torch.rand(3)
-    assert EVALUATIONS[name](task) == first
+    assert evaluation(name, task) == first
     assert all(torch.equal(before[key], value) for key, value in task.model.state_dict().items())
     assert task.model.training == mode and gradients == [p.grad for p in task.model.parameters()]
     assert all(isinstance(value, float) and 0 <= abs(value) < 50 for value in first.values())
@@ -80,7 +81,7 @@ def test_precise_statistics_are_those_of_augmented_training_batches():
     re_estimate(again, large_batches(task.data, 500))
     torch.testing.assert_close(batch_norms(again)[0].running_mean, expected)
     accuracy = evaluate(again, task.data.eval_batches("test"))[1]
-    assert EVALUATIONS["precise"](task)["precise_test_accuracy"] == accuracy
+    assert evaluation("precise", task)["precise_test_accuracy"] == accuracy
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -114,7 +115,7 @@ def test_corruptions_do_what_they_say():
 
 
 def test_corruptions_evaluation_is_the_accuracy_in_eval_mode(batchnorm):
-    metrics = EVALUATIONS["corruptions"](batchnorm)
+    metrics = evaluation("corruptions", batchnorm)
     x, y = shift.whole_split(batchnorm.data, "test")
     batches = [(corrupt(x, "noise", 3), y)]
     assert metrics["noise_3_accuracy"] == pytest.approx(evaluate(batchnorm.model, batches)[1])
@@ -134,7 +135,7 @@ def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
     monkeypatch.setattr(shift, "CORRUPTIONS", {"contrast": None})
     monkeypatch.setattr(shift, "SEVERITIES", (3,))
     monkeypatch.setattr(shift, "CHUNK", 98)  # several calls, none of which may divide a group
-    metrics = EVALUATIONS["adaptation"](batchnorm)
+    metrics = evaluation("adaptation", batchnorm)
     x, y = shift.whole_split(batchnorm.data, "test")
     low = corrupt(x, "contrast", 3)
     for size in shift.ADAPTATION_SIZES:
@@ -150,7 +151,7 @@ def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
 def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch):
     seen = []
     monkeypatch.setattr(shift, "predictions", lambda model, x, *rest: seen.append(x) or torch.zeros(len(x)))
-    EVALUATIONS["adaptation"](batchnorm)
+    evaluation("adaptation", batchnorm)
     x, _ = shift.whole_split(batchnorm.data, "test")
     kinds = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     for index in (0, 5, 23, 24, 100):
@@ -158,8 +159,8 @@ def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch
 
 
 def test_norms_without_batch_statistics_have_nothing_to_adapt_and_no_mode(groupnorm):
-    assert EVALUATIONS["adaptation"](groupnorm) == train_mode(groupnorm) == EVALUATIONS["statistics"](groupnorm) == {}
-    assert EVALUATIONS["precise"](groupnorm) == {}
+    assert evaluation("adaptation", groupnorm) == train_mode(groupnorm) == evaluation("statistics", groupnorm) == {}
+    assert evaluation("precise", groupnorm) == {}
 
 
 def test_flip_rate_counts_pairs_of_compositions():
@@ -206,5 +207,5 @@ def test_unseen_styles_are_others_than_those_of_training():
     task = trained("norm=batchnorm", "data.styles=[0,1]")
     data = load_data(compose([f"data.styles={list(shift.UNSEEN_STYLES)}"]).data, 0)
     expected = evaluate(task.model, data.eval_batches("test"))[1]
-    assert EVALUATIONS["styles"](task) == {"unseen_styles_accuracy": pytest.approx(expected)}
+    assert evaluation("styles", task) == {"unseen_styles_accuracy": pytest.approx(expected)}
     assert not {0, 1} & set(shift.UNSEEN_STYLES)

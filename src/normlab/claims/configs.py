@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from normlab.data.cache import cache_folder
+from normlab.norm_files import declared_kinds
 from normlab.records import PACKAGE
 
 _LATE = ("seed", "optim.lr", "evaluations")  # set on a composed configuration, so that one composition serves an arm
@@ -51,6 +52,8 @@ def _remembered() -> dict[str, dict[str, Any]]:
     from normlab.config import CONF
 
     digest = hashlib.sha256((PACKAGE / "config.py").read_bytes())
+    for path in sorted({declared.path for declared in declared_kinds().values()}):
+        digest.update(path.read_bytes())
     for file in sorted(CONF.rglob("*.yaml")):
         digest.update(f"{file.relative_to(CONF)}".encode() + file.read_bytes())
     path = cache_folder() / f"configs-{digest.hexdigest()[:16]}.json"

@@ -1,12 +1,18 @@
 """Whether records were made by the code that is here now; if not, which files differ."""
 
+import ast
 import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from normlab.records import Record, code_state, source_hashes
+from normlab.data.availability import IMAGE_SETS
+from normlab.evaluations import MODULES
+from normlab.norm_files import declared_kinds
+from normlab.records import PACKAGE, Record, code_state, source_hashes
 
 
 def note_sources(folder: Path) -> None:
@@ -23,16 +29,26 @@ def note_sources(folder: Path) -> None:
 
 
 def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
-    """What has changed since `records` were made, or between them: files of ours, or the data. Empty: nothing."""
+    """What has changed since `records` were made, or between them: files of ours that they use, or the data.
+
+    Empty: nothing. A file counts only for trials that run through it: a new option of the transformer does not make
+    the trials of a CNN stale.
+    """
+    changed: set[str] = set()
     reasons = []
     known, now = _read(folder / "sources.json"), source_hashes()
-    for source in sorted({str(record.code.get("source")) for record in records} - {code_state()["source"]}):
+    current = code_state()["source"]
+    for record in records:
+        source = str(record.code.get("source"))
+        if source == current:
+            continue
         before = known.get(source)
         if before is None:
             reasons.append(f"made by code that is not known here ({source})")
             continue
-        files = sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file))
-        reasons.append(f"code changed since: {', '.join(files)}")
+        changed |= {name for name in files_of(record.config, before.keys() | now) if before.get(name) != now.get(name)}
+    if changed:
+        reasons.append(f"code changed since: {', '.join(sorted(changed))}")
     by_options: dict[str, set[str]] = defaultdict(set)
     for record in records:
         options = {k: v for k, v in record.config.get("data", {}).items() if "batch_size" not in k}
@@ -40,6 +56,47 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
     if any(len(fingerprints) > 1 for fingerprints in by_options.values()):
         reasons.append("the data changed between trials")
     return sorted(set(reasons))
+
+
+def files_of(config: dict[str, Any], files: Any) -> set[str]:
+    """Those of `files` (names below the package) that a trial of `config` runs through.
+
+    A claim's own `trial` may call any norm or model, so it counts all of them.
+    """
+    if "model" not in config or "norm" not in config:
+        return {name for name in files if name.startswith(("norms/", "models/"))}
+    declared = declared_kinds().get(config["norm"]["kind"])
+    norm = f"norms/{declared.path.name}" if declared else ""
+    own = _MODALITY["image" if config["data"]["name"] in IMAGE_SETS else "text"]
+    model = f"models/{config['model']['name']}.py"
+    used = _with_imports((*_ALWAYS, *own, norm, model))
+    used |= _with_imports(tuple(f"training/{MODULES[name]}.py" for name in config.get("evaluations") or ()))
+    # A file that is gone now was used, as far as anyone can tell.
+    return {name for name in files if name in used or (not (PACKAGE / name).is_file() and name != norm)}
+
+
+_ALWAYS = ("training/fit.py", "norms/__init__.py", "models/__init__.py")
+_MODALITY = {
+    "image": ("data/images.py", "data/image_sources.py"),
+    "text": ("data/text.py", "data/text_sources.py", "data/documents.py", "data/document_sources.py"),
+}
+
+
+@cache
+def _with_imports(roots: tuple[str, ...]) -> frozenset[str]:
+    """`roots` and what they import of the package, directly or not; not what is chosen by name at run time."""
+    found: set[str] = set()
+    open_ = [root for root in roots if root]
+    while open_:
+        name = open_.pop()
+        if name in found or not (PACKAGE / name).is_file():
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("normlab."):
+                path = (node.module or "").removeprefix("normlab.").replace(".", "/")
+                open_ += [f"{path}.py"]
+    return frozenset(found)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """A fully connected network."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ class MLP(nn.Module):
 
     Shape: (N, C, H, W) -> (N, num_classes); the norm sees layout "NC".
     """
+
+    modalities: ClassVar = ("image",)
 
     def __init__(
         self,

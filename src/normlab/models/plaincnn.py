@@ -1,5 +1,7 @@
 """A stack of 3x3 convolutions without skips."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,8 @@ class PlainCNN(nn.Module):
 
     Shape: (N, C, H, W) -> (N, num_classes).
     """
+
+    modalities: ClassVar = ("image",)
 
     def __init__(
         self,

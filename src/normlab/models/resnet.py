@@ -1,5 +1,7 @@
 """The CIFAR ResNet of He et al. 2016 (Deep Residual Learning, section 4.2)."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,6 +38,8 @@ class ResNet(nn.Module):
     Shape: (N, C, H, W) -> (N, num_classes).
     Raises NormLabError if depth is not 6n + 2.
     """
+
+    modalities: ClassVar = ("image",)
 
     def __init__(
         self,

@@ -1,53 +1,35 @@
 """Normalization layers behind one function: `make_norm("groupnorm", 64, "NCHW", num_groups=8)`."""
 
-import inspect
-from dataclasses import replace
+import importlib.util
+import sys
+from pathlib import Path
 
 from torch import nn
 
 from normlab.errors import NormLabError, choices
-from normlab.norms.base import LAYOUTS, Norm, NormSpec
-from normlab.norms.batch import BatchNorm, BatchRenorm
-from normlab.norms.frn import FilterResponseNorm
-from normlab.norms.group import AdaIN, GroupNorm, InstanceNorm
-from normlab.norms.layer import ChannelLayerNorm, LayerNorm
-from normlab.norms.pointwise import Derf, DyT, NoNorm
-from normlab.norms.rms import PixelNorm, RMSNorm
+from normlab.norm_files import declared_kinds
+from normlab.norms.base import LAYOUTS, REGISTERED, Norm, NormSpec, norm_kind
 
-__all__ = ["KINDS", "LAYOUTS", "Norm", "NormSpec", "make_norm", "require_causal"]
-
-ANY = ("NC", "NCHW", "NTC")
-POSITIONS = ("NCHW", "NTC")  # more than one value per sample and channel
-MAPS = ("NCHW",)
-
-# name: (class, centred, scaled, batch_dependent, train_eval_differ, causal_safe, has_shift, layouts)
-_TABLE = {
-    "none": (NoNorm, False, False, False, False, True, False, ANY),
-    "batchnorm": (BatchNorm, True, True, True, True, False, True, ANY),
-    "layernorm": (LayerNorm, True, True, False, False, True, True, ANY),
-    "channel_layernorm": (ChannelLayerNorm, True, True, False, False, True, True, ANY),
-    "groupnorm": (GroupNorm, True, True, False, False, False, True, ANY),
-    "instancenorm": (InstanceNorm, True, True, False, False, False, True, POSITIONS),
-    "rmsnorm": (RMSNorm, False, True, False, False, True, False, ANY),
-    "pixelnorm": (PixelNorm, False, True, False, False, True, False, ANY),
-    # as at the start of its warm-up; with its corrections on, it follows the running statistics
-    "batchrenorm": (BatchRenorm, True, True, True, True, False, True, ANY),
-    "frn": (FilterResponseNorm, False, True, False, False, False, True, MAPS),
-    "adain": (AdaIN, True, True, False, False, False, False, POSITIONS),
-    "dyt": (DyT, False, False, False, False, True, True, ANY),
-    "derf": (Derf, False, False, False, False, True, True, ANY),
-}
+__all__ = ["KINDS", "LAYOUTS", "Norm", "NormSpec", "make_norm", "norm_kind", "require_causal"]
 
 
-def _options(cls: type[Norm]) -> tuple[str, ...]:
-    parameters = inspect.signature(cls.__init__).parameters
-    return tuple(name for name in parameters if name not in ("self", "num_features", "layout"))
+def _import(path: Path) -> None:
+    """Run the file of a norm, whose classes register themselves."""
+    own = path.parent == Path(__file__).parent
+    name = f"normlab.norms.{path.stem}" if own else f"normlab_norm_{path.stem}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
 
 
-_CLASSES: dict[str, type[Norm]] = {kind: row[0] for kind, row in _TABLE.items()}
-KINDS: dict[str, NormSpec] = {
-    kind: replace(NormSpec(*row[1:]), options=_options(row[0])) for kind, row in _TABLE.items()
-}
+for _declared in declared_kinds().values():
+    _import(_declared.path)
+_CLASSES: dict[str, type[Norm]] = {kind: REGISTERED[kind][0] for kind in declared_kinds()}
+KINDS: dict[str, NormSpec] = {kind: REGISTERED[kind][1] for kind in declared_kinds()}
 
 
 def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: object) -> nn.Module:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError, choices
+from normlab.norm_files import declared_kinds
 
 LAYOUTS = {"NC": 2, "NCHW": 4, "NTC": 3}  # name -> number of dimensions
 MAPS = torch.channels_last
@@ -23,10 +24,39 @@ class NormSpec:
     scaled: bool  # multiplying the input by a positive constant changes nothing
     batch_dependent: bool  # a sample's output depends on the other samples
     train_eval_differ: bool
-    causal_safe: bool  # a position's output depends on no other position of the sequence
+    causal_safe: bool  # a position's output depends on no later position of the sequence
     has_shift: bool  # learns a bias per channel, which makes that of a layer before it redundant
     layouts: tuple[str, ...]
     options: tuple[str, ...] = ()  # keywords of make_norm, the same as the fields in config.py
+
+
+REGISTERED: dict[str, tuple[type["Norm"], NormSpec]] = {}
+
+
+def norm_kind(
+    kind: str,
+    *,
+    centred: bool = False,
+    scaled: bool = False,
+    batch_dependent: bool = False,
+    train_eval_differ: bool = False,
+    causal_safe: bool = False,
+    has_shift: bool = False,
+    layouts: tuple[str, ...] = tuple(LAYOUTS),
+) -> Callable[[type["Norm"]], type["Norm"]]:
+    """Makes a class the norm `kind`, and declares what it does: see NormSpec.
+
+    Nothing else is needed: `norm=<kind>` takes its options, with their types and defaults, from the keywords of the
+    class's `__init__`. The name has to be written out, since the configuration reads the file without running it.
+    """
+
+    def register(cls: type["Norm"]) -> type["Norm"]:
+        options = tuple(name for name, _, _ in declared_kinds()[kind].options)
+        declared = (centred, scaled, batch_dependent, train_eval_differ, causal_safe, has_shift, layouts)
+        REGISTERED[kind] = cls, NormSpec(*declared, options=options)
+        return cls
+
+    return register
 
 
 class Norm(nn.Module):

@@ -1,11 +1,13 @@
 """Norms with statistics over the batch, and with running statistics for evaluation."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError, choices
-from normlab.norms.base import Norm, as_maps, check_eps, from_maps, narrow, one_value, wide
+from normlab.norms.base import Norm, as_maps, check_eps, from_maps, narrow, norm_kind, one_value, wide
 from normlab.norms.ghost import GroupStatistics, ghost_norm
 
 STATISTICS = ("running", "batch", "instance")
@@ -55,6 +57,7 @@ class _BatchStatistics(Norm):
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
 
 
+@norm_kind("batchnorm", centred=True, scaled=True, batch_dependent=True, train_eval_differ=True, has_shift=True)
 class BatchNorm(_BatchStatistics):
     """Batch normalization (Ioffe & Szegedy 2015) over N and all positions.
 
@@ -76,11 +79,10 @@ class BatchNorm(_BatchStatistics):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         ghost_batch: int | None = None,
-        statistics: str = "running",
+        statistics: Literal["running", "batch", "instance"] = "running",
         frozen: bool = False,
     ):
         super().__init__(num_features, layout, eps, momentum, ghost_batch)
-        statistics = getattr(statistics, "value", statistics)
         if statistics not in STATISTICS:
             raise choices("statistics", statistics, STATISTICS)
         if statistics == "instance" and layout == "NC":
@@ -123,6 +125,7 @@ class BatchNorm(_BatchStatistics):
         return f"{super().extra_repr()}, {own}"
 
 
+@norm_kind("batchrenorm", centred=True, scaled=True, batch_dependent=True, train_eval_differ=True, has_shift=True)
 class BatchRenorm(_BatchStatistics):
     """Batch renormalization (Ioffe 2017): corrects a batch's statistics towards the running ones.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, one_value, wide
+from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, norm_kind, one_value, wide
 from normlab.norms.strided import RMSAffine, Threshold
 
 
@@ -18,6 +18,7 @@ class ThresholdedUnit(nn.Module):
         return narrow(Threshold.apply(wide(x), self.tau[:, None, None]), x)
 
 
+@norm_kind("frn", scaled=True, has_shift=True, layouts=("NCHW",))
 class FilterResponseNorm(Norm):
     """max(weight * x / sqrt(mean of x² over H, W + eps) + bias, tau): the threshold tau (C,) is part of the norm.
 

@@ -13,6 +13,7 @@ from normlab.norms.base import (
     from_maps,
     is_channels_last,
     narrow,
+    norm_kind,
     one_value,
     wide,
 )
@@ -33,6 +34,7 @@ def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | Non
     return y.contiguous(memory_format=MAPS) if last else y
 
 
+@norm_kind("groupnorm", centred=True, scaled=True, has_shift=True)
 class GroupNorm(Norm):
     """Group norm (Wu & He 2018): `num_groups` groups, or as many as give `channels_per_group`.
 
@@ -72,6 +74,7 @@ class GroupNorm(Norm):
         return f"{super().extra_repr()}, num_groups={self.num_groups}"
 
 
+@norm_kind("instancenorm", centred=True, scaled=True, has_shift=True, layouts=("NCHW", "NTC"))
 class InstanceNorm(Norm):
     """Instance norm (Ulyanov et al. 2016), affine: statistics per sample and channel, over H, W or over T."""
 
@@ -91,6 +94,7 @@ class InstanceNorm(Norm):
         return from_maps(group_norm(maps, self.num_features, weight, bias, self.eps), self.layout)
 
 
+@norm_kind("adain", centred=True, scaled=True, layouts=("NCHW", "NTC"))
 class AdaIN(InstanceNorm):
     """Adaptive instance norm (Huang & Belongie 2017): scale and shift (N, C) from outside, 1 and 0 where left out."""
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError
-from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, one_value, wide
+from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, norm_kind, one_value, wide
 from normlab.norms.strided import ChannelNorm
 
 
@@ -14,6 +14,7 @@ def check_channels(norm: Norm) -> None:
         raise NormLabError(f"{type(norm).__name__} over 1 channel has one value per statistic: use norm=none there.")
 
 
+@norm_kind("layernorm", centred=True, scaled=True, causal_safe=True, has_shift=True)
 class LayerNorm(Norm):
     """NCHW: statistics over (C, H, W), affine per channel, which is GroupNorm with one group. NC, NTC: over C."""
 
@@ -40,6 +41,7 @@ class LayerNorm(Norm):
         return narrow(y.view(len(x), x.shape[2], x.shape[3], -1).permute(0, 3, 1, 2), x)
 
 
+@norm_kind("channel_layernorm", centred=True, scaled=True, causal_safe=True, has_shift=True)
 class ChannelLayerNorm(Norm):
     """Statistics over C at each pixel or token, as in ConvNeXt (Liu et al. 2022); on NC and NTC plain layer norm."""
 

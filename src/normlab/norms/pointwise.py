@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normlab.norms.base import Norm, narrow, wide
+from normlab.norms.base import Norm, narrow, norm_kind, wide
 from normlab.norms.strided import first_order
 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
+@norm_kind("none", causal_safe=True)
 class NoNorm(Norm):
     """The identity, with the same check of the layout."""
 
@@ -73,6 +74,7 @@ class ScaledErf(torch.autograd.Function):
         return dx.mul_(alpha), dalpha, dshift, dweight, dbias, None
 
 
+@norm_kind("dyt", causal_safe=True, has_shift=True)
 class DyT(Norm):
     """Dynamic Tanh (Zhu et al. 2025): weight * tanh(alpha x) + bias, alpha one learned number."""
 
@@ -87,6 +89,7 @@ class DyT(Norm):
         return narrow(ScaledTanh.apply(wide(x), self.alpha, weight, bias, self._channel_dim), x)
 
 
+@norm_kind("derf", causal_safe=True, has_shift=True)
 class Derf(Norm):
     """Dynamic erf (Chen et al. 2025): weight * erf(alpha x + shift) + bias, alpha and shift one learned number each."""
 

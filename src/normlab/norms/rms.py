@@ -7,14 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError
-from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, one_value, wide
+from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, norm_kind, one_value, wide
 from normlab.norms.layer import check_channels
 from normlab.norms.strided import RMSScale, first_order
 
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
-
-# Values in a tensor: below this many the calls cost more than the arithmetic, and F.rms_norm makes fewer of them.
-FUSED_FROM = 8192
 
 
 class RMSRows(torch.autograd.Function):
@@ -47,12 +44,16 @@ class RMSRows(torch.autograd.Function):
 
 
 def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMSNorm of rows (R, D), weight (D,), by the faster way."""
-    if x.is_cuda or x.numel() < FUSED_FROM:
+    """RMSNorm of rows (R, D), weight (D,).
+
+    The kernel follows from the device alone: one chosen by size would give a row other last digits in another batch.
+    """
+    if x.is_cuda:
         return F.rms_norm(x, weight.shape, weight, eps)
     return RMSRows.apply(x, weight, eps)
 
 
+@norm_kind("rmsnorm", scaled=True, causal_safe=True)
 class RMSNorm(Norm):
     """RMSNorm (Zhang & Sennrich 2019): layer norm without its centring and without its shift, over the same axes.
 
@@ -86,6 +87,7 @@ class RMSNorm(Norm):
         return y.permute(0, 3, 1, 2) if last else y
 
 
+@norm_kind("pixelnorm", scaled=True, causal_safe=True)
 class PixelNorm(Norm):
     """Pixelwise feature vector normalization (Karras et al. 2018): RMS over C at each pixel or token, no parameters."""
 

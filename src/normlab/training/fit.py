@@ -16,11 +16,11 @@ import torch
 from normlab.config import to_dict
 from normlab.data import load_data
 from normlab.errors import NormLabError
+from normlab.evaluations import evaluation
 from normlab.models import build_model
 from normlab.records import Record, code_state, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoint import check_checkpoint
-from normlab.training.evaluations import EVALUATIONS
 from normlab.training.loggers import build_loggers, close_loggers
 from normlab.training.probes import build_probes
 from normlab.training.step import evaluate
@@ -124,7 +124,7 @@ def _final_metrics(task: Task, data: Any, record: Record) -> dict[str, Any]:
         loss, accuracy = evaluate(task.model, data.eval_batches(split), task.bf16)
         metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
     for name in task.cfg.evaluations:
-        metrics |= EVALUATIONS[name.value](task)
+        metrics |= evaluation(name.value, task)
     metrics["samples_per_s"] = round(
         task.step * task.cfg.data.batch_size * task.cfg.trainer.accumulate / record.duration_s
     )

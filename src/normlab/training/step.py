@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 
 def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy in nats, in fp32; images (N, classes) and text (N, T, vocabulary) alike."""
+    """Mean cross-entropy in nats, in fp32; outputs (N, classes) and (N, T, vocabulary) alike.
+
+    Targets of -100, tokens that are not to be predicted, do not count.
+    """
     return F.cross_entropy(model(x).flatten(0, -2).float(), y.flatten())
 
 
@@ -68,6 +71,6 @@ def evaluate(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: b
         targets = y.flatten()
         loss_sum = loss_sum + F.cross_entropy(logits, targets, reduction="sum").double()  # type: ignore[assignment]
         correct = correct + (logits.argmax(1) == targets).sum()  # type: ignore[assignment]
-        count += targets.numel()
+        count = count + (targets >= 0).sum()  # type: ignore[assignment]
     model.train(training)
-    return float(loss_sum) / count, float(correct) / count
+    return float(loss_sum) / int(count), float(correct) / int(count)

@@ -1,19 +1,14 @@
-"""Evaluations of a trained network beyond its own: the same weights under other conditions, without training again.
-
-`evaluations=[statistics]` adds the metrics of each to the record. Every one works on a copy of the model.
-"""
+"""Evaluations of a trained network with other statistics, contrasts and images than its own."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from normlab.data import load_data
-from normlab.training.batching import accumulation, train_mode
 from normlab.training.running_statistics import batch_norms, re_estimate
-from normlab.training.shift import adaptation, corruptions, styles
 from normlab.training.step import evaluate
 from normlab.training.task import Task
 
@@ -113,16 +108,3 @@ def whole_test(task: Task) -> dict[str, float]:
     )
     loss, accuracy = evaluate(task.model, data.eval_batches("test"), task.bf16)
     return {"whole_test_loss": loss, "whole_test_accuracy": accuracy}
-
-
-EVALUATIONS: dict[str, Callable[[Task], dict[str, float]]] = {
-    "accumulation": accumulation,
-    "adaptation": adaptation,
-    "contrast": contrast,
-    "corruptions": corruptions,
-    "precise": precise,
-    "statistics": statistics,
-    "whole_test": whole_test,
-    "styles": styles,
-    "train_mode": train_mode,
-}
