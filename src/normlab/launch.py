@@ -12,8 +12,12 @@ from typing import Any
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-import normlab.config  # noqa: F401  (registers the schema with Hydra)
-from normlab.errors import refuse
+from normlab.errors import NormLabError, refuse
+
+try:
+    import normlab.config  # noqa: F401  (registers the schema with Hydra)
+except NormLabError as error:  # a norm's file that cannot be read
+    refuse(error)
 from normlab.job import OUTCOMES
 
 

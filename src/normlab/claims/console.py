@@ -96,6 +96,7 @@ def run_from_console(
     engine_name: str,
     dry_run: bool,
     minutes: float | None,
+    renew: bool,
     results: Path | None,
 ) -> None:
     """Run claims; exit status 1 if a trial failed."""
@@ -103,6 +104,7 @@ def run_from_console(
     from normlab.claims.plan import plan
     from normlab.claims.registry import EXPERIMENTS
     from normlab.claims.runner import run_claims
+    from normlab.claims.sources import current
 
     if bool(names) == all_claims:
         raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")
@@ -118,12 +120,14 @@ def run_from_console(
     if dry_run:
         for claim in claims:
             name = protocol_name(claim, profile)
-            for job in plan(claim, claim.protocols[name], store.done(), seeds).jobs if name else []:
+            known = current(store.done(), folder) if renew else store.done()
+            for job in plan(claim, claim.protocols[name], known, seeds).jobs if name else []:
                 print(job.command)
         return
     began = time.perf_counter()
     deadline = None if minutes is None else began + 60 * minutes
-    tally = run_claims(claims, profile, store, build_engine(engine_name, workers, EXPERIMENTS), seeds, deadline)
+    engine = build_engine(engine_name, workers, EXPERIMENTS)
+    tally = run_claims(claims, profile, store, engine, seeds, deadline, renew)
     for message in tally.messages:
         print(message, file=sys.stderr)
     print(

@@ -10,6 +10,7 @@ from normlab.claims.claim import Claim, Protocol
 from normlab.claims.engines import Engine
 from normlab.claims.plan import Job, plan
 from normlab.claims.profiles import protocol_of
+from normlab.claims.sources import current
 from normlab.claims.store import Store
 from normlab.records import Record
 
@@ -38,17 +39,18 @@ def run_claims(
     engine: Engine,
     seeds: int | None = None,
     deadline: float | None = None,
+    renew: bool = False,
 ) -> Tally:
     """Run every trial that `claims` still need under `profile`; what is recorded already is skipped.
 
     Each record is on disk before the next is waited for, so that a kill at any moment loses the trials in flight only.
-    Trials that failed before are tried again, once. After `deadline` (of time.perf_counter) no trial is started.
+    Trials that failed before are tried again, once; with `renew` so are those made by other code. After `deadline` (of time.perf_counter) no trial is started.
     """
     protocols = {claim.slug: protocol_of(claim, profile) for claim in claims}
     wanted = [claim for claim in claims if protocols[claim.slug] is not None]
     tally = Tally()
     with store, ExitStack() as stack:
-        known = store.done()
+        known = current(store.done(), store.folder) if renew else store.done()
         in_flight: set[str] = set()
         progress = stack.enter_context(_Progress(enabled=sys.stderr.isatty()))
         stack.callback(engine.close)

@@ -4,7 +4,7 @@ import ast
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,15 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
     Empty: nothing. A file counts only for trials that run through it: a new option of the transformer does not make
     the trials of a CNN stale.
     """
+    known = _read(folder / "sources.json")
     changed: set[str] = set()
     reasons = []
-    known, now = _read(folder / "sources.json"), source_hashes()
-    current = code_state()["source"]
     for record in records:
-        source = str(record.code.get("source"))
-        if source == current:
-            continue
-        before = known.get(source)
-        if before is None:
-            reasons.append(f"made by code that is not known here ({source})")
-            continue
-        changed |= {name for name in files_of(record.config, before.keys() | now) if before.get(name) != now.get(name)}
+        files = changed_files(record, known)
+        if files is None:
+            reasons.append(f"made by code that is not known here ({record.code.get('source')})")
+        else:
+            changed |= files
     if changed:
         reasons.append(f"code changed since: {', '.join(sorted(changed))}")
     by_options: dict[str, set[str]] = defaultdict(set)
@@ -58,7 +54,25 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
     return sorted(set(reasons))
 
 
-def files_of(config: dict[str, Any], files: Any) -> set[str]:
+def current(records: Mapping[str, Record], folder: Path) -> dict[str, Record]:
+    """Those of `records` that the code which is here now would give again, as far as its files tell."""
+    known = _read(folder / "sources.json")
+    return {key: record for key, record in records.items() if changed_files(record, known) == set()}
+
+
+def changed_files(record: Record, known: Mapping[str, dict[str, str]]) -> set[str] | None:
+    """Files that the record's trial ran through and that differ now; None where its code is not among `known`."""
+    source = str(record.code.get("source"))
+    if source == code_state()["source"]:
+        return set()
+    before, now = known.get(source), source_hashes()
+    if before is None:
+        return None
+    # A file that is new has not been run through; if an old one imports it now, the old one differs.
+    return {name for name in files_of(record.config, before) if before[name] != now.get(name)}
+
+
+def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
     """Those of `files` (names below the package) that a trial of `config` runs through.
 
     A claim's own `trial` may call any norm or model, so it counts all of them.
