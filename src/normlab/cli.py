@@ -46,6 +46,7 @@ class Benchmark(StrEnum):
     startup = "startup"
     norm_layers = "norm-layers"
     sweep = "sweep"
+    lm_step = "lm-step"
 
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -106,7 +107,9 @@ def run(
     """Run what is missing of one claim, several or all, and print their verdicts."""
     from normlab.claims.console import run_from_console
 
-    run_from_console(slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, results)
+    run_from_console(
+        slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, results
+    )
 
 
 @command()
@@ -143,6 +146,21 @@ def bench(
     from normlab.bench.store import run_benchmark
 
     run_benchmark(name.value, quick, save)
+
+
+@command("sample")
+def sample_(
+    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of train.py trainer.checkpoint_every=N.")],
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "\n",
+    length: Annotated[int, typer.Option(help="Characters to add.")] = 200,
+    temperature: Annotated[float, typer.Option(help="0 = always the most likely character.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Draw from this many most likely ones.  [default: all]")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+) -> None:
+    """Text from a trained language model."""
+    from normlab.sample import sample
+
+    typer.echo(sample(checkpoint, prompt, length, temperature, top_k, seed))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def run_claims(
     """Run every trial that `claims` still need under `profile`; what is recorded already is skipped.
 
     Each record is on disk before the next is waited for, so that a kill at any moment loses the trials in flight only.
-    Trials that failed before are tried again, once; with `renew` so are those made by other code. After `deadline` (of time.perf_counter) no trial is started.
+    Trials that failed before are tried again, once; with `renew` so are those made by other code. No trial is started
+    after `deadline` (of time.perf_counter).
     """
     protocols = {claim.slug: protocol_of(claim, profile) for claim in claims}
     wanted = [claim for claim in claims if protocols[claim.slug] is not None]
