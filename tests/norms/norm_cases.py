@@ -20,6 +20,8 @@ VARIANTS = [
     ("batchnorm", {"frozen": True}),
     ("batchrenorm", {"ghost_batch": 2, "warmup_steps": 0}),
     ("batchrenorm", {"ghost_batch": 4, "warmup_steps": 2, "r_max": 1.1, "d_max": 0.1, "momentum": None}),
+    ("causal_batchnorm", {"statistics": "prefix", "max_positions": 7}),
+    ("causal_batchnorm", {"momentum": None, "eps": 0.1}),
     ("groupnorm", {"num_groups": 1}),
     ("groupnorm", {"channels_per_group": 8, "eps": 0.1}),
     *((kind, {"eps": 0.1}) for kind, spec in KINDS.items() if spec.options == ("eps",)),

@@ -74,7 +74,14 @@ CANNOT_BUILD = [
     (("batchrenorm", 4), {"r_max": 0.5}, "batchrenorm needs r_max >= 1 and d_max >= 0, not 0.5 and 5.0."),
     (("batchrenorm", 4), {"d_max": -1.0}, "batchrenorm needs r_max >= 1 and d_max >= 0"),
     (("batchrenorm", 4), {"warmup_steps": -1}, "warmup_steps must be at least 0, not -1."),
-    *(((kind, 8), {"eps": 0.0}, "eps must be positive, not 0.0.") for kind in KINDS if "eps" in KINDS[kind].options),
+    (("causal_batchnorm", 4, "NTC"), {"momentum": 2.0}, "momentum must be between 0 and 1"),
+    (("causal_batchnorm", 4, "NTC"), {"statistics": "batch"}, "statistics 'batch': choose one of position, prefix."),
+    (("causal_batchnorm", 4, "NTC"), {"max_positions": 0}, "max_positions must be at least 1, not 0."),
+    *(
+        ((kind, 8, spec.layouts[-1]), {"eps": 0.0}, "eps must be positive, not 0.0.")
+        for kind, spec in KINDS.items()
+        if "eps" in spec.options
+    ),
     *(
         ((kind, 1, "NTC"), {}, "over 1 channel has one value per statistic: use norm=none there.")
         for kind in ("layernorm", "rmsnorm", "channel_layernorm", "pixelnorm")
@@ -97,6 +104,8 @@ ONE_VALUE = [
     ("batchnorm", (1, 4), {}),
     ("batchnorm", (1, 1, 4), {}),
     ("batchrenorm", (5, 4), {"ghost_batch": 4}),
+    ("causal_batchnorm", (1, 3, 4), {}),
+    ("causal_batchnorm", (1, 3, 4), {"statistics": "prefix"}),
     ("instancenorm", (3, 4, 1, 1), {}),
     ("instancenorm", (3, 1, 4), {}),
     ("adain", (3, 4, 1, 1), {}),

@@ -1,4 +1,4 @@
-"""NormSpec says the truth: shown by perturbing the input, other samples, other positions and the mode."""
+"""NormSpec says the truth: shown by perturbing the input, other samples, later positions and the mode."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_train_eval_differ(kind, layout):
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_SEQUENCES, ids=case_id)
 def test_causal_safe(kind, layout):
-    """On sequences; a kind that takes none mixes the pixels of an image."""
+    """On sequences, by later positions alone; a kind that takes none mixes the pixels of an image."""
     x = draw(layout)
     later = x.clone()
     if layout == "NTC":

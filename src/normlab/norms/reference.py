@@ -33,7 +33,7 @@ def reference(
         maps = x.transpose(1, 2)
     else:
         maps = x.flatten(2)
-    if kind in ("batchnorm", "batchrenorm"):
+    if kind in ("batchnorm", "batchrenorm", "causal_batchnorm"):
         y = _FORMULAS[kind](maps, parameters, training=training, running=running, **options)
     else:
         # layer norm and RMSNorm take a whole image together, but each position of a sequence by itself
@@ -165,6 +165,33 @@ def _batchrenorm(
     return affine(torch.cat(outputs), p)
 
 
+def _causal_batchnorm(
+    x: Tensor,
+    p: Parameters,
+    training: bool,
+    running: dict[str, Tensor],
+    eps: float = 1e-5,
+    momentum: float | None = 0.1,
+    statistics: str = "position",
+    max_positions: int = 1024,
+) -> Tensor:
+    """One position after the other; the running statistics have a row for each of `max_positions`."""
+    outputs = []
+    for t in range(x.shape[2]):
+        row = {name: tensor[t] for name, tensor in running.items()}
+        now = x[:, :, t : t + 1]
+        if not training:
+            outputs.append(_by_running(now, row, eps))
+            continue
+        seen = now if statistics == "position" else x[:, :, : t + 1]
+        mean = seen.mean((0, 2), keepdim=True)
+        outputs.append((now - mean) / ((seen - mean).pow(2).mean((0, 2), keepdim=True) + eps).sqrt())
+        _update(row, (seen,), momentum)
+        for name, value in row.items():
+            running[name] = running[name].index_copy(0, torch.tensor([t], device=x.device), value.unsqueeze(0))
+    return affine(torch.cat(outputs, dim=2), p)
+
+
 def _by_running(x: Tensor, running: Parameters, eps: float) -> Tensor:
     return (x - running["running_mean"].view(1, -1, 1)) / (running["running_var"].view(1, -1, 1) + eps).sqrt()
 
@@ -195,6 +222,7 @@ _FORMULAS: dict[str, Callable[..., Tensor]] = {
     "rmsnorm": _rmsnorm,
     "pixelnorm": _pixelnorm,
     "batchrenorm": _batchrenorm,
+    "causal_batchnorm": _causal_batchnorm,
     "frn": _frn,
     "adain": _adain,
     "dyt": _dyt,
