@@ -1,4 +1,4 @@
-"""Configurations and images for the tests of the data."""
+"""Configurations, images and documents for the tests of the data."""
 
 import io
 import os
@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from normlab.config import ImageDataConfig, ImageFolderConfig, TextDataConfig, TextFileConfig
+from normlab.config import (
+    DocumentDataConfig,
+    DocumentTask,
+    ImageDataConfig,
+    ImageFolderConfig,
+    TextDataConfig,
+    TextFileConfig,
+)
+from normlab.data.document_sources import RawDocuments
 from normlab.data.image_sources import Pool, RawImages
 
 REAL_DATA = os.environ.get("NORMLAB_DATA", "/nowhere")  # before a test hides it
@@ -31,6 +39,19 @@ def numbered(n: int = 60, size: int = 6, num_test: int | None = None) -> RawImag
         return Pool(pixels, np.arange(count))
 
     return RawImages("numbered", n, pool(n, 0), None if num_test is None else pool(num_test, 1))
+
+
+def document_cfg(name: str = "pydoc_lines", task: str = "classify", **options: Any) -> DocumentDataConfig:
+    return DocumentDataConfig(name=name, task=DocumentTask(task), **{"batch_size": 8, "context": 16, **options})
+
+
+def numbered_documents(n: int = 200, longest: int = 20) -> RawDocuments:
+    """Document i has 1 to `longest` tokens; each ends in its own number, so that what comes out can be told apart."""
+    draw = np.random.default_rng(0)
+    lengths = 1 + np.arange(n) % longest
+    words = [f"w{i}" for i in range(30)]
+    documents = [[*draw.choice(words, length - 1).tolist(), f"d{i}"] for i, length in enumerate(lengths)]
+    return RawDocuments("numbers", 4, documents, np.arange(n) % 4)
 
 
 def encoded(pixels: np.ndarray, form: str = "PNG") -> bytes:

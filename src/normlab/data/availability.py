@@ -44,9 +44,11 @@ PUBLISHED = {
     "wikitext2": Published(
         "wikitext-2", ("valid.txt", "test.txt"), "Salesforce/wikitext", "wikitext-2-raw-v1", None, "pydoc"
     ),
+    "ag_news": Published("ag_news", ("**/*.parquet",), "fancyzhx/ag_news", None, None, "pydoc_lines"),
 }
 IMAGE_SETS = ("digits", "cifar10", "cifar100", "imagefolder")
 TEXT_SETS = ("pydoc", "tiny_shakespeare", "wikitext2", "textfile")
+DOCUMENT_SETS = ("pydoc_lines", "ag_news")
 
 
 def check_available(cfg: Any) -> None:
@@ -55,8 +57,8 @@ def check_available(cfg: Any) -> None:
     Quick and torch-free. Neither decodes nor downloads anything: a damaged file is found when it is loaded.
     """
     name = cfg.name
-    if name not in (*IMAGE_SETS, *TEXT_SETS):
-        raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS))
+    if name not in (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS):
+        raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS))
     if name == "digits" and importlib.util.find_spec("sklearn") is None:
         raise NormLabError("data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10.")
     if name == "imagefolder" and not data_path(cfg, "folder with one sub-folder of images a class").is_dir():
