@@ -35,7 +35,7 @@ def test_bench_prints_its_ratio():
     assert "normlab --help" in done.stdout and "ratio" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["train-loop", "data-path", "norm-layers"])
+@pytest.mark.parametrize("name", ["train-loop", "data-path", "norm-layers", "lm-step"])
 def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
     path = tmp_path / "bench.jsonl"
     path.write_text('{"earlier": "row"}\n')
