@@ -18,6 +18,7 @@ MODULES = {
     "corruptions": "shift",
     "precise": "reevaluation",
     "statistics": "reevaluation",
+    "stream": "stream",
     "styles": "shift",
     "train_mode": "batching",
     "whole_test": "reevaluation",

@@ -125,6 +125,24 @@ def test_sweep_reads_numbers_from_the_arms_names(tmp_path):
     assert all(f">{gain}</text>" in svg for gain in ("0.1", "0.3", "1", "3")) and ">gain</p>" in svg
 
 
+def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
+    losses = {"post, no warm-up, 2": 2.0, "post, no warm-up, 12": 3.0, "pre, warm-up, 2": 1.0}
+    arms = tuple(Arm(name, (f"norm.eps={index + 1}e-5",)) for index, name in enumerate(losses))
+    rules = (Part("a", "", "", lambda e: greater_by(e.difference(*list(losses)[:2], "test_loss"), 1.0)),)
+    one = claim(figure="heat_map test_loss over layers", arms=arms, rules=rules)
+
+    def measure(job, noise):
+        stuck = losses[job.arm] == 3.0 and job.seed == 0
+        metrics = {"test_loss": losses[job.arm], "val_accuracy": 0.5, "trivial_loss": 3.0}
+        return {"metrics": metrics, "status": "diverged" if stuck else "ok"}
+
+    table = figure(one, fill(tmp_path, one, measure))
+    assert re.findall(r'<th scope="(?:col|row)"[^>]*>([^<]*)', table) == ["2", "12", "post, no warm-up", "pre, warm-up"]
+    assert re.findall(r"--share: (\d+)%", table) == ["50", "100", "0"]
+    assert table.count("<td></td>") == 1 and table.count("1 of 5 stuck") == 1
+    assert "by layers" in table and "3.00 nats" in table
+
+
 @pytest.mark.parametrize(
     ("names", "series", "over"),
     [

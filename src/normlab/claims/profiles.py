@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
-from normlab.data.availability import is_here
+from normlab.data.availability import PUBLISHED, is_here
 from normlab.errors import choices
 
 PROFILES = ("smoke", "cpu", "gpu")
@@ -20,9 +20,15 @@ def protocol_name(claim: Claim, profile: str) -> str | None:
         raise choices("profile", profile, PROFILES)
     names = [name for name in VARIANTS[profile] if name in claim.protocols]
     for name in names:
-        if name == names[-1] or "data=cifar10" not in claim.protocols[name].overrides or is_here("cifar10"):
+        if name == names[-1] or all(is_here(data) for data in published(claim.protocols[name])):
             return name
     return None
+
+
+def published(protocol: Protocol) -> list[str]:
+    """The published data sets that a protocol needs; embedded ones are always here."""
+    named = [override.removeprefix("data=") for override in protocol.overrides if override.startswith("data=")]
+    return [name for name in named if name in PUBLISHED]
 
 
 def protocol_of(claim: Claim, profile: str) -> Protocol | None:

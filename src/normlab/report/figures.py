@@ -9,6 +9,7 @@
   series: arms `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is logarithmic
   where the numbers are positive and span a factor of 8. The metric is the first that a rule reads, if none is given;
   WORDS name the x axis, else the last word that all series share (`gain`).
+- `heat_map [loss] [over WORDS]`: a table of mean losses, see normlab.report.heat.
 - `curve [name]`: `train_loss` (the default), `val_loss` or `val_accuracy` over the steps, from the records' curves:
   thin lines are trials, the thick one is their mean.
 
@@ -25,6 +26,7 @@ from markupsafe import Markup, escape
 
 from normlab.claims.claim import Claim
 from normlab.errors import choices
+from normlab.report.heat import heat_map
 from normlab.report.svg import Dot, Plot, Scale, Series
 from normlab.report.trials import Point, Trials, panels, summary
 from normlab.report.words import SHORT, is_share, listed, metric_label, number, numbers, tick
@@ -205,4 +207,5 @@ FIGURES: dict[str, Figure] = {
     "normalization_batch": normalization_batch,
     "sweep": sweep,
     "curve": curve,
+    "heat_map": heat_map,
 }
