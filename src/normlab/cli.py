@@ -112,6 +112,18 @@ def run(
     )
 
 
+@command("recheck")
+def recheck_(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Claims; all if left out.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one per core]")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """After a change of code that changes no result: run one trial of each kind again, and compare every bit."""
+    from normlab.claims.console import recheck_from_console
+
+    recheck_from_console(slugs or [], workers, results)
+
+
 @command()
 def verdict(
     slugs: Annotated[list[str] | None, typer.Argument(help="Claims; all if left out.")] = None,

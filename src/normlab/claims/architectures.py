@@ -49,6 +49,7 @@ class Behaviour(NamedTuple):
 
     centres: bool
     shifts: bool
+    by_token: bool  # each vector along the last dimension by itself
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,14 @@ def behaviour(layer: nn.Module, x: Tensor, *more: Any, **options: Any) -> Behavi
         return None
     if not same(output(4 * x), y) or same(output(torch.randn_like(x)), y):  # its scale counts, or nothing of it does
         return None
-    return Behaviour(centres=same(output(x + 3), y), shifts=not same(output(torch.zeros_like(x)), torch.zeros_like(y)))
+    first = (0,) * (x.dim() - 1)
+    others = torch.randn_like(x)
+    others[first] = x[first]
+    return Behaviour(
+        centres=same(output(x + 3), y),
+        shifts=not same(output(torch.zeros_like(x)), torch.zeros_like(y)),
+        by_token=same(output(others)[first], y[first]),
+    )
 
 
 @torch.no_grad()

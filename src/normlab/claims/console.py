@@ -87,6 +87,21 @@ def _seconds(claim: Claim, protocol: Protocol, store: Store) -> float:
     return sum(took) / len(took) if took else protocol.seconds_per_trial
 
 
+def recheck_from_console(names: list[str], workers: int | None, results: Path | None) -> None:
+    """Exit status 1 if a trial gave something else than its record."""
+    from normlab.claims.engines import build_engine
+    from normlab.claims.recheck import recheck
+    from normlab.claims.registry import EXPERIMENTS
+
+    claims = [load_claim(name) for name in names] if names else load_all()
+    rows = recheck(claims, Store(results or RESULTS), build_engine("local", workers, EXPERIMENTS))
+    other = [row for row in rows if not row["same"]]
+    print(f"{len(rows)} trials run again: {len(rows) - len(other)} gave the same bits, {len(other)} did not.")
+    if other:
+        print("Those stay stale: `normlab run --renew` runs every such trial anew.")
+        raise SystemExit(1)
+
+
 def run_from_console(
     names: list[str],
     all_claims: bool,

@@ -42,7 +42,7 @@ class NormUse(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """skip + branch = total, all of one size; the branch has an operation with a weight that reads a term of the skip."""
+    """skip + branch = total, of one size; the branch has an operation with a weight that reads a term of the skip."""
 
     skip: int
     branch: int

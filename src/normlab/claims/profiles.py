@@ -60,14 +60,7 @@ def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:
     return Arm(name, overrides, evaluations=("precise", "accumulation"))
 
 
-_SMALL_CIFAR = (
-    "data=cifar10",
-    "data.subset=5000",
-    "data.eval_subset=2000",
-    "data.image_size=16",
-    "data.crop_padding=2",  # an eighth of the image, as 4 is of 32 pixels
-    "data.batch_size=64",
-)
+_SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")
 _RATES = (0.01, 0.03, 0.1, 0.3)  # SGD-Nesterov; extended where the best lies at the edge
 
 
@@ -108,6 +101,6 @@ def tiny_protocols(*overrides: str, **amounts: Any) -> dict[str, Protocol]:
 
     The arms name their model, so that `gpu` compares the same ones at full size.
     """
-    protocols = image_protocols("data.image_size=8", "data.crop_padding=1", "model.width=8", *overrides, **amounts)
+    protocols = image_protocols("data.image_size=8", "data.crop_padding=2", "model.width=8", *overrides, **amounts)
     cpu = replace(protocols["cpu"], seconds_per_trial=protocols["cpu"].seconds_per_trial / 5)
     return {**protocols, "cpu": cpu, "gpu": image_protocols(*overrides, **amounts)["gpu"]}

@@ -1,10 +1,11 @@
-"""Whether records were made by the code that is here now; if not, which files differ."""
+"""Whether the code that is here now made the records, or gives the same as what did; if not, which files differ."""
 
 import ast
 import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from normlab.evaluations import MODULES
 from normlab.norm_files import declared_kinds
 from normlab.records import PACKAGE, Record, code_state, source_hashes
 
+RECHECKS = "rechecks.json"
+
 
 def note_sources(folder: Path) -> None:
     """Keep in results/sources.json which files a source hash stands for, so that a record needs only the hash."""
     path = folder / "sources.json"
-    known = _read(path)
+    known = _read(path) or {}
     source = code_state()["source"]
     if source in known:
         return
@@ -34,7 +37,7 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
     Empty: nothing. A file counts only for trials that run through it: a new option of the transformer does not make
     the trials of a CNN stale.
     """
-    known = _read(folder / "sources.json")
+    known = load_sources(folder)
     changed: set[str] = set()
     reasons = []
     for record in records:
@@ -56,20 +59,72 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
 
 def current(records: Mapping[str, Record], folder: Path) -> dict[str, Record]:
     """Those of `records` that the code which is here now would give again, as far as its files tell."""
-    known = _read(folder / "sources.json")
+    known = load_sources(folder)
     return {key: record for key, record in records.items() if changed_files(record, known) == set()}
 
 
-def changed_files(record: Record, known: Mapping[str, dict[str, str]]) -> set[str] | None:
-    """Files that the record's trial ran through and that differ now; None where its code is not among `known`."""
+@dataclass(frozen=True)
+class Sources:
+    """What results/sources.json and results/rechecks.json say."""
+
+    files: Mapping[str, dict[str, str]]  # source -> name -> hash
+    same: Mapping[tuple[str, str], list[str]]  # (way, source before) -> sources that gave the same bits
+
+
+def load_sources(folder: Path) -> Sources:
+    same: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in _read(folder / RECHECKS) or ():
+        if row["same"]:
+            same[row["way"], row["before"]].append(row["now"])
+    return Sources(_read(folder / "sources.json") or {}, same)
+
+
+def changed_files(record: Record, known: Sources) -> set[str] | None:
+    """Files that the record's trial ran through and that differ now; None where its code is not known.
+
+    None differ if a trial that takes the same way gave the same bits with the files as they are now.
+    """
     source = str(record.code.get("source"))
     if source == code_state()["source"]:
         return set()
-    before, now = known.get(source), source_hashes()
-    if before is None:
+    if source not in known.files:
         return None
+    changed = _changed(record, known.files[source])
+    checked = (_changed(record, known.files[other]) for other in _reached(way_of(record.config), source, known))
+    return set() if changed and any(not files for files in checked) else changed
+
+
+def _changed(record: Record, before: Mapping[str, str]) -> set[str]:
+    now = source_hashes()
     # A file that is new has not been run through; if an old one imports it now, the old one differs.
     return {name for name in files_of(record.config, before) if before[name] != now.get(name)}
+
+
+def _reached(way: str, source: str, known: Sources) -> set[str]:
+    """Every source that has given the same bits as `source`, in one step or several."""
+    reached, open_ = set(), [source]
+    while open_:
+        for other in known.same.get((way, open_.pop()), ()):
+            if other not in reached and other in known.files:
+                reached.add(other)
+                open_.append(other)
+    return reached
+
+
+def way_of(config: Mapping[str, Any]) -> str:
+    """Which way a trial takes through the code: its configuration without seed, and numbers as no more than given."""
+    kept = {name: value for name, value in config.items() if name not in ("seed", "claim", "arm", "stage", "logger")}
+    return json.dumps(_outline(kept), sort_keys=True)
+
+
+def _outline(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _outline(v) for k, v in value.items() if v is not None and v is not False and v != [] and v != ()}
+    if isinstance(value, list | tuple):
+        return [_outline(item) for item in value] if all(isinstance(item, str) for item in value) else len(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 0
+    return value
 
 
 def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
@@ -113,8 +168,9 @@ def _with_imports(roots: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
+def _read(path: Path) -> Any:
+    """The content of a JSON file, None where there is none."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
-        return {}
+        return None
