@@ -8,7 +8,9 @@ from torch import nn
 from normlab.claims.architectures import Behaviour, behaviour, build, example, inspect
 
 WIDTH = 8
-LAYER_NORM, RMS_NORM = Behaviour(True, True), Behaviour(False, False)
+LAYER_NORM, RMS_NORM = Behaviour(True, True, True), Behaviour(False, False, True)
+PLAIN = Behaviour(True, False, True)  # layer norm without a bias
+ACROSS = Behaviour(True, True, False)  # several vectors share statistics
 
 
 class Branch(nn.Module):
@@ -127,10 +129,10 @@ class Position(nn.Module):
 
 @pytest.mark.parametrize(
     ("layer", "expected"),
-    [(nn.LayerNorm(6), LAYER_NORM), (nn.LayerNorm(6, bias=False), Behaviour(True, False)), (nn.RMSNorm(6), RMS_NORM),
-     (nn.LayerNorm(6, elementwise_affine=False), Behaviour(True, False)), (Mean2(), RMS_NORM),
-     (nn.BatchNorm1d(3), LAYER_NORM), (nn.GroupNorm(1, 3), LAYER_NORM), (nn.Linear(6, 6), None), (nn.Tanh(), None),
-     (nn.Softmax(-1), None), (nn.Dropout(0.0), None), (nn.Identity(), None), (Position(), None)],
+    [(nn.LayerNorm(6), LAYER_NORM), (nn.LayerNorm(6, bias=False), PLAIN), (nn.RMSNorm(6), RMS_NORM),
+     (nn.LayerNorm(6, elementwise_affine=False), PLAIN), (Mean2(), RMS_NORM), (nn.BatchNorm1d(3), ACROSS),
+     (nn.GroupNorm(1, 3), ACROSS), (nn.Linear(6, 6), None), (nn.Tanh(), None), (nn.Softmax(-1), None),
+     (nn.Dropout(0.0), None), (nn.Identity(), None), (Position(), None)],
 )  # fmt: skip
 def test_a_norm_is_what_ignores_the_scale(layer, expected):
     before = {name: value.clone() for name, value in layer.state_dict().items()}
