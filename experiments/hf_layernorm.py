@@ -24,7 +24,7 @@ def trial(options, seed):
     """How many norms; the shares that centre, that shift; and whether most centre, or all treat each token alone."""
     import torch
 
-    from normlab.claims.architectures import build, example, inspect
+    from normlab.claims.architectures import build, example, inspect, library
 
     torch.manual_seed(seed)
     model = build(options["model"])
@@ -38,6 +38,7 @@ def trial(options, seed):
         "by_token": by_token,
         "layernorm": float(bool(norms) and centred > 0.5),
         "token_norm": float(bool(norms) and by_token == 1),
+        "data": library(),
     }
 
 
@@ -55,7 +56,7 @@ CLAIM = Claim(
     source="BERT and GPT-2 came with LayerNorm; LLaMA (2023) and most that followed it with RMSNorm.",
     prediction="partly supported: LayerNorm itself in a minority, a norm of each token by itself in all",
     arms=tuple(Arm(model, options={"model": model}) for model in SAMPLE),
-    protocols={"cpu": Protocol(seeds=1, seconds_per_trial=1.0), "smoke": Protocol(seeds=1, seconds_per_trial=1.0)},
+    protocols={"cpu": Protocol(seeds=1, seconds_per_trial=0.3), "smoke": Protocol(seeds=1, seconds_per_trial=0.3)},
     trial=trial,
     parts=(
         Part(

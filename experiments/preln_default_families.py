@@ -24,7 +24,7 @@ def trial(options, seed):
     """Shares of the residual sums with a norm before the branch, after it, and after the sum; or in one place only."""
     import torch
 
-    from normlab.claims.architectures import build, example, inspect
+    from normlab.claims.architectures import build, example, inspect, library
 
     torch.manual_seed(seed)
     model = build(options["model"])
@@ -39,6 +39,7 @@ def trial(options, seed):
         **{place.replace(" ", "_"): share(place) for place in ("before", "after branch", "after sum")},
         "final_norm": float(found.final_norm),
         "residual_sums": len(found.branches),
+        "data": library(),
     }
 
 
@@ -57,7 +58,7 @@ CLAIM = Claim(
     source="GPT-2's code adds attn(norm(x)) and mlp(norm(x)) to x and ends with a norm; so do those that followed it.",
     prediction="supported: 13 of 15, Gemma 2 and OLMo 2 not; the three before GPT-2 Post-LN",
     arms=tuple(Arm(model, options={"model": model}) for model in (*LATER, *BEFORE)),
-    protocols={"cpu": Protocol(seeds=1, seconds_per_trial=1.0), "smoke": Protocol(seeds=1, seconds_per_trial=1.0)},
+    protocols={"cpu": Protocol(seeds=1, seconds_per_trial=0.3), "smoke": Protocol(seeds=1, seconds_per_trial=0.3)},
     trial=trial,
     parts=(
         part("the named", "GPT-2, LLaMA and T5 are Pre-LN", "pre", ("gpt2", "llama", "t5")),
