@@ -25,6 +25,11 @@ def test_says_the_count_and_the_exceptions_and_is_exact():
     assert found.text == "2 of 4, not no0, no1; supported from 80 %, refuted below half"
 
 
+def test_of_all_one_exception_is_too_many():
+    assert census(listed(9, 0), 1.0).verdict == SUPPORTED
+    assert census(listed(8, 1), 1.0).verdict == REFUTED
+
+
 def test_refuses_what_is_no_share():
     with pytest.raises(ValueError, match="at least one entry"):
         census({}, 0.8)

@@ -83,6 +83,13 @@ class Architecture:
         return self.placement != "post" and any(norm.role == "last" for norm in self.norms)
 
 
+def library() -> dict[str, str]:
+    """For a trial's metrics["data"]: the version whose implementations are looked at."""
+    from importlib.metadata import version
+
+    return {"name": f"transformers {version('transformers')}", "fingerprint": version("transformers")}
+
+
 def build(model_type: str, **options: Any) -> nn.Module:
     """The reference implementation of `model_type` in `transformers`, tiny, untrained, in eval mode.
 
