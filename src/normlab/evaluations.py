@@ -21,6 +21,7 @@ MODULES = {
     "stream": "stream",
     "styles": "shift",
     "train_mode": "batching",
+    "twice_context": "lengths",
     "whole_test": "reevaluation",
 }
 
