@@ -1,11 +1,14 @@
 """What is measured of an architecture, on blocks whose arrangement is written out here, and on six known ones."""
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from normlab.claims.architectures import Behaviour, behaviour, build, example, inspect
+from normlab.errors import NormLabError
 
 WIDTH = 8
 LAYER_NORM, RMS_NORM = Behaviour(True, True, True), Behaviour(False, False, True)
@@ -166,3 +169,9 @@ def test_reads_sounds_and_images_too():
     net = build("univnet")
     found = inspect(net, example(net))
     assert (found.norms, found.functional) == ((), 0) and found.operations > 10
+
+
+def test_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(NormLabError, match=r"pip install 'normlab\[audit\]'"):
+        build("gpt2")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.claims.dataflow import Flow
+from normlab.errors import NormLabError
 
 TINY = {
     "vocab_size": 99, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,
@@ -96,15 +97,20 @@ def build(model_type: str, **options: Any) -> nn.Module:
     With the head of a causal language model if it has one. `options` go over those of this file. Needs no network.
 
     Raises:
+        NormLabError: `transformers` is not installed.
         ValueError: a type that the installed `transformers` does not know.
     """
     import normlab.compat  # noqa: F401  (before transformers imports torchvision)
 
     # isort: split
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    from transformers.utils import logging
-
+    try:
+        from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        from transformers.utils import logging
+    except ImportError as error:
+        raise NormLabError(
+            f"model_type={model_type} is built by transformers: pip install 'normlab[audit]'."
+        ) from error
     logging.set_verbosity_error()
     own = _OTHER[model_type][0] if model_type in _OTHER else {**TINY, **_MORE.get(model_type, {})}
     config = AutoConfig.for_model(model_type, **{**own, **options})
