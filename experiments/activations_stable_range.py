@@ -50,7 +50,7 @@ def part(name, statement, arm, metric="read"):
         return ratio_in_interval(without - evidence.values(arm, metric), 3, float("inf"))
 
     rule = "range without norms over range with them above 3 with its 95 % interval; refuted below it"
-    return Part(name, statement, rule, decide)
+    return Part(name, f"{statement} has a third of the range that it has without norms, or less", rule, decide)
 
 
 CLAIM = Claim(

@@ -4,8 +4,8 @@ Said by: "Normalization Deep-Dive". An audit of the reference implementations in
 built from a tiny configuration, without weights, and its placement follows from which tensor is added to which in a
 forward pass. Pre-LN is counted strictly: a norm before every branch and none after a branch or after a sum. So a
 sandwich (Gemma 2) and norms after the branch only (OLMo 2) are exceptions, although no norm is on the skip path there.
-The list was written down before anything was counted: one decoder (T5: both stacks) for each of 15 families from
-GPT-2 on, with the two exceptions that the catalogue names.
+The list was fixed before it was counted, though some of it served to try the counter out: 15 families from GPT-2 on,
+among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
 
     normlab run preln-default-families        30 seconds on one core
 """
@@ -66,9 +66,9 @@ CLAIM = Claim(
         part("the original", "the original transformer, GPT and BERT are Post-LN", "post", BEFORE),
     ),
     caveats=(
-        "The first release of the tensor2tensor code had Pre-LN as an option, later its default: the paper is meant.",
+        "The original's paper is meant; its code, tensor2tensor, came to norms before branches (transformer_base_v2).",
         "Families count once each, whatever their use; the library's default options, which a release can override.",
-        "Exceptions have become usual since 2024: see peri-ln-steadier for what they are for.",
+        "Both exceptions are of 2024; for what such norms do, see peri-ln-steadier.",
     ),
     would_change="A list with more models of 2024 and later that normalize after the branch.",
 )

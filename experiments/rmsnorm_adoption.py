@@ -4,12 +4,12 @@ Said by: "Normalization Deep-Dive". Decided by code where there is code, by what
 - GPT-2 and LLaMA, and gpt-oss, the only GPT since GPT-2 with open weights: the reference implementations in the
   `transformers` library, built tiny and without weights. RMSNorm is what ignores the scale of its input but not a
   constant that is added to it, and gives 0 for 0. openai/gpt-2, src/model.py (read there), subtracts the mean and adds
-  a bias, as well. GPT-3 is described as GPT-2's architecture; of later ones up to GPT-5 nothing is published.
+  a bias, as well. LLaMA's paper names RMSNorm (read in excerpts). Nothing was looked up for the closed GPTs.
 - PaLM: no code was published. Two summaries of the paper (Chowdhery et al. 2022, section 2) give its formula as
   y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), and that layer norms have no biases. A port to torch
-  (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without bias. But in T5X, the code base that PaLM was
-  trained with, the layer called LayerNorm has no mean and no bias (t5x/examples, read there): the name may hide an
-  RMSNorm. What is counted is what the paper says.
+  (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without bias. But in Google's T5X, which the catalogue
+  has as PaLM's code base, the examples' layer called LayerNorm has no mean and no bias (read in copies of it): the name
+  may hide an RMSNorm. What is counted is what the paper says.
 
     normlab run rmsnorm-adoption        10 seconds on one core
 """
@@ -71,8 +71,8 @@ CLAIM = Claim(
     ),
     caveats=(
         "The formula of PaLM's paper was read in two summaries of it, not in the paper itself.",
-        "PaLM's own code is closed; its code base's LayerNorm is an RMSNorm, so what PaLM ran is not known here.",
-        "GPT-3, GPT-4 and GPT-5 are not decided: no code and no description of their norms has been published.",
+        "PaLM's own code is closed; T5X calls an RMSNorm LayerNorm, so what PaLM ran is not known here.",
+        "GPT-3, GPT-4 and other closed GPTs are not decided here.",
     ),
     would_change="PaLM's code, or a statement of its authors on which layer the name LayerNorm stands for.",
 )
