@@ -8,7 +8,7 @@ here and 0.01 in a large model; so of a network trained with RMSNorm, which noth
 ones vector be no more to it than a random direction. A third part asks for the function: in the network trained with
 LayerNorm the norms no longer subtract the mean. One pilot seed outside the evaluation's set width and budget.
 
-    normlab run rms-orthogonal-to-ones --profile cpu        about a minute on 2 cores
+    normlab run rms-orthogonal-to-ones --profile cpu        about 2 minutes on 2 cores
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ CLAIM = Claim(
     prediction="supported",
     arms=tuple(Arm(kind, options={"kind": kind}) for kind in ("layernorm", "rmsnorm")),
     protocols=as_options(
-        text_protocols("model.width=128", "model.num_heads=4", "data.batch_size=16", "optim.lr=0.003", seconds=12.0)
+        text_protocols("model.width=128", "model.num_heads=4", "data.batch_size=16", "optim.lr=0.003", seconds=15.0)
     ),
     trial=trial,
     parts=(
