@@ -4,8 +4,8 @@ Said by: Zhu et al. 2025 (Transformers without Normalization). A later study (26
 validation loss is 27 % lower with a million tokens and 19 % higher with 118 million, so it regularises.
 A GPT on characters: on all of the training text, and on 20,000 characters of it, which 800 steps read some 40 times.
 Each arm at its own learning rate; DyT's initial alpha is 0.5, as in its paper. Version 2: the embedding has unit size,
-as in the paper, which multiplies it by sqrt(width) for language models; with GPT-2's 0.02, which ran first, a tanh hands
-on next to nothing and DyT stayed a nat above LayerNorm.
+as in the paper, which multiplies it by sqrt(width) for language models; with GPT-2's 0.02, which ran first, a tanh
+hands on next to nothing and DyT stayed a nat above LayerNorm.
 
     normlab run dyt-matches-ln --profile cpu        about 4 minutes on 2 cores
 """
