@@ -51,7 +51,8 @@ def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
     by_options: dict[str, set[str]] = defaultdict(set)
     for record in records:
         options = {k: v for k, v in record.config.get("data", {}).items() if "batch_size" not in k}
-        by_options[json.dumps(options, sort_keys=True)].add(record.data.get("fingerprint", ""))
+        own = record.config.get("options")  # of a claim's own trial, which may measure on several data sets
+        by_options[json.dumps([options, own], sort_keys=True)].add(record.data.get("fingerprint", ""))
     if any(len(fingerprints) > 1 for fingerprints in by_options.values()):
         reasons.append("the data changed between trials")
     return sorted(set(reasons))
