@@ -1,11 +1,15 @@
 """Every experiment file: what it must say, and that those which measure something themselves run from end to end."""
 
+import json
 import re
 
 import pytest
 
+from normlab.claims.configs import plain_config, trial_config
 from normlab.claims.profiles import STRENGTH, VARIANTS
 from normlab.claims.registry import EXPERIMENTS, docstring, load_claim, slugs
+from normlab.data import load_data
+from normlab.data.availability import PUBLISHED
 
 SLUGS = slugs()
 DIRECT = [slug for slug in SLUGS if load_claim(slug).trial is not None]
@@ -62,3 +66,16 @@ def test_protocols(slug):
         assert claim.trial is None or claim.protocols[name].options.get("overrides", ()) == overrides
     different = {(arm.overrides, tuple(arm.options.items()), arm.evaluations, arm.tune) for arm in claim.arms}
     assert len(different) == len(claim.arms)
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SLUGS if "cpu-embedded" in load_claim(slug).protocols])
+def test_embedded_data_are_as_large_as_what_is_asked_of_them(slug):
+    claim = load_claim(slug)
+    embedded = claim.protocols["cpu-embedded"].overrides
+    different = {
+        json.dumps(plain_config(embedded + arm.overrides)["data"]): embedded + arm.overrides for arm in claim.arms
+    }
+    for overrides in different.values():
+        cfg = trial_config(overrides).data
+        if cfg.name not in PUBLISHED:
+            assert load_data(cfg, 0).steps_per_epoch > 0
