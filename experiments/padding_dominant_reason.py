@@ -93,4 +93,5 @@ CLAIM = Claim(
         "90 % of padding only where it is counted, over 32 documents: it takes ten times as long.",
     ),
     would_change="Runs in which counted padding costs BatchNorm what it lacks to LayerNorm.",
+    figure="sweep test_loss over padding, % of tokens without own lengths, topics",
 )

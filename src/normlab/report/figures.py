@@ -5,10 +5,11 @@
 - `normalization_batch`: accuracy against the normalization batch, from arms named `batchnorm 8` and `batchrenorm 8`;
   batchnorm once more with statistics re-estimated after training, where the arms record them; arms without a number
   (groupnorm, layernorm, frn) are bands.
-- `sweep [metric] [over WORDS]`: a metric over the last number in the arms' names. What is left of the name is the
-  series: arms `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is logarithmic
-  where the numbers are positive and span a factor of 8. The metric is the first that a rule reads, if none is given;
-  WORDS name the x axis, else the last word that all series share (`gain`).
+- `sweep [metric] [over WORDS] [without NAMES]`: a metric over the last number in the arms' names. What is left of the
+  name is the series: arms `batchnorm gain 0.3` and `none gain 0.3` make two. Arms without a number are bands. x is
+  logarithmic where the numbers are positive and span a factor of 8. The metric is the first that a rule reads, if none
+  is given; WORDS name the x axis, else the last word that all series share (`gain`). Arms whose names begin with one of
+  NAMES, which commas separate, are left out: those of another task, whose losses are on another scale.
 - `heat_map [loss] [over WORDS]`: a table of mean losses, see normlab.report.heat.
 - `curve [name]`: `train_loss` (the default), `val_loss` or `val_accuracy` over the steps, from the records' curves:
   thin lines are trials, the thick one is their mean.
@@ -90,10 +91,13 @@ def _at(series: Series, x: float) -> float | None:
 
 
 def sweep(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    given, _, over = (detail or "").partition("over ")
+    shown, _, without = (detail or "").partition("without ")
+    given, _, over = shown.strip().partition("over ")
+    left_out = tuple(name.strip() for name in without.split(",") if name.strip())
     read = panels(claim, trials)[:1] if not given.strip() else []
     metric = given.strip() or (read[0].name if read else "test_accuracy")
-    lines, bands = _by_number(read[0].arms if read else _points(trials, metric))
+    points = read[0].arms if read else _points(trials, metric)
+    lines, bands = _by_number({arm: values for arm, values in points.items() if not arm.startswith(left_out)})
     if not lines:
         return Markup("")
     series = [replace(one, index=index) for index, one in enumerate(lines.values())]
