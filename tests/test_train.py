@@ -84,7 +84,7 @@ def checkpoint(folder, name):
     ("arguments", "words"),
     [
         (["norm=foo"], "unknown norm 'foo': choose one of adain, batchnorm"),
-        (["model=vgg"], "unknown model 'vgg': choose one of mlp, plaincnn, resnet, transformer"),
+        (["model=vgg"], "unknown model 'vgg': choose one of mlp, plaincnn, resnet, rnn, transformer"),
         (["data=imagenet"], "cifar10"),
         (["logger=mlflow"], "csv, none, tensorboard, wandb"),
         (["trainer=tpu"], "cpu, gpu"),

@@ -1,6 +1,7 @@
 """Loggers hold the curve, the configuration and the final metrics; wandb never asks."""
 
 import csv
+import time
 
 import pytest
 
@@ -56,7 +57,9 @@ def test_wandb_offline_makes_one_closed_run_each(tmp_path, monkeypatch, capfd):
         assert wandb.run is None  # closed: the next run of this process is its own
         assert "wandb: offline (no key)" in capfd.readouterr().err
         (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
-        content = file.read_bytes()
+        limit = time.monotonic() + 30  # wandb's own process writes the file, on a busy machine a moment later
+        while b"train/loss" not in (content := file.read_bytes()) and time.monotonic() < limit:
+            time.sleep(0.1)
         assert b"sweep-1" in content and b"train/loss" in content
         assert record.status == "ok"
 

@@ -12,9 +12,9 @@ from normlab.training.task import Task
 @torch.inference_mode()
 def twice_context(task: Task) -> dict[str, float]:
     """On test windows of twice the context T: `within_test_loss` at its first T characters, `beyond_test_loss` at the
-    next T, in nats. Nothing for a model that cannot read more than its context.
+    next T, in nats. Nothing for images, and for a model that cannot read more than its context.
     """
-    if hasattr(task.model, "context"):
+    if task.data.modality != "text" or hasattr(task.model, "context"):
         return {}
     cfg = copy.deepcopy(task.cfg.data)
     cfg.context *= 2
