@@ -16,7 +16,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.engines import Engine
 from normlab.claims.plan import Job, plan
 from normlab.claims.sources import RECHECKS, changed_files, load_sources, note_sources, way_of
-from normlab.claims.store import Store
+from normlab.claims.store import DONE, Store
 from normlab.records import Record
 
 _NOT_COMPARED = {"samples_per_s"}  # a speed
@@ -49,7 +49,8 @@ def recheck(claims: Sequence[Claim], store: Store, engine: Engine) -> list[dict[
                 }
                 rows.append(row)
                 print(f"{job.claim}, {job.arm}: {differs or 'the same bits'}", file=sys.stderr)
-                _append(store.folder / RECHECKS, row)
+                if record.status in DONE:  # one that could not run says nothing
+                    _append(store.folder / RECHECKS, row)
         engine.close()
     return rows
 
