@@ -1,22 +1,13 @@
 """`normlab ...`. Importing this imports neither torch nor lightning: commands import what they use."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from normlab.errors import NormLabError, refuse
-
-app = typer.Typer(
-    name="normlab",
-    help="What is written about normalization layers, put to the test.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+import normlab.tool_commands  # noqa: F401  (registers the commands for models of one's own)
+from normlab.app import app, command
 
 ResultsOption = Annotated[Path | None, typer.Option("--results", help="The results folder.  [default: results/]")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
@@ -47,23 +38,9 @@ class Benchmark(StrEnum):
     norm_layers = "norm-layers"
     sweep = "sweep"
     lm_step = "lm-step"
-
-
-def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command whose NormLabErrors end in one sentence."""
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        @app.command(name)
-        @wraps(function)
-        def guarded(*args: Any, **options: Any) -> None:
-            try:
-                function(*args, **options)
-            except NormLabError as error:
-                refuse(error)
-
-        return guarded
-
-    return register
+    norms = "norms"
+    fold = "fold"
+    syncbn = "syncbn"
 
 
 @app.callback()

@@ -68,6 +68,7 @@ class Claim:
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
     trial: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
     trial_version: int = 1  # raised when `trial` computes something else: its records then run again
+    timed: bool = False  # its trials measure time: they run one at a time, after all others, and give no two same bits
     tuning_metric: str = "val_accuracy"  # of the validation split; a loss is minimised
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict

@@ -64,6 +64,7 @@ def _measure(job: Job, experiments: Path) -> Record:
     options = dict(job.options or ())
     metrics = claim.trial(options, job.seed)
     data = metrics.pop("data", {"name": "tensors", "fingerprint": ""})
+    device = metrics.pop("device", f"cpu ({platform.machine()}, 1 thread)")
     config = {"trial": claim.slug, "version": claim.trial_version, "options": options, "seed": job.seed}
     return Record(
         job.key,
@@ -71,7 +72,7 @@ def _measure(job: Job, experiments: Path) -> Record:
         status="ok",
         metrics=metrics,
         versions={"python": platform.python_version(), "torch": torch.__version__},
-        device=f"cpu ({platform.machine()}, 1 thread)",
+        device=device,
         data=data,
         code=code_state(),
     )

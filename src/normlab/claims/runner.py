@@ -57,13 +57,15 @@ def run_claims(
         stack.callback(engine.close)
         while True:
             remaining = 0
-            for claim in wanted:
+            for claim in sorted(wanted, key=lambda claim: claim.timed):
                 protocol = protocols[claim.slug]
                 assert isinstance(protocol, Protocol)
                 step = plan(claim, protocol, known, seeds)
                 remaining += step.remaining
+                # What measures time runs with nothing beside it.
+                most = 1 if claim.timed else 2 * engine.workers
                 for job in step.jobs:
-                    if len(in_flight) >= 2 * engine.workers or (deadline and time.perf_counter() > deadline):
+                    if len(in_flight) >= most or (deadline and time.perf_counter() > deadline):
                         break
                     if job.key not in in_flight and job.key not in known:
                         in_flight.add(job.key)
