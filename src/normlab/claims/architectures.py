@@ -109,7 +109,7 @@ def build(model_type: str, **options: Any) -> nn.Module:
         from transformers.utils import logging
     except ImportError as error:
         raise NormLabError(
-            f"model_type={model_type} is built by transformers: pip install 'normlab[audit]'."
+            f"model_type={model_type} is built by transformers: pip install 'normlab[models]'."
         ) from error
     logging.set_verbosity_error()
     own = _OTHER[model_type][0] if model_type in _OTHER else {**TINY, **_MORE.get(model_type, {})}
