@@ -21,6 +21,13 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 @dataclass
+class CustomNormConfig:
+    kind: str = "custom"
+    target: Optional[str] = None  # package.module.Class
+    options: Any = None  # keywords of the class: {name: value}
+
+
+@dataclass
 class ReparamConfig:
     kind: str = MISSING
 
@@ -256,6 +263,7 @@ class Config:
 SCHEMAS: dict[tuple[Optional[str], str], type] = {
     (None, "_config"): Config,
     **{("norm", f"_{kind}"): options_schema(kind) for kind in declared_kinds()},
+    ("norm", "_custom"): CustomNormConfig,
     ("reparam", "_reparam"): ReparamConfig,
     ("model", "_plaincnn"): PlainCNNConfig,
     ("model", "_resnet"): ResNetConfig,

@@ -1,11 +1,16 @@
 """The kinds of norm, read from their files without importing torch: configuration must be checked within a second.
 
-A kind is a class with the decorator `norm_kind` in a file of `normlab/norms/`, or of the folder that NORMLAB_NORMS
-names. The options in `norm=<kind>` are the keywords of its `__init__`, with their types and defaults.
+A kind is a class with the decorator `norm_kind` in a file of `normlab/norms/`, of the folder that NORMLAB_NORMS names,
+or in a module that an installed package names in its entry points `normlab.norms`. The options in `norm=<kind>` are the
+keywords of its `__init__`, with their types and defaults.
 """
 
 import ast
+import importlib
+import importlib.metadata
+import importlib.util
 import os
+import sys
 from dataclasses import dataclass, field, make_dataclass
 from enum import Enum
 from functools import cache
@@ -28,6 +33,7 @@ class Declared:
 
     path: Path
     options: tuple[tuple[str, Any, Any], ...]  # name, type, default
+    module: str | None = None  # its name, where it is an installed package's
 
 
 @cache
@@ -36,10 +42,13 @@ def declared_kinds() -> dict[str, Declared]:
 
     Raises:
         NormLabError: a kind declared twice, a file that is not Python, an option without a type or default that a
-            configuration can hold.
+            configuration can hold, an entry point that leads to no file.
     """
     kinds: dict[str, Declared] = {}
-    for path in (file for folder in FOLDERS for file in sorted(folder.glob("[!_]*.py"))):
+    files: dict[Path, str | None] = {file: None for folder in FOLDERS for file in sorted(folder.glob("[!_]*.py"))}
+    for entry in importlib.metadata.entry_points(group="normlab.norms"):
+        files[module_file(entry.module)] = entry.module
+    for path, module in files.items():
         try:
             classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
         except SyntaxError as error:
@@ -50,8 +59,41 @@ def declared_kinds() -> dict[str, Declared]:
                 continue
             if kind in kinds:
                 raise NormLabError(f"norm {kind!r} is declared in {kinds[kind].path} and in {path}: rename one.")
-            kinds[kind] = Declared(path, tuple(_options(node, path)))
+            kinds[kind] = Declared(path, tuple(_options(node, path)), module)
     return kinds
+
+
+def module_file(name: str) -> Path:
+    """Where the module `name` lies, without running it (the packages around it are run).
+
+    Raises:
+        NormLabError: there is no such module on the import path or in the working folder.
+    """
+    if os.getcwd() not in sys.path:  # as `python` has it, and a console script has not
+        sys.path.append(os.getcwd())
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None:
+        raise NormLabError(f"no module {name!r} is on the import path or in this folder.")
+    return Path(spec.origin)
+
+
+def import_target(target: str | None) -> Any:
+    """The class that `target`, a dotted path, names.
+
+    Raises:
+        NormLabError: none is given, or it cannot be imported.
+    """
+    module, _, name = (target or "").rpartition(".")
+    if not module:
+        raise NormLabError(f"norm=custom needs norm.target=my_package.my_module.MyNorm, not {target!r}.")
+    module_file(module)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        raise NormLabError(f"norm.target={target}: module {module!r} has no {name!r}.") from None
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from normlab.norm_files import declared_kinds
+from normlab.norm_files import declared_kinds, module_file
 
 PACKAGE = Path(__file__).resolve().parent
 # Files whose code decides what a trial computes; which of them a given trial uses is worked out in claims/sources.py.
@@ -149,6 +149,12 @@ def source_hashes() -> dict[str, str]:
     for declared in declared_kinds().values():  # a norm of one's own lies elsewhere
         hashes.setdefault(f"norms/{declared.path.name}", code_hash(declared.path))
     return {name: value for name, value in hashes.items() if name not in _ASIDE}
+
+
+def target_hash(norm: dict[str, Any]) -> dict[str, str]:
+    """{target: hash of its file} for `norm=custom`, which lies outside the package; {} for any other norm."""
+    target = norm.get("target")
+    return {target: code_hash(module_file(target.rpartition(".")[0]))} if target else {}
 
 
 def code_hash(path: Path) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from normlab.data.availability import IMAGE_SETS
+from normlab.errors import NormLabError
 from normlab.evaluations import MODULES
 from normlab.norm_files import declared_kinds
-from normlab.records import PACKAGE, Record, code_state, source_hashes
+from normlab.records import PACKAGE, Record, code_state, source_hashes, target_hash
 
 RECHECKS = "rechecks.json"
 
@@ -86,6 +87,9 @@ def changed_files(record: Record, known: Sources) -> set[str] | None:
     None differ if a trial that takes the same way gave the same bits with the files as they are now.
     """
     source = str(record.code.get("source"))
+    for target, code in _target_now(record.config).items():
+        if record.versions.get(target) != code:
+            return {target}
     if source == code_state()["source"]:
         return set()
     if source not in known.files:
@@ -93,6 +97,14 @@ def changed_files(record: Record, known: Sources) -> set[str] | None:
     changed = _changed(record, known.files[source])
     checked = (_changed(record, known.files[other]) for other in _reached(way_of(record.config), source, known))
     return set() if changed and any(not files for files in checked) else changed
+
+
+def _target_now(config: Mapping[str, Any]) -> dict[str, str]:
+    norm = config.get("norm") or {}
+    try:
+        return target_hash(norm)
+    except NormLabError:  # it lies elsewhere, on another machine say
+        return {str(norm["target"]): ""}
 
 
 def _changed(record: Record, before: Mapping[str, str]) -> set[str]:
@@ -136,7 +148,7 @@ def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
     if "model" not in config or "norm" not in config:
         return {name for name in files if name.startswith(("norms/", "models/"))}
     declared = declared_kinds().get(config["norm"]["kind"])
-    norm = f"norms/{declared.path.name}" if declared else ""
+    norm = f"norms/{declared.path.name}" if declared else "norms/custom.py"
     own = _MODALITY["image" if config["data"]["name"] in IMAGE_SETS else "text"]
     model = f"models/{config['model']['name']}.py"
     used = _with_imports((*_ALWAYS, *own, norm, model))

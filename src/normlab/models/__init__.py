@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from normlab.errors import NormLabError, choices
-from normlab.norms import KINDS, make_norm, require_causal
+from normlab.norms import make_norm, require_causal, spec_of
 from normlab.reparam import apply_reparam
 
 MODELS = {  # module of this package, and class
@@ -52,14 +52,15 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
         if options[option] < 1:
             raise NormLabError(f"model.{option}={options[option]}: give a whole number of at least 1.")
     norm_options = _plain(cfg.norm)
-    norm = partial(make_norm, norm_options.pop("kind"), **norm_options)
+    kind = norm_options.pop("kind")
+    norm = partial(make_norm, kind, **norm_options)
     if modality == "image":
         # A bias beside a norm that shifts is dead weight; without a shift it is the only one.
-        bias = not KINDS[cfg.norm.kind].has_shift
+        bias = not spec_of(kind, **norm_options).has_shift
         model = cls(input_shape, num_outputs, norm, bias, generator, **options)
     else:
         if modality == "text" and cls.mixes_positions:
-            require_causal(cfg.norm.kind, cfg.allow_noncausal)
+            require_causal(kind, cfg.allow_noncausal, **norm_options)
         model = cls(input_shape, num_outputs, norm, generator, modality=modality, **options)
     apply_reparam(model, cfg.reparam.kind)
     return model

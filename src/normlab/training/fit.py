@@ -18,7 +18,7 @@ from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.evaluations import evaluation
 from normlab.models import build_model
-from normlab.records import Record, code_state, trial_key
+from normlab.records import Record, code_state, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoint import check_checkpoint
 from normlab.training.loggers import build_loggers, close_loggers
@@ -73,7 +73,7 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
         arm=cfg.arm,
         seed=cfg.seed,
         stage=cfg.stage,
-        versions=_versions(),
+        versions=_versions() | target_hash(config["norm"]),
         device=_device_name(device),
         data={"name": data.name, "fingerprint": data.fingerprint},
         code=code_state(),

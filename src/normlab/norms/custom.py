@@ -1,0 +1,81 @@
+"""A layer that lies anywhere on the import path: `norm=custom norm.target=my_package.my_module.MyNorm`.
+
+What it must accept:
+
+- `MyNorm(num_features, **norm.options)`, and `layout=` with NC, NCHW or NTC if its `__init__` has that keyword.
+- `forward(x)` with x (N, C), (N, C, H, W) or (N, T, C); the same shape comes out. For a layout that it cannot take it
+  raises; a layer without the keyword finds its channels by itself, (N, T, C) included.
+- `train()` and `eval()`, `double()`, `copy.deepcopy`; statistics in buffers, what is learned in parameters.
+- A class attribute `spec`, a `NormSpec`, declares what it does. Without one this is measured by perturbation.
+
+All its parameters are trained without weight decay, but for those of linear and convolutional layers inside.
+"""
+
+import inspect
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+
+from normlab.errors import NormLabError
+from normlab.norm_files import import_target
+from normlab.norms.base import Norm, NormSpec, narrow
+from normlab.norms.properties import CHANNELS, measured_spec
+
+
+class CustomNorm(Norm):
+    """The layer `target(num_features, **options)`, its shapes checked."""
+
+    def __init__(self, num_features: int, layout: str, target: str | None, options: Mapping[str, Any] | None = None):
+        super().__init__(num_features, layout)
+        given = dict(options or {})
+        cls = import_target(target)
+        try:
+            if "layout" in inspect.signature(cls).parameters:
+                given["layout"] = layout
+            self.layer: nn.Module = cls(num_features, **given)
+        except TypeError as error:
+            raise NormLabError(
+                f"norm.target={target} cannot be built with {num_features} features and the options "
+                f"{sorted(given)}: {error}; see normlab.norms.custom."
+            ) from None
+        if not isinstance(self.layer, nn.Module):
+            raise NormLabError(f"norm.target={target} makes a {type(self.layer).__name__}: name a class of nn.Module.")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        y = self.layer(x)
+        if y.shape != x.shape:
+            raise NormLabError(
+                f"{type(self.layer).__name__} made {tuple(y.shape)} of {tuple(x.shape)}: a norm keeps the shape."
+            )
+        return narrow(y, x)
+
+
+def custom_spec(target: str | None, options: Mapping[str, Any] | None = None) -> NormSpec:
+    """The `spec` that the target declares, or what it is measured to do.
+
+    Raises:
+        NormLabError: a target that cannot be imported or built, or that takes none of the layouts.
+    """
+    return _spec(target, json.dumps(dict(options or {}), sort_keys=True))
+
+
+@cache
+def _spec(target: str | None, options: str) -> NormSpec:
+    declared = getattr(import_target(target), "spec", None)
+    if isinstance(declared, NormSpec):
+        return declared
+    try:
+        return measured_spec(
+            lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)), ("target", "options")
+        )
+    except NormLabError:
+        raise
+    except Exception as error:
+        raise NormLabError(
+            f"norm.target={target} takes neither (N, C) nor (N, C, H, W) nor (N, T, C) with {CHANNELS} channels: "
+            f"{type(error).__name__}: {error}"
+        ) from None

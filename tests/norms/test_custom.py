@@ -1,0 +1,152 @@
+"""norm=custom: what a layer from elsewhere must accept, what is measured of it, what is said of one that does not fit."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from norm_cases import case_id
+from torch import nn
+
+from normlab.claims.sources import changed_files, load_sources
+from normlab.errors import NormLabError
+from normlab.norms import KINDS, NormSpec, make_norm, spec_of
+from normlab.norms.properties import CHANNELS, SHAPES, measured_spec
+from normlab.records import Record
+
+FILE = """
+import torch
+from torch import nn
+from normlab.norms import NormSpec
+
+class Softened(nn.Module):
+    def __init__(self, num_features, layout, alpha=1.0):
+        super().__init__()
+        self.dim = 2 if layout == "NTC" else 1
+        self.shape = (num_features, 1, 1) if layout == "NCHW" else (num_features,)
+        self.alpha = alpha
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x):
+        y = x / (self.alpha + x.abs().mean(self.dim, keepdim=True))
+        return y * self.weight.view(self.shape) + self.bias.view(self.shape)
+
+class Declared(nn.Identity):
+    spec = NormSpec(True, True, True, True, True, True, ("NC",))
+    def __init__(self, num_features):
+        super().__init__()
+
+class Narrowing(nn.Module):
+    def __init__(self, num_features):
+        super().__init__()
+
+    def forward(self, x):
+        return x[:, :1]
+
+def function(num_features):
+    return 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module with layers of a user's, in the working folder."""
+    name = f"my_norms_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
+def test_what_is_measured_is_what_every_kind_declares(kind):
+    spec = KINDS[kind]
+    assert measured_spec(lambda layout: make_norm(kind, CHANNELS, layout), spec.options) == spec
+
+
+def test_layers_of_torch_are_measured_where_they_fit():
+    batch = spec_of("custom", target="torch.nn.BatchNorm2d")
+    assert batch.layouts == ("NCHW",) and batch.batch_dependent and batch.train_eval_differ and batch.has_shift
+    layer = spec_of("custom", target="torch.nn.LayerNorm")
+    assert layer.layouts == ("NC", "NTC") and layer.causal_safe and not layer.batch_dependent
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+def test_a_layer_is_told_its_layout_and_options(module, layout):
+    norm = make_norm("custom", CHANNELS, layout, target=f"{module}.Softened", options={"alpha": 2.0})
+    x = torch.randn(SHAPES[layout], dtype=torch.bfloat16)
+    dim = 2 if layout == "NTC" else 1
+    wanted = x / (2 + x.abs().mean(dim, keepdim=True))
+    assert norm(x).dtype == torch.bfloat16
+    torch.testing.assert_close(norm(x), wanted, rtol=1e-2, atol=1e-2)
+    spec = spec_of("custom", target=f"{module}.Softened", options={"alpha": 2.0})
+    assert spec.layouts == tuple(SHAPES) and spec.causal_safe and spec.has_shift and not spec.scaled
+
+
+def test_what_a_layer_declares_counts(module):
+    assert spec_of("custom", target=f"{module}.Declared") == NormSpec(True, True, True, True, True, True, ("NC",))
+    with pytest.raises(NormLabError, match="cannot take layout NTC: choose one of NC"):
+        make_norm("custom", 8, "NTC", target=f"{module}.Declared")
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (None, "needs norm.target="),
+        ("Mine", "needs norm.target="),
+        ("no_such_module.Mine", "no module 'no_such_module'"),
+        ("{module}.Mine", "has no 'Mine'"),
+        ("{module}.function", "makes a int"),
+        ("{module}.Narrowing", "a norm keeps the shape"),
+        ("torch.nn.MultiheadAttention", "cannot be built with"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_a_sentence(module, target, sentence):
+    with pytest.raises(NormLabError, match=sentence):
+        make_norm("custom", 8, "NCHW", target=target and target.format(module=module))
+
+
+def test_trains_and_a_change_of_its_file_makes_the_record_stale(module, train, tmp_path):
+    custom = ("norm=custom", f"norm.target={module}.Softened", "norm.options={alpha: 0.5}")
+    done = train(*custom, "trainer.max_steps=60", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    record = Record.read(tmp_path / "run" / "record.json")
+    assert record.status == "ok" and record.config["norm"]["options"] == {"alpha": 0.5}
+    known = load_sources(tmp_path)
+    assert changed_files(record, known) == set()
+    file = Path(f"{module}.py")
+    file.write_text(file.read_text().replace("x.abs()", "x.square()"))
+    assert changed_files(record, known) == {f"{module}.Softened"}
+
+
+def test_bad_options_end_in_a_sentence(module, train):
+    done = train("norm=custom", f"norm.target={module}.Softened", "norm.options={beta: 1}", "trainer.max_steps=2")
+    assert done.returncode == 2 and "'beta'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_installed_package_adds_a_kind(tmp_path, train):
+    """The entry point `normlab.norms`, as the package's metadata state it."""
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "__init__.py").write_text("")
+    (tmp_path / "my_package" / "halved.py").write_text(
+        "from normlab.norms import Norm, norm_kind\n\n"
+        '@norm_kind("halved", causal_safe=True)\nclass Halved(Norm):\n'
+        "    def __init__(self, num_features, layout, factor: float = 0.5):\n"
+        "        super().__init__(num_features, layout)\n        self.factor = factor\n\n"
+        "    def forward(self, x):\n        return self.factor * x\n"
+    )
+    metadata = tmp_path / "my_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[normlab.norms]\nhalved = my_package.halved:Halved\n")
+    done = train("norm=halved", "norm.factor=0.7", "trainer.max_steps=2", "hydra.run.dir=run", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["config"]["norm"]["factor"] == 0.7
+
+
+def test_a_layer_of_modules_inside_keeps_its_wide_parameters_in_half():
+    norm = make_norm("custom", 8, "NTC", target="torch.nn.LayerNorm").half()
+    assert isinstance(norm.layer, nn.LayerNorm)
+    assert norm(torch.randn(2, 3, 8, dtype=torch.float16)).dtype == torch.float16
