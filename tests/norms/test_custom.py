@@ -1,4 +1,4 @@
-"""norm=custom: what a layer from elsewhere must accept, what is measured of it, what is said of one that does not fit."""
+"""norm=custom: what a layer from elsewhere must accept, what is measured of it, and what is said if it does not fit."""
 
 import json
 import sys
