@@ -95,7 +95,7 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
         for logger in loggers:
             logger.log_metrics({f"final/{name}": value for name, value in final.items()}, step=task.step)
     finally:
-        close_loggers(loggers, record.status)
+        close_loggers(loggers, record)
     return record
 
 

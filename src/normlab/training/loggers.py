@@ -8,7 +8,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from normlab.records import Record
+
+# Charts that TensorBoard shows side by side, by regular expressions of tags, over all runs of a folder.
+LAYOUT = {
+    "training": {
+        "loss": ["Multiline", ["train/loss", "val/loss"]],
+        "accuracy": ["Multiline", ["val/accuracy", "final/test_accuracy"]],
+        "learning rate": ["Multiline", ["lr"]],
+    },
+    "inside": {
+        "gradient norm by layer": ["Multiline", ["gradient_norm/norm/.*"]],
+        "variance of activations by layer": ["Multiline", ["activations/variance/.*"]],
+        "drift of running means by layer": ["Multiline", ["running_stats/mean_drift/.*"]],
+    },
+}
+_TAG_LENGTH = 64  # wandb refuses a longer one
 
 
 def build_loggers(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) -> list[Logger]:
@@ -17,27 +36,32 @@ def build_loggers(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) ->
     if cfg.csv:
         loggers.append(CSVLogger(run_dir, name="csv", version="", flush_logs_every_n_steps=1))
     if cfg.tensorboard:
-        loggers.append(TensorBoardLogger(run_dir, name="tensorboard", version="", default_hp_metric=False))
+        board = TensorBoardLogger(run_dir, name="tensorboard", version="", default_hp_metric=False)
+        board.experiment.add_custom_scalars(LAYOUT)
+        loggers.append(board)
     if cfg.wandb is not None:
-        loggers.append(_wandb_logger(cfg.wandb, run_dir, name))
+        loggers.append(_wandb_logger(cfg.wandb, run_dir, name, config))
     for logger in loggers:
         logger.log_hyperparams(config)
     return loggers
 
 
-def _wandb_logger(cfg: Any, run_dir: Path, name: str) -> WandbLogger:
+def _wandb_logger(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) -> WandbLogger:
     """A run of its own, online with a key that works, else offline; never a question on the terminal."""
     import wandb
 
     mode, reason = wandb_mode()
     group = cfg.group or os.environ.get("NORMLAB_SWEEP")
+    tags = [*cfg.tags, *(f"{what}: {config[what]}"[:_TAG_LENGTH] for what in ("claim", "arm") if config.get(what))]
 
     def start(mode: str) -> WandbLogger:
         run = wandb.init(
             project=cfg.project,
             name=name,
             group=group,
-            tags=list(cfg.tags),
+            job_type=config.get("stage") or ("sweep" if group else "train"),
+            tags=tags,
+            config={"panels": panel_keys(config)},
             dir=str(run_dir),
             mode=mode,  # type: ignore[arg-type]
             reinit="create_new",
@@ -80,9 +104,45 @@ def _netrc_key(host: str) -> str | None:
     return entry[2] if entry else None
 
 
-def close_loggers(loggers: list[Logger], status: str) -> None:
-    """Flush every logger; a wandb run is finished, so that the next run of this process starts its own."""
+def panel_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """What the dashboards group and order runs by, and no single key of a configuration says."""
+    norm, model, data = config.get("norm", {}), config.get("model", {}), config.get("data", {})
+    keys = {"norm": norm.get("kind"), "normalization_batch": norm.get("ghost_batch") or data.get("batch_size")}
+    if "placement" in model:
+        keys["placement_depth"] = f"{model['placement']}, {model['depth']} layers"
+    return keys
+
+
+def log_histograms(logger: Any, values: dict[str, Tensor], step: int) -> None:
+    """A histogram of each tensor under its tag, where the logger has histograms."""
+    if isinstance(logger, TensorBoardLogger):
+        for tag, tensor in values.items():
+            logger.experiment.add_histogram(tag, tensor, step)
+    elif isinstance(logger, WandbLogger):
+        import wandb
+
+        drawn: Any = {tag: wandb.Histogram(np_histogram=np.histogram(t.numpy(), bins=64)) for tag, t in values.items()}
+        logger.log_metrics(drawn, step=step)
+
+
+def close_loggers(loggers: list[Logger], record: Record) -> None:
+    """Flush every logger; a wandb run takes the record along and is finished, so that the next run of this process
+    starts its own."""
+    finished = record.status in ("ok", "diverged")
     for logger in loggers:
-        logger.finalize("success" if status in ("ok", "diverged") else "failed")
+        logger.finalize("success" if finished else "failed")
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=0 if status in ("ok", "diverged") else 1)
+            if finished:
+                _log_record(logger.experiment, record)
+            logger.experiment.finish(exit_code=0 if finished else 1)
+
+
+def _log_record(run: Any, record: Record) -> None:
+    """The record as an artifact, in the run's own folder: nothing is copied to the home directory until it is sent."""
+    import wandb
+
+    path = Path(run.dir).parent / "record.json"
+    record.write(path)
+    artifact = wandb.Artifact(f"record-{record.key}", type="record")
+    artifact.add_file(str(path), policy="immutable", skip_cache=True)
+    run.log_artifact(artifact)

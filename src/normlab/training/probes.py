@@ -10,17 +10,27 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
+from normlab.training.loggers import log_histograms
 from normlab.training.step import loss_of
 from normlab.training.task import Task
 
 _WEIGHTED = (nn.Conv2d, nn.Linear)
+_VALUES = 10_000  # of a tensor at most make its histogram: more would show the same
 
 
 class ProbeCallback(L.Callback):
-    """Fills `rows`: {probe, step, and per depth one value for each layer in forward order}."""
+    """Fills `rows`: {probe, step, and per depth one value for each layer in forward order}.
+
+    `values` is what a layer's numbers were made of at the last look, for the histograms of loggers that have some.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.values: dict[str, Tensor] = {}
+
+    def keep(self, name: str, tensor: Tensor) -> None:
+        flat = tensor.detach().flatten()
+        self.values[name] = flat[:: -(-len(flat) // _VALUES)].float().cpu()
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
         x, y = task.data.batch(0)
@@ -31,6 +41,8 @@ class ProbeCallback(L.Callback):
             for key in row.keys() - {"probe", "layers"}:
                 values = {f"{row['probe']}/{key}/{name}": v for name, v in zip(row["layers"], row[key], strict=True)}
                 logger.log_metrics(values, step=task.step)
+            tagged = {f"{row['probe']}/histogram/{name}": tensor for name, tensor in self.values.items()}
+            log_histograms(logger, tagged, task.step)
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
         raise NotImplementedError  # every probe below has its own
@@ -42,6 +54,9 @@ class GradientNorm(ProbeCallback):
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
         loss_of(model, x, y).backward()
         layers = [(name, module) for name, module in model.named_modules() if isinstance(module, _WEIGHTED)]
+        for name, module in layers:
+            if module.weight.grad is not None:
+                self.keep(name, module.weight.grad)
         norms = [float(module.weight.grad.norm()) if module.weight.grad is not None else 0.0 for _, module in layers]
         return {"probe": "gradient_norm", "layers": [name for name, _ in layers], "norm": norms}
 
@@ -56,6 +71,7 @@ class Activations(ProbeCallback):
         def hook(name: str) -> Any:
             def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
                 variance, mean = torch.var_mean(output.float(), correction=0)
+                self.keep(name, output)
                 row["layers"].append(name)
                 row["mean"].append(float(mean))
                 row["variance"].append(float(variance))
@@ -85,6 +101,7 @@ class RunningStats(ProbeCallback):
                 axes = [0, 2, 3] if inputs[0].dim() == 4 else list(range(inputs[0].dim() - 1))
                 variance, mean = torch.var_mean(inputs[0].float(), dim=axes)
                 drift = (module.running_mean - mean).abs() / variance.clamp_min(1e-12).sqrt()
+                self.keep(name, drift)
                 row["layers"].append(name)
                 row["mean_drift"].append(float(drift.median()))
                 row["variance_ratio"].append(float((module.running_var / variance.clamp_min(1e-12)).median()))
