@@ -1,10 +1,10 @@
-"""Folding is exact wherever it is done, and whatever stays says why."""
+"""Folding is exact wherever it is done."""
 
-import copy
 from functools import partial
 
 import pytest
 import torch
+from fold_cases import conv, folded_like, inputs, used
 from torch import nn
 
 import normlab
@@ -28,42 +28,6 @@ PUBLIC = {  # library, model -> batch norms, and those that can be folded
     ("timm", "mobilenetv3_small_050"): (34, 34),
     ("timm", "efficientnet_b0"): (49, 49),
 }
-
-
-def used(model):
-    """`model` in float64, as after a training: no running statistic, scale or shift is what it was."""
-    generator = torch.Generator().manual_seed(0)
-    for module in model.double().modules():
-        if getattr(module, "running_mean", None) is not None:
-            module.running_mean.normal_(0, 0.5, generator=generator)
-            module.running_var.uniform_(0.3, 2, generator=generator)
-            if module.weight is not None:
-                module.weight.data.uniform_(0.5, 1.5, generator=generator)
-                module.bias.data.normal_(0, 0.5, generator=generator)
-    return model.eval()
-
-
-def inputs(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-@torch.no_grad()
-def folded_like(model, x, folded=None, kept=None):
-    """The Folding of `model`, after checking that it computes the same and that `model` is as it was."""
-    before = copy.deepcopy(model.state_dict())
-    folding = normlab.fold(model)
-    target, y = model(x), folding.model(x)
-    assert (y - target).abs().max() <= 1e-10 * target.abs().max()
-    assert type(folding.model) is type(model)
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name])
-    if folded is not None:
-        assert [fate.name for fate in folding.folded] == folded, str(folding)
-    if kept is not None:
-        assert [fate.name for fate in folding.kept] == list(kept), str(folding)
-        for fate in folding.kept:
-            assert kept[fate.name] in fate.reason, fate
-    return folding
 
 
 @pytest.mark.parametrize(("library", "name"), PUBLIC)
@@ -145,77 +109,6 @@ def test_norm_before_a_layer(norm, layer, shape):
     assert folding.folded[0].into == ("2",)
 
 
-class Net(nn.Module):
-    """A forward pass given as a function of the module and its input."""
-
-    def __init__(self, forward, **modules):
-        super().__init__()
-        self.run = forward
-        for name, module in modules.items():
-            setattr(self, name, module)
-
-    def forward(self, x):
-        return self.run(self, x)
-
-
-def conv(channels=4, kernel=1, **options):
-    return nn.Conv2d(channels, channels, kernel, **options)
-
-
-def hooked(module):
-    module.register_forward_hook(lambda *_: None)
-    return module
-
-
-def tied():
-    a, b = conv(), conv()
-    b.weight = a.weight
-    return {"a": a, "b": b}
-
-
-def never(m, x):
-    return m.bn(m.a(x)) if x.sum() > 1e9 else m.bn(m.a(x)) + 1
-
-
-PADDED = {"a": conv(kernel=3, padding=1)}
-REFUSALS = {  # forward, modules other than a 1x1 convolution `a` and a batch norm `bn`, and a part of the reason
-    "zero padding": (lambda m, x: m.a(m.bn(x)), PADDED, "pads with zeros"),
-    "padding same": (lambda m, x: m.a(m.bn(x)), {"a": conv(kernel=3, padding="same")}, "pads with zeros"),
-    "transposed": (lambda m, x: m.a(m.bn(x)), {"a": nn.ConvTranspose2d(4, 4, 2)}, "before a transposed"),
-    "one of two pads": (lambda m, x: m.b(y := m.bn(x)) + m.a(y), {"b": conv(), **PADDED}, "pads with zeros"),
-    "ReLU between": (lambda m, x: m.bn(m.a(x).relu()), {}, "comes from relu"),
-    "both sides": (lambda m, x: m.bn(x * 2).tanh(), {}, "comes from mul; its output goes to tanh"),
-    "shared layer": (lambda m, x: m.bn(m.a(m.a(x))), {}, "a is shared: it is called 2"),
-    "shared norm": (lambda m, x: m.bn(m.a(m.bn(x))), {}, "bn is shared"),
-    "used elsewhere": (lambda m, x: m.bn(y := m.a(x)) + y, {}, "used by add"),
-    "tied weights": (lambda m, x: m.bn(m.a(m.b(x))), tied(), "shares its weights"),
-    "read": (lambda m, x: m.bn(m.a(x)) * m.bn.weight.sum(), {}, "used outside"),
-    "hook": (lambda m, x: m.bn(m.a(x)), {"a": hooked(conv())}, "hooks"),
-    "no statistics": (lambda m, x: m.bn(m.a(x)), {"bn": nn.BatchNorm2d(4, track_running_stats=False)}, "no running"),
-    "batch's own": (lambda m, x: m.bn(m.a(x)), {"bn": make_norm("batchnorm", 4, statistics="batch")}, "does more"),
-    "other axis": (lambda m, x: m.bn(m.a(x)), {"a": nn.Linear(4, 4)}, "not those of the Linear"),
-    "untraceable": (never, {}, "torch.fx cannot trace Net"),
-    "unreached": (lambda m, x: m.a(x), {}, "does not reach it"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSALS)
-def test_refuses_and_says_why(case):
-    forward, modules, reason = REFUSALS[case]
-    model = Net(forward, **{"a": conv(), "bn": nn.BatchNorm2d(4), **modules})
-    folded_like(used(model), inputs(2, 4, 4, 4), [], {"bn": reason})
-
-
-def test_refuses_what_is_written_over_before_the_layer_reads_it():
-    def forward(m, x):
-        x = x + 0
-        y = m.bn(x)
-        x.relu_()
-        return m.a(y)
-
-    folded_like(used(Net(forward, a=conv(), bn=nn.BatchNorm2d(4))), inputs(2, 4, 4, 4), [], {"bn": "writes in place"})
-
-
 def test_train_mode_is_refused_and_a_frozen_norm_is_not():
     x = inputs(4, 4, 6, 6)
     model = used(nn.Sequential(conv(), nn.BatchNorm2d(4)))
@@ -224,20 +117,6 @@ def test_train_mode_is_refused_and_a_frozen_norm_is_not():
     assert "call eval() first" in fate.reason
     frozen = used(nn.Sequential(conv(), make_norm("batchnorm", 4, frozen=True))).train()
     folded_like(frozen, x, ["1"], {})
-
-
-def test_an_untraceable_part_leaves_the_rest_alone():
-    part = Net(never, a=conv(), bn=nn.BatchNorm2d(4))
-    model = used(nn.Sequential(conv(), nn.BatchNorm2d(4), part, conv(), nn.BatchNorm2d(4)))
-    folded_like(model, inputs(2, 4, 4, 4), ["1", "4"], {"2.bn": "cannot trace Net"})
-
-
-def test_calls_of_the_function_are_named():
-    def forward(m, x):
-        return nn.functional.batch_norm(m.a(x), m.mean, m.var)
-
-    model = used(Net(forward, a=conv(), mean=nn.Parameter(torch.zeros(4)), var=nn.Parameter(torch.ones(4))))
-    folded_like(model, inputs(2, 4, 4, 4), [], {"batch_norm": "no module"})
 
 
 def test_a_linear_layer_with_a_folded_norm_takes_rows_only():

@@ -51,3 +51,37 @@ def advise_(
     given = {"input": input, "batch": batch, "length": length, "devices": devices, "fold": fold, "depth": depth,
              "warmup": warmup}  # fmt: skip
     advise_from_console({k: v.value if isinstance(v, StrEnum) else v for k, v in given.items()}, as_json, results)
+
+
+ModelName = "torchvision:NAME, timm:NAME, transformers:MODEL_TYPE, or package.module:FUNCTION."
+
+
+@command("convert")
+def convert_(
+    models: Annotated[list[str] | None, typer.Argument(help=f"{ModelName} None: some of many families.")] = None,
+    to: Annotated[str, typer.Option(help="The kind of norm that takes their place.")] = "groupnorm",
+    from_: Annotated[list[str] | None, typer.Option("--from", help="A kind that is replaced.  [default: all]")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="Paths such as 'layer1.*'.  [default: all]")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Only list the norms that the models have.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show the norms of models built without weights, and what `normlab.convert` makes of them. Writes nothing."""
+    from normlab.conversion_console import convert_from_console, list_norms
+
+    if only_list:
+        list_norms(models or [], as_json)
+    else:
+        convert_from_console(models or [], to, from_ or [], layers or [], as_json)
+
+
+@command("fold")
+def fold_(
+    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of train.py trainer.checkpoint_every=N.")],
+    onnx: Annotated[
+        Path | None, typer.Option(help="Write the folded network there, checked with ONNX Runtime.")
+    ] = None,
+) -> None:
+    """Fold the batch norms of a trained network into its layers; print errors, and latency before and after."""
+    from normlab.fold_console import fold_from_console
+
+    fold_from_console(checkpoint, onnx)
