@@ -24,7 +24,7 @@ report: $(VENV)/.installed  ## verdicts and report from the records in results/
 	$(BIN)/normlab report
 
 bench: $(VENV)/.installed
-	for name in startup train-loop data-path norm-layers sweep; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
+	for name in startup train-loop data-path norms sweep; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

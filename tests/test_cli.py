@@ -25,7 +25,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy():
 def test_unknown_benchmark_is_refused_with_the_choices():
     done = normlab("bench", "speed")
     assert done.returncode != 0 and "Traceback" not in done.stderr
-    for name in ("data-path", "train-loop", "startup", "norm-layers"):
+    for name in ("data-path", "train-loop", "startup", "norms"):
         assert name in done.stderr
 
 
@@ -35,7 +35,7 @@ def test_bench_prints_its_ratio():
     assert "normlab --help" in done.stdout and "ratio" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["train-loop", "data-path", "norm-layers", "lm-step"])
+@pytest.mark.parametrize("name", ["train-loop", "data-path", "lm-step"])
 def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
     path = tmp_path / "bench.jsonl"
     path.write_text('{"earlier": "row"}\n')

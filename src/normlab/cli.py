@@ -35,7 +35,6 @@ class Benchmark(StrEnum):
     data_path = "data-path"
     train_loop = "train-loop"
     startup = "startup"
-    norm_layers = "norm-layers"
     sweep = "sweep"
     lm_step = "lm-step"
     norms = "norms"

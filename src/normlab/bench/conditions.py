@@ -1,0 +1,51 @@
+"""What timings need from the machine: one thread, memory that stays, and a clock for the device."""
+
+import ctypes
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+# Of glibc's mallopt, with the value that it has by itself.
+_TRIM_THRESHOLD, _MMAP_MAX = (-1, 128 * 1024), (-4, 65536)
+
+
+@contextmanager
+def timing_conditions() -> Iterator[None]:
+    """One thread, since two on a busy machine measure its scheduler; and blocks of memory are kept for the next call.
+
+    Otherwise glibc hands blocks over 32 MiB back to the system at each free, and every call on a large tensor takes
+    page faults that no layer has to do with. Other C libraries are left as they are.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(_MMAP_MAX[0], 0)
+        mallopt(_TRIM_THRESHOLD[0], 2**31 - 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if mallopt:
+            mallopt(*_MMAP_MAX)
+            mallopt(*_TRIM_THRESHOLD)
+
+
+def cuda_clock(function: Callable[[], object], repeats: int) -> float:
+    """Seconds a call between two events on the device's own stream."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    for _ in range(repeats):
+        function()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3 / repeats
+
+
+def device_name(device: str) -> str:
+    """As records and rows name it."""
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()}, 1 thread)"
