@@ -51,3 +51,11 @@ def train(tmp_path):
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="module")
+def group_of_one():
+    """A process group of this process alone, so that syncbatchnorm takes its own way and not that of batchnorm."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()

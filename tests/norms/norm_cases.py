@@ -17,6 +17,7 @@ VARIANTS = [
     ("batchnorm", {"ghost_batch": 4, "momentum": None}),  # leaves a rest of 2 of 6, none of 8
     ("batchnorm", {"ghost_batch": 100, "eps": 0.1}),
     ("batchnorm", {"statistics": "batch", "momentum": 0.3}),
+    ("syncbatchnorm", {"momentum": None, "eps": 0.1}),
     ("batchnorm", {"frozen": True}),
     ("batchrenorm", {"ghost_batch": 2, "warmup_steps": 0}),
     ("batchrenorm", {"ghost_batch": 4, "warmup_steps": 2, "r_max": 1.1, "d_max": 0.1, "momentum": None}),
@@ -26,6 +27,7 @@ VARIANTS = [
     ("groupnorm", {"channels_per_group": 8, "eps": 0.1}),
     *((kind, {"eps": 0.1}) for kind, spec in KINDS.items() if spec.options == ("eps",)),
 ]
+FORMULA = {"syncbatchnorm": "batchnorm"}  # of one process; tests/distributed/ has several
 CASES = (
     [(kind, layout, options) for kind, options in VARIANTS for layout in KINDS[kind].layouts]
     + [(kind, layout, {"ghost_batch": 1}) for kind in ("batchnorm", "batchrenorm") for layout in ("NCHW", "NTC")]
@@ -89,4 +91,5 @@ def expected(
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """The oracle's output, parameters and running statistics after the call."""
     parameters, running = oracle_state(norm)
-    return reference(kind, x, layout, parameters, training=training, running=running, **options), parameters, running
+    y = reference(FORMULA.get(kind, kind), x, layout, parameters, training=training, running=running, **options)
+    return y, parameters, running

@@ -99,6 +99,7 @@ def test_refused_when_built(arguments, options, sentence):
 
 ONE_VALUE = [
     ("batchnorm", (1, 4, 1, 1), {}),
+    ("syncbatchnorm", (1, 4, 1, 1), {}),
     ("batchnorm", (3, 4, 1, 1), {"ghost_batch": 1}),
     ("batchnorm", (3, 4, 1, 1), {"ghost_batch": 2}),  # a rest of one
     ("batchnorm", (1, 4), {}),

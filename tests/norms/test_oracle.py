@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from norm_cases import CASES, CHANNELS, KIND_LAYOUTS, TOLERANCE, build, case_id, draw, expected, oracle_state
+from norm_cases import CASES, CHANNELS, FORMULA, KIND_LAYOUTS, TOLERANCE, build, case_id, draw, expected, oracle_state
 
 from normlab.norms import KINDS
 from normlab.norms.reference import reference
 
-STATEFUL = [case for case in CASES if case[0] in ("batchnorm", "batchrenorm", "causal_batchnorm")]
+STATEFUL = [case for case in CASES if case[0] in ("batchnorm", "batchrenorm", "causal_batchnorm", "syncbatchnorm")]
 
 
 def assert_close(actual, wanted, dtype, what):
@@ -116,14 +116,16 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
         if layout == "NCHW":
             x = x.contiguous(memory_format=memory_format)
         y = norm(x)
-        wanted = reference(kind, x.double(), layout, parameters, running=running, **options)
+        wanted = reference(FORMULA.get(kind, kind), x.double(), layout, parameters, running=running, **options)
         assert_close(y, wanted.detach(), torch.float32, f"output of step {seed}")
     assert torch.equal(norm.num_batches_tracked, running["num_batches_tracked"])
     assert int(norm.num_batches_tracked.max()) == (0 if options.get("frozen") else 5)
     assert_close(norm.running_mean, running["running_mean"], torch.float32, "running_mean")
     assert_close(norm.running_var, running["running_var"], torch.float32, "running_var")
     norm.eval()
-    wanted = reference(kind, x.double(), layout, parameters, training=False, running=running, **options)
+    wanted = reference(
+        FORMULA.get(kind, kind), x.double(), layout, parameters, training=False, running=running, **options
+    )
     before = norm.running_mean.clone()
     assert_close(norm(x), wanted.detach(), torch.float32, "output in eval mode")
     assert torch.equal(norm.running_mean, before)
