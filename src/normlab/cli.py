@@ -78,13 +78,16 @@ def run(
     dry_run: Annotated[bool, typer.Option(help="Print the commands of the jobs that would run.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Start no trial after this; run again to go on.")] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Run again what other code than this has recorded.")] = False,
+    norm: Annotated[
+        str | None, typer.Option(help="A kind or my_package.MyNorm, in the place of one of theirs.")
+    ] = None,
     results: ResultsOption = None,
 ) -> None:
     """Run what is missing of one claim, several or all, and print their verdicts."""
     from normlab.claims.console import run_from_console
 
     run_from_console(
-        slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, results
+        slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, norm, results
     )
 
 

@@ -112,9 +112,10 @@ def run_from_console(
     dry_run: bool,
     minutes: float | None,
     renew: bool,
+    norm: str | None,
     results: Path | None,
 ) -> None:
-    """Run claims; exit status 1 if a trial failed."""
+    """Run claims, with `norm` in the place of one of theirs if given; exit status 1 if a trial failed."""
     from normlab.claims.engines import build_engine
     from normlab.claims.plan import plan
     from normlab.claims.registry import EXPERIMENTS
@@ -128,6 +129,13 @@ def run_from_console(
     claims = load_all() if all_claims else [load_claim(name) for name in names]
     for claim in claims if not all_claims else []:
         _protocol(claim, profile)
+    places: dict[str, dict[str, str]] = {}  # by slug: guest arm -> the arm whose place it takes
+    if norm is not None:
+        from normlab.claims.guests import with_guest
+
+        guests = [with_guest(claim, norm) for claim in claims]
+        claims = [claim for claim, _ in guests]
+        places = {claim.slug: taken for claim, taken in guests}
     folder = results or (Path("runs") / "smoke" if profile == "smoke" else RESULTS)  # smoke is no evidence
     if profile == "smoke" and folder.resolve() == RESULTS.resolve():
         raise NormLabError("--profile smoke is no evidence: leave --results out, or name another folder than results/.")
@@ -149,10 +157,22 @@ def run_from_console(
         f"{tally.done} trials in {(time.perf_counter() - began) / 60:.1f} min: "
         f"{tally.diverged} diverged, {tally.failed} failed; records in {folder}/"
     )
+    if places:
+        _print_guests(claims, places, profile, store)
     if profile != "smoke":
         print_verdicts([claim.slug for claim in claims], False, folder)
     if tally.failed:
         sys.exit(1)
+
+
+def _print_guests(claims: list[Claim], places: dict[str, dict[str, str]], profile: str, store: Store) -> None:
+    from normlab.claims.guests import compare
+
+    for claim in claims:
+        table = Table("norm", "mean", "in the place of", "mean", "difference", title=claim.slug, box=None)
+        for row in compare(claim, places[claim.slug], _protocol(claim, profile)[1], store):
+            table.add_row(*row)
+        _console().print(table)
 
 
 def print_verdicts(names: list[str], as_json: bool, results: Path | None) -> None:

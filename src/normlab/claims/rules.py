@@ -222,6 +222,13 @@ def _decide_ratio(log_ratio: np.ndarray, inner: tuple[float, float], wide: tuple
         )
 
 
+def in_words(difference: np.ndarray, unit: str) -> str:
+    """A paired difference (n,) with its 95 % t interval, undecided: for what no rule was written for."""
+    mean, low, high = (float(value) for value in stats.t_interval(difference))
+    interval = f" [{low:.3g}, {high:.3g}]" if len(difference) > 1 else ""
+    return f"{mean:+.3g}{interval} {unit}, n = {len(difference)}"
+
+
 def combine(findings: Sequence[Finding]) -> str:
     """The verdict of a claim from those of its parts.
 
