@@ -164,6 +164,8 @@ def _replacement(layer: NormLayer, to: str, keep_affine: bool, options: dict[str
             notes.append(f"{DEFAULT_GROUPS} groups do not divide {layer.features} channels")
     layout = {"first": "NCHW", "last": "NTC"}.get(layer.channels, layer.channels)
     new = make_norm(to, layer.features, layout, **given)
+    if layout == "NTC" and not spec_of(to, **options).causal_safe:
+        notes.append("over positions too, which shows a causal model the future")
     _place(new, old, layer)
     if keep_affine:
         _carry_affine(new, layer, notes)

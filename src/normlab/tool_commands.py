@@ -85,3 +85,18 @@ def fold_(
     from normlab.fold_console import fold_from_console
 
     fold_from_console(checkpoint, onnx)
+
+
+@command("dashboard")
+def dashboard_(
+    records: Annotated[
+        Path | None, typer.Option(help="A results folder, or one of train.py's runs.  [default: results/]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where files are written.")] = Path("runs/dashboard"),
+    project: Annotated[str, typer.Option(help="Of Weights & Biases.")] = "normlab",
+    entity: Annotated[str | None, typer.Option(help="User or team there.  [default: yours]")] = None,
+) -> None:
+    """The same panels for TensorBoard and as a Weights & Biases workspace; without a key, in files."""
+    from normlab.dashboard.console import dashboard_from_console
+
+    dashboard_from_console(records, out, project, entity)

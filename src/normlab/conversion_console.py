@@ -1,0 +1,110 @@
+"""What `normlab convert` prints: the norms of a network, what would become of them, or one row per network."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from normlab.conversion import Conversion, Outcome, convert
+from normlab.errors import NormLabError
+from normlab.model_names import FORMS, SHOWN, build_named, sample_inputs
+from normlab.recognition import find_norms
+
+
+def list_norms(names: Sequence[str], as_json: bool) -> None:
+    """Path, class, kind, channels and eps of each norm of each network."""
+    if not names:
+        raise NormLabError(f"--list needs a model: write {FORMS}.")
+    rows = [
+        {
+            "model": name,
+            "norm": " = ".join(norm.names) or norm.name,
+            "class": type(norm.module).__name__,
+            "kind": norm.kind or f"not read: {norm.reason}",
+            "channels": norm.features or None,
+            "eps": getattr(norm.module, "eps", getattr(norm.module, "variance_epsilon", None)),
+        }
+        for name in names
+        for norm in find_norms(build_named(name))
+    ]
+    _print(rows, as_json)
+
+
+def convert_from_console(
+    names: Sequence[str], to: str, from_: Sequence[str], layers: Sequence[str], as_json: bool
+) -> None:
+    """One network: every norm layer. Several, or none named: a row for each, with a training step of the result."""
+    if len(names) != 1:
+        _print([row(name, to, from_, layers) for name in names or SHOWN], as_json)
+        return
+    done = convert(build_named(names[0]), to, from_ or None, layers or None)
+    if as_json:
+        print(json.dumps([vars(norm) for norm in done.norms], indent=1))
+    else:
+        print(done)
+
+
+def row(name: str, to: str, from_: Sequence[str] = (), layers: Sequence[str] = ()) -> dict[str, Any]:
+    """The network `name`, converted: how many norms it had, what was replaced, what was left and why, and one step."""
+    torch.manual_seed(0)
+    model = build_named(name)
+    done = convert(model, to, from_ or None, layers or None)
+    inputs = sample_inputs(name, done.model)
+    return {
+        "model": name,
+        "norms": len(done.norms),
+        "replaced": _counted(_class(norm) for norm in done.replaced),
+        "left": _counted(f"{_class(norm)}: {'; '.join(norm.notes)}" for norm in done.left),
+        "notes": _counted(note for norm in done.replaced for note in norm.notes),
+        "step": "" if inputs is None else _step_in_words(done, inputs),
+    }
+
+
+def training_step(model: nn.Module, inputs: Any) -> Tensor:
+    """One forward pass, backward pass and step of SGD; the output before the step."""
+    output = model(**inputs) if isinstance(inputs, dict) else model(inputs)
+    y = first_tensor(output)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    y.float().square().mean().backward()
+    optimizer.step()
+    return y.detach()
+
+
+def first_tensor(output: Any) -> Tensor:
+    """The first floating-point tensor of what a network returned."""
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, dict) else output
+    return next(first_tensor(value) for value in values if value is not None)
+
+
+def _step_in_words(done: Conversion, inputs: Any) -> str:
+    output = training_step(done.model, inputs)
+    finite = all(bool(parameter.isfinite().all()) for parameter in done.model.parameters())
+    return "ok" if finite and bool(output.isfinite().all()) else "not finite"
+
+
+def _class(norm: Outcome) -> str:
+    return norm.before.partition("(")[0]
+
+
+def _counted(words: Any) -> str:
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    if not rows:
+        print("no norm layers")
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for entry in rows:
+        table.add_row(*("" if value is None else str(value) for value in entry.values()))
+    Console(width=None if Console().is_terminal else 200).print(table)
