@@ -23,7 +23,7 @@ MODES = ("forward", "forward_backward", "evaluation")
 GROUPS, EPS = 8, 1e-5
 FORMATS = {"channels_first": torch.contiguous_format, "channels_last": torch.channels_last}
 # Past 8 shapes of one function dynamo gives up, unless each is kept apart; torch before 2.13 cannot.
-_APART: dict[str, Any] = (
+APART: dict[str, Any] = (
     {"isolate_recompiles": True} if "isolate_recompiles" in signature(torch.compile).parameters else {}
 )
 _ROWS = ("layernorm", "channel_layernorm", "rmsnorm")  # over the last axis of (N, C) and (N, T, C)
@@ -94,7 +94,7 @@ def build(kind: str, implementation: str, cell: Cell, backend: str = "inductor")
         return None
     found = found.to(cell.device, getattr(torch, cell.dtype))
     if implementation == "compiled":
-        found = torch.compile(found, backend=backend, dynamic=False, fullgraph=True, **_APART)
+        found = torch.compile(found, backend=backend, dynamic=False, fullgraph=True, **APART)
     return found
 
 
