@@ -27,20 +27,26 @@ def verdict(claim: Claim, store: Store) -> dict[str, Any]:
     Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu, published data
     before embedded ones, complete or not. Evidence of different devices is not mixed.
     """
-    records = store.done()
     for name in STRENGTH:
-        protocol = claim.protocols.get(name)
-        if protocol is None:
-            continue
-        step = plan(claim, protocol, records)
-        by_arm = {
-            arm: {seed: records[key] for seed, key in seeds.items() if key in records}
-            for arm, seeds in step.evaluation.items()
-        }
-        if any(by_arm.values()):
-            return _decide(claim, name, protocol, by_arm, step.learning_rates, store.folder)
+        row = verdict_under(claim, name, store)
+        if row is not None:
+            return row
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
     return _row(claim, NO_DATA, [_part(part, None, missing) for part in claim.parts], None, 0, missing=[missing])
+
+
+def verdict_under(claim: Claim, name: str, store: Store) -> dict[str, Any] | None:
+    """The same from one of the claim's protocols; None where it has none of that name, or no evaluation trial of it."""
+    protocol = claim.protocols.get(name)
+    if protocol is None:
+        return None
+    records = store.done()
+    step = plan(claim, protocol, records)
+    by_arm = {
+        arm: {seed: records[key] for seed, key in seeds.items() if key in records}
+        for arm, seeds in step.evaluation.items()
+    }
+    return _decide(claim, name, protocol, by_arm, step.learning_rates, store.folder) if any(by_arm.values()) else None
 
 
 def _decide(
