@@ -213,6 +213,8 @@ class TrainerConfig:
     stop_diverged: bool = True
     chunk_steps: Optional[int] = None  # plain steps per Lightning step; null = 50, fewer in short runs
     threads: int = 1
+    devices: Optional[int] = None  # processes, on the CPU or with a GPU each; null = this one
+    timeout_s: Optional[float] = None  # that one of them waits for the others before all end; null = 300
     checkpoint_every: Optional[int] = None  # steps; null = no checkpoint
     resume: Optional[str] = None  # a checkpoint of the same configuration
     progress: Optional[bool] = None  # null = on a terminal

@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from normlab.config import check_keys, to_dict
 from normlab.data import check_available
 from normlab.errors import NormLabError, refuse
+from normlab.processes import backend_of, run_group, under_torchrun, wait_of
 from normlab.records import Record, trial_key
 
 DONE = ("ok", "diverged")
@@ -29,6 +30,14 @@ def run_job(cfg: Any) -> None:
     run_dir = Path(hydra.runtime.output_dir)
     path = run_dir / "record.json"
     sweep = hydra.mode == RunMode.MULTIRUN
+    if under_torchrun():
+        if sweep:
+            refuse("torchrun starts the processes of one job: leave it out, and -m starts those of each by itself.")
+        if os.environ["RANK"] != "0":
+            from normlab.training.fit import fit
+
+            fit(cfg, run_dir)
+            return
     record = Record.read(path) if sweep else None
     skipped = record is not None and record.status in DONE
     if not skipped:
@@ -45,9 +54,7 @@ def _attempt(cfg: Any, run_dir: Path, path: Path, alone: bool) -> Record:
     try:
         check_keys(cfg)
         check_available(cfg.data)  # before torch is imported: missing data are reported within a second
-        from normlab.training.fit import fit
-
-        record = fit(cfg, run_dir)
+        record = _train(cfg, run_dir)
     except Exception as error:
         ours = isinstance(error, NormLabError)
         config = to_dict(cfg)
@@ -63,6 +70,31 @@ def _attempt(cfg: Any, run_dir: Path, path: Path, alone: bool) -> Record:
     else:
         record.write(path)
     return record
+
+
+def _train(cfg: Any, run_dir: Path) -> Record:
+    devices = cfg.trainer.devices or 1
+    if devices <= 1 or under_torchrun():
+        from normlab.training.fit import fit
+
+        return fit(cfg, run_dir)
+    # Lightning would start the other processes with this one's command: that of a sweep with all its jobs.
+    arguments = (list(HydraConfig.get().overrides.task), trial_key(to_dict(cfg)), run_dir)
+    options = {"backend": backend_of(cfg.trainer), "wait_s": wait_of(cfg.trainer)}
+    first, *_ = run_group(_train_rank, devices, *arguments, **options)
+    return Record.from_json(first)
+
+
+def _train_rank(overrides: list[str], key: str, run_dir: Path) -> str | None:
+    """In one process of a group: the record, as JSON, from the first; None from the others."""
+    from normlab.config import compose
+    from normlab.training.fit import fit
+
+    cfg = compose(overrides)
+    if trial_key(to_dict(cfg)) != key:
+        raise NormLabError("trainer.devices takes its configuration from conf/: leave --config-dir and -name out.")
+    record = fit(cfg, run_dir)
+    return record.to_json() if os.environ["RANK"] == "0" else None
 
 
 def summary(record: Record) -> str:

@@ -19,6 +19,7 @@ try:
 except NormLabError as error:  # a norm's file that cannot be read
     refuse(error)
 from normlab.job import OUTCOMES
+from normlab.processes import under_torchrun
 
 
 def launch(main: Callable[[], Any]) -> None:
@@ -31,6 +32,8 @@ def launch(main: Callable[[], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence is ours
     sweep = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="normlab-") as outcomes:
+        if under_torchrun() and os.environ["RANK"] != "0":  # the first process has the run directory
+            sys.argv += [f"hydra.run.dir={outcomes}", "hydra.output_subdir=null"]
         if sweep:
             os.environ[OUTCOMES] = outcomes
             os.environ.setdefault("NORMLAB_SWEEP", f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")

@@ -38,7 +38,7 @@ _NOT_IN_KEY = {
     "claim": None,
     "arm": None,
     "stage": None,
-    "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps"},
+    "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps", "timeout_s"},
 }
 
 

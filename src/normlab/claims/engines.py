@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from normlab.claims.execute import execute, prepare_worker, unfinished
+from normlab.claims.execute import execute, unfinished
 from normlab.claims.plan import Job
 from normlab.errors import NormLabError, choices
+from normlab.processes import prepare_worker
 from normlab.records import Record
 
 ENGINES = ("local", "ray", "submitit")

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.util
-import os
 import platform
 import signal
 import sys
@@ -98,13 +97,3 @@ def load_experiment(path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     module.__stamp__ = stamp  # type: ignore[attr-defined]
     return module
-
-
-def prepare_worker() -> None:
-    """One thread, and no life after the parent's: a killed sweep leaves no process behind."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -57,5 +57,6 @@ class SaveCheckpoint(L.Callback):
         if task.step // self.every > self.saved // self.every or task.step >= task.total_steps:
             partial = self.path.with_suffix(".partial")
             trainer.save_checkpoint(partial)
-            os.replace(partial, self.path)
+            if trainer.is_global_zero:
+                os.replace(partial, self.path)
             self.saved = task.step

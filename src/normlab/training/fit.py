@@ -22,6 +22,7 @@ from normlab.records import Record, code_state, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoint import check_checkpoint
 from normlab.training.loggers import build_loggers, close_loggers
+from normlab.training.parallel import Place, join, part, trainer_options
 from normlab.training.probes import build_probes
 from normlab.training.step import evaluate
 from normlab.training.task import Task
@@ -35,6 +36,9 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     With `run_dir`, loggers and checkpoints write there; without it nothing is written. The validation split is read
     during training if `trainer.eval_every` says so, the test split once, after the last step.
 
+    With `trainer.devices` this is one of as many processes (see normlab.training.parallel), each with its part of every
+    batch; the first one writes, evaluates, and has the metrics.
+
     Returns:
         Record with status `ok` or `diverged`; the caller writes it.
 
@@ -44,9 +48,10 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     if cfg.seed < 0:
         raise NormLabError(f"seed={cfg.seed}: give 0 or a whole number above it.")
     started = datetime.datetime.now(datetime.UTC)
+    place = join(cfg.trainer)
     device = _device(cfg.trainer)
     torch.manual_seed(cfg.seed)
-    data = load_data(cfg.data, cfg.seed, device, channels_last=cfg.trainer.channels_last)
+    data = load_data(cfg.data, cfg.seed, device, place.rank, place.world_size, cfg.trainer.channels_last)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs).to(device)
     if cfg.trainer.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -57,14 +62,14 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     config = to_dict(cfg)
     probes = build_probes(cfg.probes)
     callbacks: list[L.Callback] = list(probes)
-    if cfg.trainer.progress if cfg.trainer.progress is not None else sys.stdout.isatty():
+    if place.first and (cfg.trainer.progress if cfg.trainer.progress is not None else sys.stdout.isatty()):
         callbacks.append(Progress(f"{cfg.norm.kind} {cfg.model.name}", cfg.data.batch_size * cfg.trainer.accumulate))
     if run_dir and cfg.trainer.checkpoint_every:
         callbacks.append(SaveCheckpoint(run_dir, cfg.trainer.checkpoint_every))
     if cfg.trainer.resume:
         check_checkpoint(Path(cfg.trainer.resume), task)
     name = f"{cfg.norm.kind}-{cfg.model.name}-{cfg.data.name}-s{cfg.seed}"
-    loggers = build_loggers(cfg.logger, run_dir, name, config) if run_dir else []
+    loggers = build_loggers(cfg.logger, run_dir, name, config) if run_dir and place.first else []
 
     record = Record(
         key=trial_key(config),
@@ -74,18 +79,19 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
         seed=cfg.seed,
         stage=cfg.stage,
         versions=_versions() | target_hash(config["norm"]),
-        device=_device_name(device),
+        device=_device_name(device, place.world_size),
         data={"name": data.name, "fingerprint": data.fingerprint},
         code=code_state(),
         started=started.isoformat(timespec="seconds"),
     )
     try:
-        trainer = build_trainer(cfg.trainer, callbacks, loggers)
+        trainer = build_trainer(cfg.trainer, callbacks, loggers, place)
         began = time.perf_counter()
         trainer.fit(task, task.chunks(), ckpt_path=cfg.trainer.resume, weights_only=True)
         _synchronise(device)
         record.duration_s = round(time.perf_counter() - began, 3)
-        record.metrics = _final_metrics(task.to(device), data, record)
+        part(task)
+        record.metrics = _final_metrics(task.to(device), data, record) if place.first else {}
         record.status, record.message = ("diverged", task.message) if task.message else ("ok", "")
         record.steps = task.step
         record.samples = task.step * cfg.data.batch_size * cfg.trainer.accumulate
@@ -99,7 +105,7 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     return record
 
 
-def build_trainer(cfg: Any, callbacks: list[L.Callback], loggers: list[Any]) -> L.Trainer:
+def build_trainer(cfg: Any, callbacks: list[L.Callback], loggers: list[Any], place: Place | None = None) -> L.Trainer:
     """A Lightning trainer for one pass over a task's chunks."""
     # Lightning advises on workers, optimizers and hardware: none of it applies to tensors in memory and manual steps.
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -107,7 +113,7 @@ def build_trainer(cfg: Any, callbacks: list[L.Callback], loggers: list[Any]) -> 
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     return L.Trainer(
         accelerator=cfg.accelerator.value,
-        devices=1,
+        **trainer_options(place or Place(), cfg),
         max_epochs=1,
         logger=loggers or False,
         callbacks=callbacks,
@@ -159,10 +165,12 @@ def _device(cfg: Any) -> torch.device:
     return torch.device("cpu")
 
 
-def _device_name(device: torch.device) -> str:
+def _device_name(device: torch.device, count: int) -> str:
+    times = f"{count} x " if count > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.machine()}, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)})"
+        return times + torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{times}cpu ({platform.machine()}, {threads} thread{'s' * (threads > 1)})"
 
 
 def _synchronise(device: torch.device) -> None:

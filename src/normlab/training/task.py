@@ -73,7 +73,10 @@ class Task(L.LightningModule):
             backward,
         )
         self.step = first + count
-        self._after_chunk(float(losses.mean()), first)
+        loss = losses.mean()
+        if self.trainer.world_size > 1:  # all must stop at the same step, if one does
+            loss = self.trainer.strategy.reduce(loss, reduce_op="mean")
+        self._after_chunk(float(loss), first)
 
     def _after_chunk(self, loss: float, first: int) -> None:
         self.curve["step"].append(self.step)
