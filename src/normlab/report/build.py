@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from normlab.claims.claim import NO_DATA, VERDICTS, Claim
 from normlab.claims.registry import EXPERIMENTS, load_all
@@ -17,6 +18,7 @@ from normlab.claims.verdicts import to_json, verdicts
 from normlab.errors import NormLabError
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
+from normlab.report.svg import SYMBOLS
 from normlab.report.words import CLASSES
 
 HERE = Path(__file__).resolve().parent
@@ -84,6 +86,7 @@ def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
     headline = next((card for card in cards if card.claim.slug == HEADLINE and card.figure), None)
     return environment.get_template("template.html.j2").render(
         style=(HERE / "style.css").read_text(),
+        symbols=Markup(SYMBOLS),
         cards=[card for verdict in VERDICTS for card in groups[verdict]],
         groups={verdict: group for verdict, group in groups.items() if group},
         decided=sum(card.verdict != NO_DATA for card in cards),

@@ -21,6 +21,10 @@ MARKS = (  # of a series, about the origin
     "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3Z",
 )
 CROSS = "M-4.5-4.5 4.5 4.5M-4.5 4.5 4.5-4.5"
+# Stands once in a page, before all that `mark` draws.
+SYMBOLS = "".join(f'<path id="mark-{index}" d="{shape}"/>' for index, shape in enumerate(MARKS)) + (
+    f'<path id="cross" d="{CROSS}"/>'
+)
 SLOT = 9.5  # percent of the width, for the trials of a band
 SERIES = 8  # colours in the style sheet
 
@@ -93,12 +97,12 @@ def mark(
     x: float, y: str, shape: int, colour: str, title: str, diverged: bool = False, faint: bool = False, dx: float = 0
 ) -> str:
     """One trial: the mark of its series, crossed out if it diverged, hollow if it does not count."""
-    inner = f'<path class="mark{" hollow" if faint else ""}" d="{MARKS[shape % len(MARKS)]}"/>'
-    if diverged:
-        inner += f'<path class="cross" d="{CROSS}"/>'
-    shifted = f' transform="translate({dx:.1f})"' if dx else ""
-    inner += f"<title>{escape(title)}</title>"
-    return f'<svg x="{percent(x)}" y="{y}" class="over {colour}"><g{shifted}>{inner}</g></svg>'
+    # A reference each, not a drawing: a page holds thousands.
+    where = f'x="{percent(x)}" y="{y}"' + (f' transform="translate({dx:.1f})"' if dx else "")
+    name = f"<title>{escape(title)}</title>"
+    hollow = " hollow" if faint else ""
+    drawn = f'<use href="#mark-{shape % len(MARKS)}" class="mark {colour}{hollow}" {where}>{name}</use>'
+    return drawn + (f'<use href="#cross" class="cross" {where}>{name}</use>' if diverged else "")
 
 
 def line(x1: float, y1: str, x2: float, y2: str, kind: str) -> str:
@@ -149,11 +153,13 @@ class Plot:
     series: list[Series]
     bands: list[Series] = field(default_factory=list)
     rules: list[tuple[float, str]] = field(default_factory=list)  # horizontal reference lines
+    area: tuple[float, float] | None = None  # from one y to another, shaded over all x
 
     def svg(self) -> Markup:
         """The whole figure body: legend, axis name, plot."""
         main = 100.0 - (SLOT * len(self.bands) + 1 if self.bands else 0)
         parts = [
+            *([self._area(*self.area)] if self.area else []),
             *(line(0, percent(100 - y), 100, percent(100 - y), "grid") for y, _ in self.y.ticks()),
             *(text(0, percent(100 - y), label, "tick y", ' dx="-8" dy=".32em"') for y, label in self.y.ticks()),
             *(text(x * main / 100, "100%", label, "tick x", ' dy="1.5em"') for x, label in self.x.ticks(4)),
@@ -204,6 +210,10 @@ class Plot:
                 more = f' dx="16" dy="{1.1 if below else -0.7}em"'
                 place = text(self.x(x) * main / 100, percent(100 - self.y(mean)), series.name, "label", more)
         return f'<g class="{series.colour}">{place}</g>' if place else ""
+
+    def _area(self, low: float, high: float) -> str:
+        top, height = percent(100 - self.y(high)), percent(self.y(high) - self.y(low))
+        return f'<rect class="zone yes" x="0" y="{top}" width="100%" height="{height}"/>'
 
     def _rule(self, value: float, label: str, main: float) -> str:
         y = percent(100 - self.y(value))
