@@ -32,6 +32,17 @@ def tied():
     return {"a": a, "b": b}
 
 
+class WithActivation(nn.BatchNorm2d):
+    """As in timm."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.drop(super().forward(x)))
+
+
 def never(m, x):
     return m.bn(m.a(x)) if x.sum() > 1e9 else m.bn(m.a(x)) + 1
 
@@ -53,6 +64,7 @@ REFUSALS = {  # forward, modules other than a 1x1 convolution `a` and a batch no
     "no statistics": (lambda m, x: m.bn(m.a(x)), {"bn": nn.BatchNorm2d(4, track_running_stats=False)}, "no running"),
     "batch's own": (lambda m, x: m.bn(m.a(x)), {"bn": make_norm("batchnorm", 4, statistics="batch")}, "does more"),
     "other axis": (lambda m, x: m.bn(m.a(x)), {"a": nn.Linear(4, 4)}, "not those of the Linear"),
+    "activation": (lambda m, x: m.a(m.bn(x)), {"bn": WithActivation(4)}, "an activation of its own"),
     "untraceable": (never, {}, "torch.fx cannot trace Net"),
     "unreached": (lambda m, x: m.a(x), {}, "does not reach it"),
 }
@@ -63,6 +75,12 @@ def test_refuses_and_says_why(case):
     forward, modules, reason = REFUSALS[case]
     model = Net(forward, **{"a": conv(), "bn": nn.BatchNorm2d(4), **modules})
     folded_like(used(model), inputs(2, 4, 4, 4), [], {"bn": reason})
+
+
+def test_dropout_at_work_is_in_the_way():
+    model = used(nn.Sequential(conv(), nn.Dropout(0.0), nn.BatchNorm2d(4)))
+    model[1].train()
+    folded_like(model, inputs(2, 4, 4, 4), [], {"2": "comes from 1"})
 
 
 def test_refuses_what_is_written_over_before_the_layer_reads_it():
