@@ -100,3 +100,45 @@ def dashboard_(
     from normlab.dashboard.console import dashboard_from_console
 
     dashboard_from_console(records, out, project, entity)
+
+
+class ScoreProfile(StrEnum):
+    """How much a score runs."""
+
+    smoke = "smoke"
+    cpu = "cpu"
+
+
+@command("score")
+def score_(
+    norm: Annotated[str, typer.Argument(help="A kind, or my_package.my_module.MyNorm.")],
+    against: Annotated[str, typer.Option(help="Kinds to compare with.")] = "batchnorm,layernorm,groupnorm,rmsnorm",
+    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, of the norm; may be repeated.")] = None,
+    profile: Annotated[ScoreProfile, typer.Option(help="How much is run; smoke is no evidence.")] = ScoreProfile.cpu,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one per core]")] = None,
+    timed: Annotated[bool, typer.Option("--timed/--untimed", help="Measure the cost, too, after all else.")] = True,
+    minutes: Annotated[float | None, typer.Option(help="Start no trial after this; run again to go on.")] = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Run the references again, if other code made them.")] = False,
+    results: Annotated[Path | None, typer.Option("--results", help="The results folder.  [default: results/]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page.  [default: report/score-NORM.html in there]")] = None,
+) -> None:
+    """Put a norm through a fixed battery beside others; write what it can and cannot do on one page."""
+    from normlab.score.console import score_from_console
+
+    score_from_console(norm, against, option or [], profile.value, workers, timed, minutes, renew, results, out)
+
+
+@command("audit")
+def audit_(
+    model: Annotated[str, typer.Argument(help=f"{ModelName} Or last.ckpt of train.py.")],
+    world_size: Annotated[int, typer.Option(help="Data parallel processes.")] = 1,
+    batch_per_device: Annotated[
+        int | None, typer.Option(help="Training samples on one.  [default: 16, or the checkpoint's]")
+    ] = None,
+    evaluation: Annotated[bool, typer.Option("--eval", help="In eval mode, not as it is trained.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Look for the failure modes of norms that the claims measured; each finding names its record."""
+    from normlab.auditing.console import audit_from_console
+
+    audit_from_console(model, world_size, batch_per_device, evaluation, as_json)

@@ -1,6 +1,7 @@
 """Loggers hold the curve, the configuration and the final metrics; wandb never asks."""
 
 import csv
+import re
 import time
 
 import pytest
@@ -36,6 +37,24 @@ def test_probes_reach_the_logger(tmp_path):
     fit(compose([*QUICK, "probes=[gradient_norm]"]), tmp_path)
     header = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()[0]
     assert "gradient_norm/norm/features.0" in header
+
+
+def test_tensorboard_has_histograms_of_probes_and_charts(tmp_path):
+    fit(compose([*QUICK, "probes=[activations]", "logger=tensorboard"]), tmp_path)
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"), {"histograms": 0}).Reload()
+    drawn = events.Histograms("activations/histogram/head")
+    assert [event.step for event in drawn] == [5, 10, 15, 20]
+    assert drawn[0].histogram_value.num == 16 * 10  # images times classes
+    layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
+    assert charts["loss"] == ["train/loss", "val/loss"]
+    tags = events.Tags()["scalars"]
+    (chart,) = charts["variance of activations by layer"]
+    assert sum(re.match(chart, tag) is not None for tag in tags) == 6  # five convolutions and the head
 
 
 def test_none_leaves_no_logger_files(tmp_path):

@@ -1,0 +1,135 @@
+"""The panels: which lines they hold, that TensorBoard reads them back, and that wandb takes the workspace."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from normlab.dashboard.series import BATCH, COST, CURVES, RATES, Series, all_series, read_bench, read_records
+from normlab.dashboard.tensorboard import tag, write_events
+from normlab.dashboard.workspace import build_workspace, specification
+from normlab.errors import NormLabError
+from normlab.records import Record
+
+
+def image(seed, arm, kind, size, accuracy, **more):
+    config = {"norm": {"kind": kind, "ghost_batch": size}, "model": {"name": "plaincnn"}, "data": {"batch_size": 64}}
+    return Record(f"{arm}{seed}", config, "small", arm, seed, more.pop("stage", "evaluate"), "ok",
+                  metrics={"test_accuracy": accuracy}, **more)  # fmt: skip
+
+
+def tuned(arm, kind, rate, loss):
+    record = image(1000, arm, kind, None, 0.5, stage="tune")
+    record.config["optim"] = {"lr": rate}
+    record.metrics["val_loss"] = loss
+    return record
+
+
+def text(placement, losses, warmup=0.0):
+    config = {"norm": {"kind": "layernorm"}, "model": {"name": "transformer", "placement": placement, "depth": 6}}
+    config |= {"optim": {"warmup": warmup, "lr": 0.1}, "data": {"batch_size": 8}}
+    curve = {"step": [10 * (i + 1) for i in range(len(losses))], "train_loss": losses}
+    return Record(placement, config, "deep", f"{placement} 6", 0, "evaluate", "ok", curve=curve)
+
+
+def cost(kind, shape, ratio, **more):
+    base = {"baseline": "copy", "dtype": "float32", "mode": "forward", "device": "cpu", "layout": "NTC", "void": False}
+    return {"benchmark": "norms", "kind": kind, "shape": shape, "ratio": ratio, **base, **more}
+
+
+RECORDS = [
+    *(image(seed, f"batchnorm {n}", "batchnorm", n, n / 100 + seed / 1000) for n in (2, 8) for seed in (0, 2)),
+    *(image(0, f"{kind}", kind, None, 0.5) for kind in ("groupnorm",)),
+    *(tuned(kind, kind, rate, 1 / rate) for kind in ("batchnorm", "groupnorm") for rate in (0.1, 0.5)),
+    tuned("alone 3", "rmsnorm", 0.1, 1.0),
+    text("pre", [3.0, 2.0]),
+    text("post", [3.0, None]),
+    text("post", [5.0, 4.0]),
+]
+ROWS = [
+    cost("rmsnorm", "4x16x256", 3.0),
+    cost("rmsnorm", "4x16x512", 9.0, void=True),
+    cost("rmsnorm", "4x16x256", 2.0),
+    cost("rmsnorm", "64x32x16x16", 4.0, memory_format="channels_last", subject="ours"),
+    cost("rmsnorm", "4x16x256", 7.0, baseline="layernorm, ours"),
+]
+
+
+def test_lines_are_means_over_seeds_by_norm_and_placement():
+    assert all_series(RECORDS, ROWS) == [
+        Series(BATCH, "small", "batchnorm", ((2, pytest.approx(0.021)), (8, pytest.approx(0.081)))),
+        Series(RATES, "small", "batchnorm", ((100_000, 10.0), (500_000, 2.0))),
+        Series(RATES, "small", "groupnorm", ((100_000, 10.0), (500_000, 2.0))),
+        Series(CURVES, "deep, 6 layers, no warm-up", "post", ((10, 4.0), (20, 4.0))),
+        Series(CURVES, "deep, 6 layers, no warm-up", "pre", ((10, 3.0), (20, 2.0))),
+        Series(COST, "64 positions, float32, forward, cpu", "rmsnorm", ((256, 2.0),)),
+        Series(COST, "maps, channels_last, float32, forward, cpu, ours", "rmsnorm", ((16, 4.0),)),
+    ]
+
+
+def test_this_projects_records_fill_every_panel_with_few_names():
+    from normlab.claims.store import RESULTS
+
+    lines = all_series(read_records(RESULTS), read_bench(RESULTS))
+    assert {line.panel for line in lines} == {BATCH, RATES, CURVES, COST}
+    assert len({line.name for line in lines}) < 40  # more runs than that TensorBoard hides at first
+
+
+def test_tensorboard_reads_the_lines_and_the_charts_back(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    lines = all_series(RECORDS, ROWS)
+    write_events(lines, tmp_path / "board")
+    write_events(lines, tmp_path / "board")  # replaces, and adds nothing
+    for line in lines:
+        events = EventAccumulator(str(tmp_path / "board" / line.name)).Reload().Scalars(tag(line))
+        assert [(event.step, pytest.approx(event.value)) for event in events] == list(line.points)
+    config = EventAccumulator(str(tmp_path / "board" / "layout")).Reload().Tensors("custom_scalars__config__")
+    layout = Layout.FromString(config[0].tensor_proto.string_val[0])
+    assert [category.title.partition(" (")[0] for category in layout.category] == [BATCH, RATES, CURVES, COST]
+    assert [chart.title for chart in layout.category[3].chart] == [line.chart for line in lines[-2:]]
+
+
+def test_the_workspace_is_one_that_wandb_reads_back():
+    from wandb_workspaces.workspaces import Workspace, internal
+
+    chart = "maps, channels_last, float32, forward, cpu"
+    workspace = build_workspace("me", "normlab", [chart])
+    text = specification(workspace)
+    view = internal.View.model_validate_json(text)
+    again = Workspace._from_model(view)
+    titles = {section.name: [getattr(panel, "title", None) for panel in section.panels] for section in again.sections}
+    assert list(titles)[:4] == [BATCH, RATES, CURVES, COST] and BATCH in titles[BATCH] and CURVES in titles[CURVES]
+    assert "panels.value.normalization_batch" in text and "panels.value.placement_depth" in text
+    assert "optim.value.lr" in text and chart in text and "norm of the gradient by layer" in text
+
+
+def test_no_record_is_one_sentence(tmp_path):
+    with pytest.raises(NormLabError, match="no finished record"):
+        read_records(tmp_path)
+
+
+def test_command_writes_files_offline_and_says_how_to_push_them(tmp_path):
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    for record in RECORDS[:4]:
+        folder = run / record.key
+        folder.mkdir()
+        record.write(folder / "record.json")
+    (tmp_path / "runs" / "bench.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_CONFIG_DIR": str(tmp_path)}
+    environment |= {"WANDB_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "normlab.cli", "dashboard", "--records", "runs", "--out", "out", "--entity", "me"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "tensorboard --logdir out/tensorboard" in done.stdout
+    assert "wandb login && normlab dashboard" in done.stdout
+    assert json.loads((tmp_path / "out" / "workspace.json").read_text())["entity"] == "me"
+    (synced,) = (tmp_path / "out" / "wandb").glob("offline-run-*")
+    assert f"wandb sync out/wandb/{synced.name}" in done.stdout.replace(str(tmp_path) + "/", "")
+    assert list((tmp_path / "out").glob("artifacts/staging/*"))  # the table, beside its run
