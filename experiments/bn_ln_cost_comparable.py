@@ -18,12 +18,12 @@ KINDS = ("batchnorm", "layernorm", "channel_layernorm", "groupnorm", "instanceno
 
 def arm(name):
     kind, implementation, _ = LAYERNORMS[name]
-    sides = {"subject": [kind, implementation], "baseline": ["batchnorm", "torch.nn"]}
+    sides = {"subject": (kind, implementation), "baseline": ("batchnorm", "torch.nn")}
     return Arm(name, options={**sides, "grid": "maps"})
 
 
 def against_copy(kind):
-    return Arm(f"copies, {kind}", options={"subject": [kind, "ours"], "baseline": ["copy", ""], "grid": "copies"})
+    return Arm(f"copies, {kind}", options={"subject": (kind, "ours"), "baseline": ("copy", ""), "grid": "copies"})
 
 
 def grids(values):
@@ -60,5 +60,5 @@ CLAIM = Claim(
         "At evaluation BatchNorm needs no statistics and costs far less: see ln-slower-spatial.",
     ),
     would_change="Another release of torch, or a device on which the kernels are tuned otherwise.",
-    figure="cells over side of a map, of copies in copies of the input",
+    figure="cells over side of a map; of copies; as time in copies of the input, forward and backward",
 )

@@ -18,18 +18,18 @@ FORMATS = ("channels_first", "channels_last")
 
 
 def grids(values, batch, width, sides=(8, 32, 128)):
-    steps = [{"memory_format": one, "batch": batch, "size": 32, "width": width} for one in FORMATS]
+    steps = [{"memory_format": one, "batch": batch, "width": width, "size": 32} for one in FORMATS]
     return {"maps": maps(sides, values, **ALL_MAPS), "model": {"steps": steps}}
 
 
 TINY = {
     "maps": maps((4,), 256, 16),
-    "model": {"steps": [{"memory_format": "channels_first", "batch": 2, "size": 8, "width": 8}]},
+    "model": {"steps": [{"memory_format": "channels_first", "batch": 2, "width": 8, "size": 8}]},
 }
 
 
 def arm(name, implementation, **more):
-    sides = {"subject": ["groupnorm", implementation], "baseline": ["batchnorm", implementation]}
+    sides = {"subject": ("groupnorm", implementation), "baseline": ("batchnorm", implementation)}
     return Arm(name, options={**sides, **more})
 
 
@@ -49,7 +49,7 @@ CLAIM = Claim(
         arm("layer, ours", "ours", grid="maps"),
         arm("ResNet step, torch.nn", "torch.nn", grid="model", model="resnet"),
         arm("ResNet step, ours", "ours", grid="model", model="resnet"),
-        arm("evaluation", "torch.nn", grid="maps", modes=["evaluation"]),
+        arm("evaluation", "torch.nn", grid="maps", modes=("evaluation",)),
     ),
     protocols={
         "smoke": Protocol(options={**QUICK, "grids": TINY}, seeds=1),

@@ -21,9 +21,9 @@ AT_EVALUATION = ("over C, H, W", "permuted")
 
 def arm(name, evaluation=False):
     kind, implementation, _ = LAYERNORMS[name]
-    options = {"subject": [kind, implementation], "baseline": ["batchnorm", "torch.nn"], "grid": "maps"}
+    options = {"subject": (kind, implementation), "baseline": ("batchnorm", "torch.nn"), "grid": "maps"}
     if evaluation:
-        return Arm(f"evaluation, {name}", options={**options, "modes": ["evaluation"]})
+        return Arm(f"evaluation, {name}", options={**options, "modes": ("evaluation",)})
     return Arm(name, options=options)
 
 

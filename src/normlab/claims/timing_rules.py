@@ -111,10 +111,12 @@ def medians(evidence: Evidence, arm: str, prefix: str = LOG, suffix: str = "") -
     middle = np.median(np.where(np.isfinite(logs), logs, np.nanmean(logs, axis=0)), axis=1)
     at_seed = dict(zip(evidence.seeds, middle.tolist(), strict=True))
 
-    def ratio_of_times(record: Record) -> float:
+    def ratio(record: Record) -> float:
         return math.exp(at_seed[record.seed])
 
-    return np.log(evidence.compute(arm, ratio_of_times))
+    # A card shows what is computed from records, under its function's name.
+    ratio.__name__ = "ratio_of_times" if prefix == LOG else "ratio_by_the_norms_alone"
+    return np.log(evidence.compute(arm, ratio))
 
 
 def _value(record: Record, name: str) -> float:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +25,40 @@ def verdict(claim: Claim, store: Store) -> dict[str, Any]:
     """{slug, statement, verdict, parts, profile, n, evidence, ...} of one claim.
 
     Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu, published data
-    before embedded ones, complete or not. Evidence of different devices is not mixed.
+    before embedded ones, complete or not. Evidence of different devices is not mixed: `others` has the verdict that
+    each further device gives by itself, {profile, device, verdict, n}.
     """
-    for name in STRENGTH:
-        row = verdict_under(claim, name, store)
-        if row is not None:
-            return row
+    first: dict[str, Any] | None = None
+    others: list[dict[str, Any]] = []
+    for row in (row for name in STRENGTH for row in _rows_under(claim, name, store)):
+        if first is None:
+            first = row
+        elif row["n"] and row["device"] not in [first["device"], *(other["device"] for other in others)]:
+            others.append({name: row[name] for name in ("profile", "device", "verdict", "n")})
+    if first is not None:
+        return {**first, "others": others}
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
     return _row(claim, NO_DATA, [_part(part, None, missing) for part in claim.parts], None, 0, missing=[missing])
 
 
 def verdict_under(claim: Claim, name: str, store: Store) -> dict[str, Any] | None:
     """The same from one of the claim's protocols; None where it has none of that name, or no evaluation trial of it."""
+    return next(_rows_under(claim, name, store), None)
+
+
+def _rows_under(claim: Claim, name: str, store: Store) -> Iterator[dict[str, Any]]:
+    """One row for each device, that with the most trials first."""
     protocol = claim.protocols.get(name)
     if protocol is None:
-        return None
+        return
     records = store.done()
     step = plan(claim, protocol, records)
     by_arm = {
         arm: {seed: records[key] for seed, key in seeds.items() if key in records}
         for arm, seeds in step.evaluation.items()
     }
-    return _decide(claim, name, protocol, by_arm, step.learning_rates, store.folder) if any(by_arm.values()) else None
+    for device in _devices(by_arm):
+        yield _decide(claim, name, protocol, by_arm, device, step.learning_rates, store.folder)
 
 
 def _decide(
@@ -54,10 +66,10 @@ def _decide(
     profile: str,
     protocol: Protocol,
     by_arm: Mapping[str, Mapping[int, Record]],
+    device: str,
     rates: Mapping[str, float | None],
     folder: Path,
 ) -> dict[str, Any]:
-    device = _main_device(by_arm)
     kept = {arm.name: {s: r for s, r in by_arm.get(arm.name, {}).items() if r.device == device} for arm in claim.arms}
     evidence = Evidence(kept, protocol.seeds)
     n = len(evidence.seeds)
@@ -102,13 +114,13 @@ def _decide(
     )
 
 
-def _main_device(by_arm: Mapping[str, Mapping[int, Record]]) -> str:
-    """The device with the most trials; by name where there is a tie."""
+def _devices(by_arm: Mapping[str, Mapping[int, Record]]) -> list[str]:
+    """Those with the most trials first; by name where there is a tie."""
     count: dict[str, int] = defaultdict(int)
     for seeds in by_arm.values():
         for record in seeds.values():
             count[record.device] += 1
-    return min(count, key=lambda device: (-count[device], device))
+    return sorted(count, key=lambda device: (-count[device], device))
 
 
 def _part(part: Any, finding: Finding | None, text: str) -> dict[str, Any]:
@@ -135,6 +147,7 @@ def _row(claim: Claim, overall: str, parts: list[dict[str, Any]], profile: str |
         "n": n,
         "rule_version": claim.version,
         "device": None,
+        "others": [],
         "data": [],
         "learning_rates": {},
         "missing": [],

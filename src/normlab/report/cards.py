@@ -50,6 +50,7 @@ class Card:
     n: int
     profile: str
     device: str
+    others: list[tuple[str, str]]  # verdict, and of which other device
     data: str
     figure: Markup
     strips: list[Markup]
@@ -82,6 +83,7 @@ def build_card(claim: Claim, row: Mapping[str, Any], store: Store) -> Card:
         n=row["n"],
         profile=row["profile"] or "",
         device=device_label(row["device"]),
+        others=[(other["verdict"], _elsewhere(other)) for other in row["others"]],
         data="; ".join(sorted({data_label(record) for record in counted})),
         figure=draw(claim, trials),
         strips=[arm_strips(panel) for panel in panels(claim, trials)],
@@ -92,6 +94,10 @@ def build_card(claim: Claim, row: Mapping[str, Any], store: Store) -> Card:
         files=sorted(Counter(record.claim for record in (*trials.all(), *tuned) if record.claim).items()),
         notes=_notes(row, trials),
     )
+
+
+def _elsewhere(other: Mapping[str, Any]) -> str:
+    return f"{other['profile']} profile on {device_label(other['device'])}, n = {other['n']}"
 
 
 def _clause(part: Mapping[str, Any]) -> Clause:

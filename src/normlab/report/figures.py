@@ -11,6 +11,7 @@
   is given; WORDS name the x axis, else the last word that all series share (`gain`). Arms whose names begin with one of
   NAMES, which commas separate, are left out: those of another task, whose losses are on another scale.
 - `heat_map [loss] [over WORDS]`: a table of mean losses, see normlab.report.heat.
+- `cells over WORDS [; of NAME] [; as WORDS] [; band LOW HIGH WORDS]`: ratios of times, see normlab.report.cell_figure.
 - `curve [name]`: `train_loss` (the default), `val_loss` or `val_accuracy` over the steps, from the records' curves:
   thin lines are trials, the thick one is their mean.
 
@@ -27,6 +28,7 @@ from markupsafe import Markup, escape
 
 from normlab.claims.claim import Claim
 from normlab.errors import choices
+from normlab.report.cell_figure import cells
 from normlab.report.heat import heat_map
 from normlab.report.svg import Dot, Plot, Scale, Series
 from normlab.report.trials import Point, Trials, panels, summary
@@ -212,4 +214,5 @@ FIGURES: dict[str, Figure] = {
     "sweep": sweep,
     "curve": curve,
     "heat_map": heat_map,
+    "cells": cells,
 }
