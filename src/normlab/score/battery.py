@@ -1,0 +1,185 @@
+"""The battery: which trials a norm goes through. Small nets, a second a trial, so that each cell affords five seeds.
+
+The cells are those of the claims bn-batch-below-16, bn-lr-5-10x, bn-init-insensitive, bn-deeper-nets,
+domain-shift-hurts-bn, bn-noniid-batches and postln-12-layers-warmup, made smaller; each cell tunes its own learning
+rate but those of the learning-rate range. What is changed here changes the keys of every recorded score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from normlab.claims.claim import Arm, Claim, Protocol
+from normlab.claims.profiles import tiny_protocols
+from normlab.claims.text_profiles import text_protocols
+from normlab.score.subject import Subject
+from normlab.score.trials import cost, layer
+
+TRIALS = Path(layer.__file__).parent  # what measures a layer directly, for the engine
+PROFILES = ("smoke", "cpu", "cpu-embedded")
+
+SGD_BATCH = 64
+GHOSTS = (1, 2, 4, 8, 16)  # normalization batches below the SGD batch
+ACCUMULATED = (2, 8)  # those of a norm that has no ghost batches: true batches, and so many times more forward passes
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+GAINS = (0.01, 0.1, 1.0, 10.0, 100.0)
+CNN_DEPTHS = (5, 10, 20, 40)
+TEXT_DEPTHS = (2, 6, 12)
+GROUP = 8  # samples of one class that follow each other, in batches that are not i.i.d.
+
+_CNN = ("model=plaincnn", "model.depth=5")
+
+
+def sizes(subject: Subject) -> tuple[int, ...]:
+    """Normalization batches below the SGD batch; () for a norm whose result is the same for each of them."""
+    if not subject.spec.batch_dependent:
+        return ()
+    return GHOSTS if _has_ghosts(subject) else ACCUMULATED
+
+
+def _has_ghosts(subject: Subject) -> bool:
+    return subject.kind != "custom" and "ghost_batch" in subject.spec.options
+
+
+def _over(subject: Subject, n: int) -> tuple[str, ...]:
+    """The norm with statistics over n samples, in SGD batches of 64."""
+    if not subject.spec.batch_dependent:
+        return subject.overrides
+    if _has_ghosts(subject):
+        return (*subject.overrides, f"norm.ghost_batch={n}")
+    return (*subject.overrides, f"data.batch_size={n}", f"trainer.accumulate={SGD_BATCH // n}")
+
+
+def base_arm(subject: Subject) -> Arm:
+    """Five convolutions, statistics over the SGD batch; put under corruptions once trained."""
+    return Arm(subject.name, (*_CNN, *subject.overrides), evaluations=("corruptions",))
+
+
+def batch_arm(subject: Subject, n: int) -> Arm:
+    """Statistics over n samples; the base arm where n is the SGD batch, or makes no difference."""
+    if n == SGD_BATCH or not subject.spec.batch_dependent:
+        return base_arm(subject)
+    return Arm(f"{subject.name}, normalization batch {n}", (*_CNN, *_over(subject, n)))
+
+
+def rate_arm(subject: Subject, rate: float) -> Arm:
+    return Arm(f"{subject.name}, rate {rate:g}", (*_CNN, *subject.overrides, f"optim.lr={rate:g}"), tune=False)
+
+
+def gain_arm(subject: Subject, gain: float) -> Arm:
+    if gain == 1:
+        return base_arm(subject)
+    return Arm(f"{subject.name}, gain {gain:g}", (*_CNN, *subject.overrides, f"model.init_gain={gain:g}"))
+
+
+def depth_arm(subject: Subject, depth: int) -> Arm:
+    if depth == CNN_DEPTHS[0]:
+        return base_arm(subject)
+    return Arm(f"{subject.name}, depth {depth}", ("model=plaincnn", f"model.depth={depth}", *subject.overrides))
+
+
+def one_class_arm(subject: Subject) -> Arm:
+    """Every group of 8 samples shows one class; where statistics are over samples, they are over such a group."""
+    groups = (f"data.group_size={GROUP}", "data.group_classes=1")
+    return Arm(f"{subject.name}, one class in {GROUP}", (*_CNN, *_over(subject, GROUP), *groups))
+
+
+def bf16_arm(subject: Subject) -> Arm:
+    return Arm(f"{subject.name}, bfloat16", (*_CNN, *subject.overrides, "trainer.precision=bf16"))
+
+
+def text_arm(subject: Subject, depth: int) -> Arm:
+    return Arm(f"{subject.name}, post, {depth}", (*subject.overrides, f"model.depth={depth}"))
+
+
+def layer_arm(subject: Subject) -> Arm:
+    return Arm(subject.name, options={"norm": subject.measured})
+
+
+def cost_arm(subject: Subject, baseline: Subject | None) -> Arm:
+    """Against a copy of the input, or against another norm."""
+    if baseline is None:
+        return Arm(f"{subject.name} beside a copy", options={"norm": subject.measured, "baseline": cost.COPY})
+    name = f"{subject.name} beside {baseline.name}"
+    return Arm(name, options={"norm": subject.measured, "baseline": baseline.measured})
+
+
+def image_arms(subject: Subject) -> tuple[Arm, ...]:
+    """Every cell with images."""
+    return (
+        base_arm(subject),
+        *(batch_arm(subject, n) for n in sizes(subject)),
+        *(rate_arm(subject, rate) for rate in RATES),
+        *(gain_arm(subject, gain) for gain in GAINS if gain != 1),
+        *(depth_arm(subject, depth) for depth in CNN_DEPTHS[1:]),
+        one_class_arm(subject),
+        bf16_arm(subject),
+    )
+
+
+def text_arms(subject: Subject) -> tuple[Arm, ...]:
+    return tuple(text_arm(subject, depth) for depth in TEXT_DEPTHS)
+
+
+def no_images(subject: Subject) -> str:
+    """Why the norm cannot enter the cells with images, "" if it can."""
+    return "" if "NCHW" in subject.spec.layouts else "it takes no images (N, C, H, W)"
+
+
+def no_text(subject: Subject) -> str:
+    """Why the norm cannot enter the transformers, "" if it can."""
+    if "NTC" not in subject.spec.layouts:
+        return "it takes no sequences (N, T, C)"
+    return "" if subject.spec.causal_safe else "it mixes positions, which would show a causal model the future"
+
+
+def _protocols() -> dict[str, dict[str, Protocol]]:
+    """By kind of cell, then by profile. Under smoke nothing is tuned."""
+    images = tiny_protocols(epochs=3, tuning_seeds=1, rates=(0.02, 0.1, 0.5))
+    text = text_protocols(
+        *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"), steps=200, seconds=2.5
+    )
+    smoke = ("data=digits", "data.subset=600", "data.batch_size=64", "model.width=4", "trainer.max_steps=2")
+    images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
+    families = {
+        "images": images,
+        "text": text,
+        "layer": dict(layer.CLAIM.protocols),
+        "cost": dict(cost.CLAIM.protocols),
+    }
+    for protocols in families.values():
+        protocols.setdefault("cpu-embedded", protocols["cpu"])
+    return {family: {name: found[name] for name in PROFILES} for family, found in families.items()}
+
+
+PROTOCOLS = _protocols()
+
+
+def trained_claim(subject: Subject, family: str, arms: Sequence[Arm]) -> Claim:
+    """The cells of `images` or `text` for one norm; its records lie in a file of the norm's own."""
+    return Claim(
+        slug=f"{subject.slug}-{family}",
+        statement=f"{subject.name} in small nets on {family}.",
+        documents=(),
+        source="",
+        prediction="",
+        parts=(),
+        arms=tuple(arms),
+        protocols=PROTOCOLS[family],
+        tuning_metric="val_loss" if family == "text" else "val_accuracy",
+    )
+
+
+def battery(subject: Subject, references: Sequence[Subject], timed: bool = True) -> list[Claim]:
+    """What has to be run for `subject` and its references, in this order; with `timed` what they cost, last."""
+    everyone = (subject, *references)
+    claims = [replace(layer.CLAIM, arms=tuple(layer_arm(one) for one in everyone), protocols=PROTOCOLS["layer"])]
+    for one in everyone:
+        if not no_images(one):
+            claims.append(trained_claim(one, "images", image_arms(one)))
+        if not no_text(one):
+            claims.append(trained_claim(one, "text", text_arms(one)))
+    if timed:
+        arms = [*(cost_arm(one, None) for one in everyone), *(cost_arm(subject, one) for one in references)]
+        claims.append(replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"]))
+    return claims

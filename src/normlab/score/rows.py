@@ -1,0 +1,280 @@
+"""What a norm must show, and when it beats another: one row per ability.
+
+The bounds were written before any evaluation seed ran. They lie between the values that a cell can take (depths,
+batches, widths), so that five equal seeds decide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import log2
+
+import numpy as np
+
+from normlab.claims.claim import Arm
+from normlab.claims.evidence import Evidence
+from normlab.score import battery, values
+from normlab.score.battery import CNN_DEPTHS, GAINS, GROUP, RATES, TEXT_DEPTHS
+from normlab.score.subject import Subject
+from normlab.score.trials.cost import MODES
+from normlab.score.values import Values
+
+
+def never(subject: Subject) -> str:
+    """Any norm can enter."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An ability: `value` (n,) by seed, of which more is better where `sign` is 1 and worse where it is -1.
+
+    log: values are base-2 logarithms; shown are their powers, and differences as ratios.
+    exact: an identity: values are errors, and `bound` is the tolerance.
+    """
+
+    name: str
+    family: str  # of cells: images, text, layer, cost
+    can: str  # follows the norm's name where the bound is kept, `cannot` where it is not
+    cannot: str
+    measured: str  # how
+    unit: str
+    arms: Callable[[Subject], tuple[Arm, ...]]
+    value: Values
+    sign: int
+    bound: float
+    margin: float = 0.0
+    log: bool = False
+    exact: bool = False
+    barred: Callable[[Subject], str] = never  # why a norm cannot enter, "" if it can
+    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = None  # trials that compare two norms by themselves
+    against: Callable[[Evidence, Subject, Subject], np.ndarray] | None = None  # the difference that these give
+
+    def shown(self, value: float) -> float:
+        """As it is shown: without the logarithm."""
+        return 2.0**value if self.log else value
+
+    @property
+    def asked(self) -> str:
+        """The bound, in words."""
+        if self.exact:
+            return f"{self.bound:g} at most"
+        return f"{'at least' if self.sign > 0 else 'at most'} {self.shown(self.bound):.3g} {self.unit}"
+
+    def both(self, subject: Subject, other: Subject) -> tuple[Arm, ...]:
+        """The arms that a comparison reads, each once."""
+        arms = self.pair(subject, other) if self.pair else (*self.arms(subject), *self.arms(other))
+        return tuple({arm.name: arm for arm in arms}.values())
+
+    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> np.ndarray:
+        """(n,) subject - other, paired by seed."""
+        if self.against:
+            return self.against(evidence, subject, other)
+        return self.value(evidence, subject) - self.value(evidence, other)
+
+
+def _all_sizes(subject: Subject) -> tuple[Arm, ...]:
+    return (battery.base_arm(subject), *(battery.batch_arm(subject, n) for n in battery.sizes(subject)))
+
+
+def _two(subject: Subject) -> tuple[Arm, ...]:
+    return battery.base_arm(subject), battery.batch_arm(subject, 2)
+
+
+def _one_class(subject: Subject) -> tuple[Arm, ...]:
+    return battery.base_arm(subject), battery.batch_arm(subject, GROUP), battery.one_class_arm(subject)
+
+
+def _no_sequences(subject: Subject) -> str:
+    return "" if "NTC" in subject.spec.layouts else "it takes no sequences (N, T, C)"
+
+
+image = partial(Row, family="images", barred=battery.no_images)
+exact = partial(
+    Row, family="layer", exact=True, sign=-1, arms=lambda subject: (battery.layer_arm(subject),), unit="largest error"
+)
+
+
+def _cost(mode: str, name: str, words: str, bound: float) -> Row:
+    return Row(
+        name,
+        "cost",
+        f"costs at most {bound:g} copies of its input in {words}",
+        f"costs more than {bound:g} copies of its input in {words}",
+        "median of 15 rounds, by turns with a copy of 64x32x16x16 values, and with the other norm; one thread",
+        "copies",
+        lambda subject: (battery.cost_arm(subject, None),),
+        lambda evidence, subject: values.beside(evidence, subject, None, mode),
+        sign=-1,
+        bound=log2(bound),
+        margin=log2(1.1),
+        log=True,
+        pair=lambda subject, other: (battery.cost_arm(subject, other),),
+        against=lambda evidence, subject, other: values.beside(evidence, subject, other, mode),
+    )
+
+
+ROWS = (
+    image(
+        "accuracy",
+        can="trains a small CNN",
+        cannot="does not train a small CNN",
+        measured="test accuracy of five convolutions, at least twice chance",
+        unit="%",
+        arms=lambda subject: (battery.base_arm(subject),),
+        value=values.accuracy,
+        sign=1,
+        bound=100 * values.TRAINS,
+        margin=2.0,
+    ),
+    image(
+        "smallest normalization batch",
+        can="keeps its accuracy down to a normalization batch of 2",
+        cannot="does not keep its accuracy down to a normalization batch of 2",
+        measured="the smallest of 1 to 64 from which on all are within 5 points of 64; where no sample depends on "
+        "another, which is measured below, one cell stands for every batch",
+        unit="samples",
+        arms=_all_sizes,
+        value=values.smallest_batch,
+        sign=-1,
+        bound=log2(2.8),
+        margin=1.0,
+        log=True,
+    ),
+    image(
+        "normalization batch 2",
+        can="loses less than 5 points at a normalization batch of 2",
+        cannot="loses more than 5 points at a normalization batch of 2",
+        measured="accuracy at 64 minus accuracy at 2",
+        unit="points",
+        arms=_two,
+        value=values.batch_cost(2),
+        sign=-1,
+        bound=5.0,
+        margin=2.5,
+    ),
+    image(
+        "learning rates",
+        can="trains well over more than a decade of learning rates",
+        cannot="trains well over no more than a decade of learning rates",
+        measured=f"decades of {RATES[0]:g} to {RATES[-1]:g} within 5 points of the best rate",
+        unit="decades",
+        arms=lambda subject: tuple(battery.rate_arm(subject, rate) for rate in RATES),
+        value=values.decades(battery.rate_arm, RATES, 0.5),
+        sign=1,
+        bound=1.25,
+        margin=0.5,
+    ),
+    image(
+        "initial gains",
+        can="trains well over three decades of initial gain or more",
+        cannot="trains well over fewer than three decades of initial gain",
+        measured=f"decades of {GAINS[0]:g} to {GAINS[-1]:g} within 5 points of the best gain, each with its own rate",
+        unit="decades",
+        arms=lambda subject: tuple(battery.gain_arm(subject, gain) for gain in GAINS),
+        value=values.decades(battery.gain_arm, GAINS, 1.0),
+        sign=1,
+        bound=2.5,
+        margin=1.0,
+    ),
+    image(
+        "depth without skips",
+        can="trains 20 convolutions without skips",
+        cannot="does not train 20 convolutions without skips",
+        measured="the deepest of 5, 10, 20, 40 up to which all reach twice chance",
+        unit="layers",
+        arms=lambda subject: tuple(battery.depth_arm(subject, depth) for depth in CNN_DEPTHS),
+        value=values.deepest(CNN_DEPTHS, values.cnn_trains),
+        sign=1,
+        bound=log2(14),
+        margin=1.0,
+        log=True,
+    ),
+    Row(
+        "post-norm transformer without warm-up",
+        "text",
+        "trains 6 transformer layers without warm-up when it stands after the sum",
+        "does not train 6 transformer layers without warm-up when it stands after the sum",
+        "the deepest of 2, 6, 12 up to which all get 10 % below the entropy of single characters",
+        "layers",
+        arms=lambda subject: tuple(battery.text_arm(subject, depth) for depth in TEXT_DEPTHS),
+        value=values.deepest(TEXT_DEPTHS, values.text_trains),
+        sign=1,
+        bound=log2(3.5),
+        margin=1.0,
+        log=True,
+        barred=battery.no_text,
+    ),
+    image(
+        "domain shift",
+        can="loses less than 5 points under corruptions that it was not trained with",
+        cannot="loses more than 5 points under corruptions that it was not trained with",
+        measured="test accuracy minus its mean over eight corruptions, nothing adapted",
+        unit="points",
+        arms=lambda subject: (battery.base_arm(subject),),
+        value=values.shift_cost,
+        sign=-1,
+        bound=5.0,
+        margin=2.0,
+    ),
+    image(
+        "batches that are not i.i.d.",
+        can="loses less than 5 points where each group of 8 samples shows one class",
+        cannot="loses more than 5 points where each group of 8 samples shows one class",
+        measured="accuracy with groups of 8 of any class minus accuracy with groups of one class",
+        unit="points",
+        arms=_one_class,
+        value=values.one_class_cost,
+        sign=-1,
+        bound=5.0,
+        margin=2.5,
+    ),
+    exact(
+        "batch independence",
+        can="gives a sample the same result in training whatever the other samples",
+        cannot="gives a sample another result in training when the other samples change",
+        measured="the largest change of a sample's output when all others are drawn anew, 20 draws",
+        value=values.layer("batch_error"),
+        bound=1e-4,
+    ),
+    exact(
+        "causal safety",
+        can="shows no position the later ones",
+        cannot="shows a position the later ones: not for causal models",
+        measured="the largest change of the first positions' outputs when all later ones are drawn anew, 20 draws",
+        value=values.layer("causal_error"),
+        bound=1e-4,
+        barred=_no_sequences,
+    ),
+    exact(
+        "16-bit inputs",
+        can="is right to 1 % on 16-bit inputs of very different scales",
+        cannot="is wrong by more than 1 % on some 16-bit inputs",
+        measured="root mean square error against float64, worst of bfloat16 and float16, scales 0.01 to 1000, means "
+        "up to 10 deviations, 20 draws",
+        value=values.layer("low_precision_error"),
+        bound=0.01,
+    ),
+    image(
+        "training in bfloat16",
+        can="loses less than 2.5 points when trained in bfloat16",
+        cannot="loses more than 2.5 points when trained in bfloat16",
+        measured="accuracy in float32 minus accuracy under autocast",
+        unit="points",
+        arms=lambda subject: (battery.base_arm(subject), battery.bf16_arm(subject)),
+        value=values.bf16_cost,
+        sign=-1,
+        bound=2.5,
+        margin=2.5,
+    ),
+    _cost(MODES[0], "cost, forward", "a forward pass", 10),
+    _cost(MODES[1], "cost, forward and backward", "a forward and backward pass", 30),
+    exact(
+        "foldability",
+        can="is one scale and one shift per channel at evaluation, so it can be folded into the layer before it",
+        cannot="is no fixed scale and shift at evaluation, so it cannot be folded into the layer before it",
+        measured="the largest distance from such a map in eval mode, 20 draws, float64",
+        value=values.layer("fold_error"),
+        bound=1e-6,
+    ),
+)

@@ -1,0 +1,42 @@
+"""The records of scores: results/score/, apart from those of claims."""
+
+import platform
+from pathlib import Path
+
+from normlab.claims.sources import changed_files, load_sources
+from normlab.claims.store import Store
+from normlab.records import Record
+from normlab.score.subject import Subject
+
+
+class ScoreStore(Store):
+    """A `Store` that counts as done only what says something of `subject` as it is now, on a machine like this one.
+
+    Left out: records of another architecture; void timings, which are measured again; and trainings of the subject
+    with code that has been edited since. Those of the references stay, and the page says so where code has changed.
+    """
+
+    def __init__(self, folder: Path, subject: Subject) -> None:
+        self.own = {f"{subject.slug}-{family}" for family in ("images", "text")}
+        self._done: dict[str, Record] | None = None
+        super().__init__(folder)
+
+    def _note(self, record: Record) -> None:
+        super()._note(record)
+        self._done = None
+
+    def done(self) -> dict[str, Record]:
+        if self._done is None:
+            known = load_sources(self.folder)
+            self._done = {
+                key: record
+                for key, record in super().done().items()
+                if _from_here(record)
+                and not record.metrics.get("void")
+                and (record.claim not in self.own or changed_files(record, known) == set())
+            }
+        return self._done
+
+
+def _from_here(record: Record) -> bool:
+    return not record.device.startswith("cpu (") or record.device.startswith(f"cpu ({platform.machine()},")

@@ -1,0 +1,89 @@
+"""A norm under test: a kind, or a class that lies elsewhere, with its options."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from normlab.errors import NormLabError
+from normlab.norm_files import declared_kinds
+from normlab.norms import NormSpec, spec_of
+from normlab.records import code_hash, target_hash
+
+REFERENCES = ("batchnorm", "layernorm", "groupnorm", "rmsnorm")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`kind` with `options`, as `make_norm` takes them; `code` is the hash of the file that holds it."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def name(self) -> str:
+        """`dyt`, `MyNorm`, and its options behind it: `groupnorm num_groups=4`."""
+        given: Mapping[str, Any] = self.options
+        shown = self.kind
+        if self.kind == "custom":
+            shown, given = self.options["target"].rpartition(".")[2], self.options.get("options") or {}
+        return " ".join([shown, *(f"{name}={value}" for name, value in given.items())])
+
+    @property
+    def slug(self) -> str:
+        """The name of its files."""
+        shown = self.name
+        if self.kind == "custom":
+            shown = self.options["target"] + shown[len(shown.partition(" ")[0]) :]
+        return re.sub(r"[^\w.]+", "-", shown)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """For a training, as `train.py` takes them."""
+        return (f"norm={self.kind}", *(f"norm.{name}={_written(value)}" for name, value in self.options.items()))
+
+    @property
+    def spec(self) -> NormSpec:
+        """Declared, or measured by perturbation."""
+        return spec_of(self.kind, **self.options)
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What `make_norm` needs, and the code, so that a measurement is made again after an edit."""
+        return {"kind": self.kind, **self.options, "code": self.code}
+
+
+def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
+    """The norm that `name`, a kind or a dotted path to a class, and `option=value` texts describe.
+
+    Raises:
+        NormLabError: no such kind, class or option.
+    """
+    given = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise NormLabError(f"--option {text}: write NAME=VALUE.")
+        given[key] = yaml.safe_load(value)
+    if "." in name:
+        custom: dict[str, Any] = {"target": name, **({"options": given} if given else {})}
+        subject = Subject("custom", custom, target_hash(custom)[name])
+    else:
+        declared = declared_kinds().get(name)
+        subject = Subject(name, given, code_hash(declared.path) if declared else "")
+        unknown = [key for key in given if declared and key not in subject.spec.options]
+        if unknown:
+            raise NormLabError(f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}.")
+    _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
+    return subject
+
+
+def _written(value: Any) -> str:
+    """As Hydra's grammar reads it."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,58 @@
+"""What a layer costs beside a copy of its input or another layer, both in one process, by turns."""
+
+from normlab.claims.claim import Claim, Protocol
+
+SHAPES = {"NCHW": (64, 32, 16, 16), "NTC": (32, 64, 128), "NC": (2048, 128)}
+COPY = "copy"
+MODES = ("forward", "forward_backward")
+
+
+def trial(options, seed):
+    """Ratio of the layer's time to the baseline's by mode; a timing whose A/A control is off gives None and `void`."""
+    import torch
+
+    from normlab.bench.conditions import timing_conditions
+    from normlab.bench.harness import compare_until_valid
+    from normlab.bench.layers import call, copy
+    from normlab.errors import NormLabError
+    from normlab.norms import make_norm, spec_of
+
+    norms = [
+        {name: value for name, value in options[side].items() if name != "code"}
+        for side in ("norm", "baseline")
+        if options[side] != COPY
+    ]
+    layout = next((name for name in SHAPES if all(name in spec_of(**norm).layouts for norm in norms)), None)
+    if layout is None:
+        raise NormLabError("the two norms take no layout in common.")
+    x = torch.randn(SHAPES[layout], generator=torch.Generator().manual_seed(seed))
+    channels = x.shape[1] if layout == "NCHW" else x.shape[-1]
+    layers = [make_norm(num_features=channels, layout=layout, **norm) for norm in norms]
+    metrics = {"void": 0}
+    with timing_conditions():
+        for mode in MODES:
+            subject, baseline = (call(layer, x, mode) for layer in layers) if len(layers) > 1 else (
+                call(layers[0], x, mode), copy(x))  # fmt: skip
+            timing = compare_until_valid(
+                subject, baseline, rounds=options["rounds"], min_seconds=options["min_seconds"]
+            )
+            metrics[f"{mode}_ratio"] = timing.ratio if timing.valid else None
+            metrics[f"{mode}_control"] = timing.control
+            metrics["void"] += not timing.valid
+    return metrics
+
+
+CLAIM = Claim(
+    slug="cost",
+    statement="What a layer costs beside a copy of its input, and beside another layer.",
+    documents=(),
+    source="",
+    prediction="",
+    parts=(),
+    protocols={
+        "cpu": Protocol(options={"rounds": 15, "min_seconds": 0.004}, seconds_per_trial=1.0),
+        "smoke": Protocol(options={"rounds": 2, "min_seconds": 0.0001}, seeds=1),
+    },
+    trial=trial,
+    timed=True,
+)

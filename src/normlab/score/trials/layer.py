@@ -1,0 +1,23 @@
+"""One draw of what is measured on a layer itself: see normlab.score.measures."""
+
+from normlab.claims.claim import Claim, Protocol
+
+DRAWS = 20
+
+
+def trial(options, seed):
+    from normlab.score.measures import layer_metrics
+
+    return layer_metrics(options["norm"], seed)
+
+
+CLAIM = Claim(
+    slug="layer",
+    statement="What a layer does with other samples, later positions, 16 bits and evaluation.",
+    documents=(),
+    source="",
+    prediction="",
+    parts=(),
+    protocols={"cpu": Protocol(seeds=DRAWS, seconds_per_trial=0.05), "smoke": Protocol(seeds=2)},
+    trial=trial,
+)
