@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import normlab
 from normlab.cli import app
-from normlab.conversion_console import first_tensor, training_step
 from normlab.errors import NormLabError
+from normlab.model_calls import call, first_tensor, training_step
 from normlab.model_names import build_named, sample_inputs
 from normlab.recognition import find_norms
 
@@ -59,7 +59,7 @@ def test_real_architectures_run_and_train(name):
     assert any(not torch.equal(old, new) for old, new in zip(before, learned, strict=True))
     with torch.no_grad():
         model.eval()
-        assert bool(first_tensor(model(**inputs) if isinstance(inputs, dict) else model(inputs)).isfinite().all())
+        assert bool(first_tensor(call(model, inputs)).isfinite().all())
 
 
 def test_identical_conversion_of_a_whole_network_changes_no_output():
@@ -70,7 +70,7 @@ def test_identical_conversion_of_a_whole_network_changes_no_output():
 
         def output(model=model, inputs=inputs):
             with torch.no_grad():
-                return first_tensor(model(**inputs) if isinstance(inputs, dict) else model(inputs))
+                return first_tensor(call(model, inputs))
 
         before = output()
         assert normlab.convert(model, to, from_=to).replaced

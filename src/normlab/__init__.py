@@ -9,7 +9,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_TOOLS = {"fold": "folding", "convert": "conversion", "audit": "auditing"}  # function -> module
+_TOOLS = {  # name -> module
+    "fold": "folding", "convert": "conversion", "audit": "auditing", "AuditCallback": "auditing.callback"
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 
 from normlab.conversion import Conversion, Outcome, convert
 from normlab.errors import NormLabError
+from normlab.model_calls import training_step
 from normlab.model_names import FORMS, SHOWN, build_named, sample_inputs
 from normlab.recognition import find_norms
 
@@ -63,24 +63,6 @@ def row(name: str, to: str, from_: Sequence[str] = (), layers: Sequence[str] = (
         "notes": _counted(note for norm in done.replaced for note in norm.notes),
         "step": "" if inputs is None else _step_in_words(done, inputs),
     }
-
-
-def training_step(model: nn.Module, inputs: Any) -> Tensor:
-    """One forward pass, backward pass and step of SGD; the output before the step."""
-    output = model(**inputs) if isinstance(inputs, dict) else model(inputs)
-    y = first_tensor(output)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    y.float().square().mean().backward()
-    optimizer.step()
-    return y.detach()
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The first floating-point tensor of what a network returned."""
-    if isinstance(output, Tensor):
-        return output
-    values = output.values() if isinstance(output, dict) else output
-    return next(first_tensor(value) for value in values if value is not None)
 
 
 def _step_in_words(done: Conversion, inputs: Any) -> str:

@@ -1,0 +1,106 @@
+"""A causal model's norms that mix positions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normlab.auditing.finding import Evidence, Finding
+from normlab.auditing.subject import Subject, quiet
+from normlab.model_calls import call, first_tensor
+from normlab.norms import KINDS
+from normlab.recognition import NormLayer
+
+_SAME, _OTHER = 1e-5, 1e-4  # relative change of an output that is rounding, and one that is not
+
+
+def leak(subject: Subject) -> Iterator[Finding]:
+    """Outputs that change with later inputs, in a model where without these norms none does.
+
+    Needs a sample batch of sequences, (N, T) or (N, T, C), and an output with a value per position. Without one, a
+    model counts as causal if it says so, as the decoders of `transformers` do.
+    """
+    mixing = [norm for norm in subject.norms if _mixes(norm)]
+    if not mixing:
+        return
+    names = tuple(norm.name for norm in mixing)
+    evidence = (Evidence("bn-causal-leak", "one sample"), Evidence("bn-causal-leak", "evaluation"))
+    if subject.sample_batch is None:
+        if _says_causal(subject.model):
+            what = "normalize over positions, and the model's class or configuration says that it is causal"
+            yield Finding("leak", names, f"in training these layers {what}", evidence)
+        return
+    change = _change_by_later(subject, mixing)
+    if change is not None and change > _OTHER:
+        reason = (
+            f"with other inputs in the second half of the sequences, outputs of the first half change by {change:.2g} "
+            "of their largest in train mode, and not at all with these layers left out"
+        )
+        yield Finding("leak", names, reason, evidence)
+
+
+def _mixes(norm: NormLayer) -> bool:
+    return norm.kind in KINDS and not KINDS[norm.kind].causal_safe
+
+
+def _says_causal(model: nn.Module) -> bool:
+    decoder = getattr(getattr(model, "config", None), "is_decoder", False) is True
+    ours = getattr(model, "modality", None) == "text"
+    return decoder or ours or type(model).__name__.endswith(("ForCausalLM", "LMHeadModel"))
+
+
+def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
+    """How far the first half of the outputs follows the second half of the inputs; None if the model is not causal."""
+    batches = _perturbed(subject.sample_batch)
+    if batches is None:
+        return None
+    half, length, changed = batches
+    model = subject.copy()
+    norms = [model.get_submodule(norm.names[0]) for norm in mixing]
+
+    def change() -> tuple[float, float] | None:
+        """Of the outputs before and after the middle, relative to their largest."""
+        ys = []
+        for batch in (subject.sample_batch, changed):
+            with quiet():
+                torch.manual_seed(0)
+                y = first_tensor(call(model, batch)).float()
+            axis = next((axis for axis in range(1, y.ndim) if y.shape[axis] == length), None)
+            if axis is None:
+                return None
+            ys.append(y.movedim(axis, 0))
+        gap, scale = (ys[0] - ys[1]).abs(), float(ys[0].abs().max())
+        return float(gap[:half].max()) / scale, float(gap[half:].max()) / scale
+
+    hooks = [norm.register_forward_hook(lambda module, args, output: args[0] if args else output) for norm in norms]
+    without = change()
+    for hook in hooks:
+        hook.remove()
+    if without is None or without[0] > _SAME or without[1] <= _OTHER:
+        return None
+    for norm in norms:
+        norm.train()
+    found = change()
+    return found and found[0]
+
+
+def _perturbed(batch: Any) -> tuple[int, int, Any] | None:
+    """The middle position, the length, and the batch with other values from there on; None if there is no sequence."""
+    values = list(batch.items()) if isinstance(batch, dict) else list(enumerate([batch]))
+    if isinstance(batch, tuple | list):
+        values = list(enumerate(batch))
+    for key, x in values:
+        tokens = isinstance(x, Tensor) and x.ndim == 2 and x.dtype == torch.long
+        if not isinstance(x, Tensor) or not (tokens or (x.ndim == 3 and x.is_floating_point())) or x.shape[1] < 2:
+            continue
+        half = x.shape[1] // 2
+        other = x.clone()
+        # Tokens that occur are tokens that the model knows.
+        other[:, half:] = (x[:, half:] + 1) % (int(x.max()) + 1) if tokens else x[:, half:].flip(1).mul(2).add(1)
+        if isinstance(batch, dict):
+            return half, x.shape[1], {**batch, key: other}
+        if isinstance(batch, tuple | list):
+            return half, x.shape[1], tuple(other if index == key else value for index, value in values)
+        return half, x.shape[1], other
+    return None

@@ -1,0 +1,63 @@
+"""Failure modes of where a norm stands: after a bias, before values that it cancels, or where it could be folded."""
+
+import copy
+from collections.abc import Iterator
+
+from torch.nn.modules.conv import _ConvNd
+
+from normlab.auditing.finding import Evidence, Finding
+from normlab.auditing.subject import Subject
+from normlab.fold_graph import CallGraph
+from normlab.fold_norms import Kept
+from normlab.folding import fold
+from normlab.recognition import FROZEN
+
+
+def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
+    """A convolution's bias that the batch norm after it subtracts again."""
+    if not subject.live:
+        return
+    graph = CallGraph(copy.deepcopy(subject.model))
+    for norm in subject.live:
+        try:
+            before = graph.layer_before(graph.only_call(norm.names[0]))
+        except Kept:
+            continue
+        layer = subject.model.get_submodule(before)
+        if isinstance(layer, _ConvNd) and layer.bias is not None and layer.bias.requires_grad:
+            yield Finding(
+                "bias-before-batch-norm",
+                (before,),
+                f"its bias of {len(layer.bias)} values goes to {norm.name} alone, which subtracts each channel's mean",
+                tuple(Evidence("conv-bias-redundant", part) for part in ("gradient", "training", "evaluation")),
+            )
+
+
+def single_value_groups(subject: Subject) -> Iterator[Finding]:
+    """Norms of one value each, which makes it 0 whatever it is. Needs a sample batch."""
+    for norm in subject.norms:
+        x = subject.inputs.get(norm.name)
+        if x is None or norm.kind not in ("groupnorm", "instancenorm") or not x.numel():
+            continue
+        groups = getattr(norm.module, "num_groups", norm.features)
+        if x[0].numel() == groups and not getattr(norm.module, "track_running_stats", False):
+            shape = " x ".join(map(str, x.shape[1:]))
+            yield Finding(
+                "single-value-groups",
+                (norm.name,),
+                f"its input is {shape} per sample, in {groups} groups: one value each, whose mean it is",
+                (Evidence("gn-extremes", "one channel"),),
+            )
+
+
+def foldable(subject: Subject) -> Iterator[Finding]:
+    """Batch norms that cost time at inference and need not."""
+    fixed = [norm for norm in subject.norms if norm.kind == FROZEN or (norm.is_batch_norm and not norm.is_live)]
+    if subject.model.training or not fixed:
+        return
+    names = tuple(fate.name for fate in fold(subject.model).folded)
+    if names:
+        reason = (
+            "their statistics are fixed, and a layer beside each can take over scale and shift: normlab.fold(model)"
+        )
+        yield Finding("foldable", names, reason, (Evidence("bn-fold-exact"), Evidence("bn-fold-latency")))
