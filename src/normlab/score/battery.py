@@ -135,18 +135,15 @@ def no_text(subject: Subject) -> str:
 
 def _protocols() -> dict[str, dict[str, Protocol]]:
     """By kind of cell, then by profile. Under smoke nothing is tuned."""
-    images = tiny_protocols(epochs=3, tuning_seeds=1, rates=(0.02, 0.1, 0.5))
+    # 16 wide, so that a group of groupnorm has more than one channel.
+    images = tiny_protocols("model.width=16", epochs=2, tuning_seeds=1, rates=(0.02, 0.1, 0.5))
     text = text_protocols(
         *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"), steps=200, seconds=2.5
     )
     smoke = ("data=digits", "data.subset=600", "data.batch_size=64", "model.width=4", "trainer.max_steps=2")
     images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
-    families = {
-        "images": images,
-        "text": text,
-        "layer": dict(layer.CLAIM.protocols),
-        "cost": dict(cost.CLAIM.protocols),
-    }
+    families = {"images": images, "text": text}
+    families |= {claim.slug: dict(claim.protocols) for claim in (layer.CLAIM, cost.CLAIM)}
     for protocols in families.values():
         protocols.setdefault("cpu-embedded", protocols["cpu"])
     return {family: {name: found[name] for name in PROFILES} for family, found in families.items()}

@@ -78,21 +78,18 @@ def print_score(found: Score) -> None:
         for other in found.references:
             one = line.comparisons[other.name]
             style = {BETTER: "green", WORSE: "red"}.get(one.word, "dim")
-            shown = [
-                value(line.row, line.cells[other.name]),
-                f"[{style}]{judged(one)}[/{style}]",
-                difference(line.row, one),
-            ]
+            word = f"[{style}]{judged(one)}[/{style}]"
+            shown = [value(line.row, line.cells[other.name]), word, difference(line.row, one)]
             cells.append("\n".join(filter(None, shown)))
         table.add_row(line.row.name, *cells, end_section=True)
     console.print(table, highlight=False)
-    words = said(found)
-    for title, sentences in (("can", words.can), ("cannot", words.cannot), ("left out", words.barred)):
-        for sentence in sentences:
-            console.print(f"{title:9s} {found.subject.name} {sentence}" if title[0] == "c" else f"{title:9s} {sentence}",
-                          highlight=False)  # fmt: skip
-    for sentence in words.open:
-        console.print(f"undecided {sentence}", highlight=False)
+    words, name = said(found), found.subject.name
+    sentences = [f"can       {name} {sentence}" for sentence in words.can]
+    sentences += [f"cannot    {name} {sentence}" for sentence in words.cannot]
+    sentences += [f"left out  {sentence}" for sentence in words.barred]
+    sentences += [f"undecided {sentence}" for sentence in words.open]
+    for sentence in sentences:
+        console.print(sentence, highlight=False)
     for reason in sorted(found.stale):
         console.print(f"stale     {reason}", style="yellow", highlight=False)
 

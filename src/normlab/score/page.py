@@ -124,7 +124,8 @@ def _strip(one: Line, names: list[str]) -> str:
 
 def _curve(found: Score) -> Markup:
     """Accuracy against the normalization batch; "" where no norm of the page depends on it."""
-    lines, bands = [], []
+    lines: list[Series] = []
+    bands: list[Series] = []
     for index, (name, sizes) in enumerate(found.batches.items()):
         kept = {n: summary(points) for n, points in sorted(sizes.items())}
         means = [(float(n), s.mean, s.low, s.high) for n, s in kept.items() if s]
