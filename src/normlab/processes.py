@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -65,12 +65,13 @@ def run_group(
         NormLabError: the function's own, from any rank.
         GroupError: for everything else that goes wrong, with the rank and the reason.
     """
-    context: Any = multiprocessing.get_context("forkserver" if preload else "spawn")
+    method = "forkserver" if preload else "spawn"
+    context: Any = multiprocessing.get_context(method)
     if preload:
         context.set_forkserver_preload(["torch.distributed", *preload])
     processes: list[BaseProcess] = []
     channels: list[Connection] = []
-    with tempfile.TemporaryDirectory(prefix="normlab-group-") as folder:
+    with tempfile.TemporaryDirectory(prefix="normlab-group-") as folder, _start_method(method):
         try:
             for rank in range(world_size):
                 receiving, sending = context.Pipe(duplex=False)
@@ -84,6 +85,17 @@ def run_group(
         finally:
             for process in processes:
                 _kill(process)
+
+
+@contextmanager
+def _start_method(method: str) -> Iterator[None]:
+    """New processes are told the default method of their parent, and in a worker of loky's they do not know it."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(method, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def _rank(function: Callable[..., Any], arguments: tuple[Any, ...], place: tuple[Any, ...], out: Connection) -> None:
