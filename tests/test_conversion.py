@@ -9,6 +9,7 @@ from norm_layers_of_others import Gemma, LayerNormFirst, drawn, images
 from torch import nn
 
 import normlab
+import normlab.compat  # before timm and torchvision
 from normlab.errors import NormLabError
 from normlab.recognition import find_norms
 
