@@ -1,6 +1,7 @@
 """`normlab fold`: a trained network without its batch norms, as an ONNX file that has been checked and timed."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,7 +45,7 @@ def fold_from_console(checkpoint: Path, onnx: Path | None) -> None:
         if onnx is not None:
             export_onnx(folding.model, x, onnx)
             session = open_onnx(onnx)
-            runs["folded, ONNX Runtime"] = lambda x: run_onnx(session, x)
+            runs["folded, ONNX Runtime"] = partial(run_onnx, session)
             console.print(f"written to {onnx}: {onnx.stat().st_size / 1024:.0f} KiB", markup=False, highlight=False)
         console.print(_measure(runs, x))
 
@@ -59,9 +60,8 @@ def _measure(runs: dict[str, Callable[[Tensor], Tensor]], x: Tensor) -> Table:
         part = x[:n].contiguous()
         for name, run in others:
             timing = compare_until_valid(
-                lambda run=run, part=part: run(part), lambda part=part: baseline(part), rounds=ROUNDS,
-                min_seconds=SECONDS,
-            )  # fmt: skip
+                partial(run, part), partial(baseline, part), rounds=ROUNDS, min_seconds=SECONDS
+            )
             if name == others[0][0]:
                 cells[first].append(f"{timing.baseline_s * 1e3:.3g}")
             doubt = "" if timing.valid else ", a guess: the machine is busy"
