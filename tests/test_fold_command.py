@@ -10,8 +10,10 @@ from normlab import fold_console
 from normlab.cli import app
 from normlab.trained_model import load_trained
 
-RUN = ["data=digits", "model.width=8", "trainer.stop_diverged=false", "trainer.max_steps=4", "trainer.checkpoint_every=4",
-       "logger=none"]  # fmt: skip
+RUN = [
+    *("data=digits", "model.width=8", "logger=none"),
+    *("trainer.max_steps=4", "trainer.checkpoint_every=4", "trainer.stop_diverged=false"),
+]
 
 
 @pytest.fixture
