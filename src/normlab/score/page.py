@@ -34,6 +34,7 @@ def html(found: Score) -> str:
         references=[one.name for one in found.references] or ["nothing"],
         norms=[name, *(one.name for one in found.references)],
         made=_made(found),
+        command=_command(found),
         notes=_notes(found),
         words=[
             ("Can", CLASSES[SUPPORTED], [f"{name} {sentence}." for sentence in words.can]),
@@ -53,6 +54,17 @@ def _made(found: Score) -> str:
     data, devices = listed(sorted(found.data)), listed(sorted(map(device_label, found.devices)))
     made = f"Profile {found.profile}" + (f" on {devices}" if devices else "") + (f"; {data}" if data else "") + "."
     return made + (" This profile only shows that everything runs." if found.profile == "smoke" else "")
+
+
+def _command(found: Score) -> str:
+    """What builds this page."""
+    subject = found.subject
+    name = subject.options["target"] if subject.kind == "custom" else subject.kind
+    given = (subject.options.get("options") or {}) if subject.kind == "custom" else subject.options
+    words = ["normlab score", name, *(f"--option {key}={item}" for key, item in given.items())]
+    return " ".join(
+        [*words, f"--against {','.join(one.kind for one in found.references)}", f"--profile {found.profile}"]
+    )
 
 
 def _notes(found: Score) -> list[str]:
@@ -95,7 +107,8 @@ def dots(found: Score) -> Markup:
 def _strip(one: Line, names: list[str]) -> str:
     row, cells = one.row, {name: cell for name, cell in one.cells.items() if cell.value is not None}
     if not cells:
-        return f'<span class="arm">{escape(row.name)}</span><span class="value">no data</span>'
+        why = listed(sorted({cell.verdict for cell in one.cells.values()}))
+        return f'<span class="arm">{escape(row.name)}</span><span class="value"><small>{why}</small></span><svg></svg>'
     ends = [end for cell in cells.values() for end in (cell.low, cell.value, cell.high) if end is not None]
     bound = row.shown(row.bound)
     scale = Scale.around([*ends, bound], row.log, pad=0.12)

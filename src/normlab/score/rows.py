@@ -267,8 +267,8 @@ ROWS = (
         bound=2.5,
         margin=2.5,
     ),
-    _cost(MODES[0], "cost, forward", "a forward pass", 10),
-    _cost(MODES[1], "cost, forward and backward", "a forward and backward pass", 30),
+    _cost(MODES[0], "forward cost", "a forward pass", 10),
+    _cost(MODES[1], "forward-backward cost", "a forward and backward pass", 30),
     exact(
         "foldability",
         can="is one scale and one shift per channel at evaluation, so it can be folded into the layer before it",

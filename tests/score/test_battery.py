@@ -1,0 +1,204 @@
+"""The battery: what is measured of known layers, which cells a norm enters, resuming, and how an entry is decided."""
+
+import platform
+
+import numpy as np
+import pytest
+
+from normlab.bench import harness
+from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.plan import plan
+from normlab.claims.store import Store
+from normlab.errors import NormLabError
+from normlab.norms import KINDS
+from normlab.records import Record, code_state
+from normlab.score import battery, values
+from normlab.score.decide import BETTER, SAME, WORSE, _word, score, shows
+from normlab.score.measures import layer_metrics
+from normlab.score.rows import ROWS
+from normlab.score.store import ScoreStore
+from normlab.score.subject import subject_of
+from normlab.score.trials import cost
+
+ROW = {row.name: row for row in ROWS}
+FOLDS = {"batchnorm", "batchrenorm", "none"}
+ALONE = sorted(set(KINDS) - {"syncbatchnorm"})  # which needs other processes
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_measures_agree_with_what_kinds_declare(kind):
+    spec, metrics = KINDS[kind], layer_metrics(subject_of(kind).measured, seed=3)
+    assert (metrics["batch_error"] > ROW["batch independence"].bound) == spec.batch_dependent
+    if "NTC" in spec.layouts:
+        assert (metrics["causal_error"] > ROW["causal safety"].bound) != spec.causal_safe
+    else:
+        assert metrics["causal_error"] is None
+    assert (metrics["fold_error"] < ROW["foldability"].bound) == (kind in FOLDS)
+    assert metrics["low_precision_error"] < ROW["16-bit inputs"].bound
+
+
+def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch):
+    (own / "half_norms.py").write_text(
+        "from torch import nn\n\n\nclass Naive(nn.Module):\n"
+        "    def __init__(self, num_features):\n        super().__init__()\n\n"
+        "    def forward(self, x):\n        return x / x.square().mean(1, keepdim=True).sqrt()\n"
+    )
+    monkeypatch.syspath_prepend(str(own))
+    assert layer_metrics(subject_of("half_norms.Naive").measured, seed=0)["low_precision_error"] == 1
+
+
+def test_only_norms_over_samples_run_several_batches(own, monkeypatch):
+    monkeypatch.syspath_prepend(str(own))
+    layernorm, batchnorm, moving = (subject_of(name) for name in ("layernorm", "batchnorm", "own_norms.Moving"))
+    assert battery.batch_arm(layernorm, 2) == battery.base_arm(layernorm)
+    assert "norm.ghost_batch=2" in battery.batch_arm(batchnorm, 2).overrides
+    assert {"data.batch_size=2", "trainer.accumulate=32"} <= set(battery.batch_arm(moving, 2).overrides)
+    assert len(battery.image_arms(batchnorm)) == len(battery.image_arms(layernorm)) + len(battery.GHOSTS)
+    assert len(battery.image_arms(moving)) == len(battery.image_arms(layernorm)) + len(battery.ACCUMULATED)
+
+
+def test_norms_that_cannot_enter_say_why(own, monkeypatch):
+    monkeypatch.syspath_prepend(str(own))
+    assert "sequences" in battery.no_text(subject_of("frn")) and not battery.no_images(subject_of("frn"))
+    assert "future" in battery.no_text(subject_of("groupnorm"))
+    assert "images" in battery.no_images(subject_of("torch.nn.BatchNorm1d"))
+    slugs = {claim.slug for claim in battery.battery(subject_of("frn"), [subject_of("groupnorm")])}
+    assert slugs == {"layer", "cost", "frn-images", "groupnorm-images"}
+
+
+def test_cells_differ_and_the_base_cell_is_shared():
+    for claim in battery.battery(subject_of("batchnorm"), [subject_of("rmsnorm")]):
+        described = {(arm.overrides, str(arm.options), arm.evaluations) for arm in claim.arms}
+        assert len(described) == len({arm.name for arm in claim.arms}) == len(claim.arms), claim.slug
+    assert battery.gain_arm(subject_of("dyt"), 1.0) == battery.depth_arm(subject_of("dyt"), 5)
+
+
+@pytest.mark.parametrize(
+    "name, options", [("nope", []), ("dyt", ["beta=1"]), ("dyt", ["alpha"]), ("no_such_module.Norm", [])]
+)
+def test_an_unfit_norm_is_refused_in_a_sentence(name, options):
+    with pytest.raises(NormLabError):
+        subject_of(name, options)
+
+
+def test_cost_counts_a_void_timing_and_leaves_its_ratio_out(monkeypatch):
+    options = {"norm": subject_of("dyt").measured, "baseline": subject_of("frn").measured, "rounds": 2}
+    options["min_seconds"] = 1e-5
+    monkeypatch.setattr(harness, "CONTROL_TOLERANCE", 1e9)
+    kept = cost.trial(options, 0)
+    assert kept["void"] == 0 and kept["forward_ratio"] > 0
+    monkeypatch.setattr(harness, "CONTROL_TOLERANCE", -1)
+    void = cost.trial(options, 0)
+    assert void["void"] == 2 and void["forward_ratio"] is None
+
+
+def evidence(**arms):
+    """Arms of test accuracies by seed."""
+    return Evidence(
+        {
+            arm: {s: Record("", {}, seed=s, status="ok", metrics={"test_accuracy": v}) for s, v in enumerate(found)}
+            for arm, found in arms.items()
+        },
+        5,
+    )
+
+
+def test_a_net_that_does_not_train_gets_no_credit_for_losing_nothing():
+    dead, frn = evidence(frn=[0.1, 0.11, 0.1, 0.1, 0.12]), subject_of("frn")
+    with pytest.raises(Missing, match="nothing to lose"):
+        values.smallest_batch(dead, frn)
+    assert (values.smallest_batch(evidence(frn=[0.3] * 5), frn) == 0).all()
+
+
+def test_widths_and_depths_count_only_what_trains():
+    dyt = subject_of("dyt")
+    at = {f"dyt, rate {rate:g}": [0.1] * 5 for rate in battery.RATES}
+    assert (ROW["learning rates"].value(evidence(**at), dyt) == 0).all()
+    at |= {"dyt, rate 0.1": [0.4] * 5, "dyt, rate 0.3": [0.36] * 5, "dyt, rate 1": [0.34] * 5}
+    assert (ROW["learning rates"].value(evidence(**at), dyt) == 1.0).all()
+    depths = {"dyt": [0.3] * 5, "dyt, depth 10": [0.1] * 5, "dyt, depth 20": [0.3] * 5, "dyt, depth 40": [0.1] * 5}
+    assert (ROW["depth without skips"].value(evidence(**depths), dyt) == np.log2(5)).all()
+
+
+@pytest.mark.parametrize(
+    "found, verdict",
+    [([3, 4, 3, 4, 3], "supported"), ([7, 8, 7, 8, 7], "refuted"), ([1, 9, 2, 8, 5], "inconclusive"),
+     ([3], "inconclusive"), ([3, 3], "inconclusive")],
+)  # fmt: skip
+def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, verdict):
+    assert shows(ROW["domain shift"], np.array(found, dtype=float)).verdict == verdict
+
+
+def test_the_strongest_decided_word_is_said():
+    assert _word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (SAME, "supported")
+    assert _word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (WORSE, "partly supported")
+    assert _word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == ("", "inconclusive")
+
+
+def fill(store, subject, seeds, accuracy, code):
+    """Records of the base cell of one norm."""
+    claim = battery.trained_claim(subject, "images", [battery.base_arm(subject)])
+    known = {}
+    for stage in range(8):  # tuning, its extensions, evaluation
+        for job in plan(claim, claim.protocols["cpu-embedded"], known, seeds).jobs:
+            metrics = {"val_accuracy": 0.5, "test_accuracy": accuracy + 0.001 * job.seed, "corrupted_accuracy": 0.2}
+            known[job.key] = Record(
+                job.key, {}, claim.slug, job.arm, job.seed, job.stage, "ok", metrics=metrics, code=code,
+                device=f"cpu ({platform.machine()}, 1 thread)",
+            )  # fmt: skip
+    for record in known.values():
+        store.append(claim.slug, record)
+
+
+def test_no_entry_without_all_seeds_in_both_arms(tmp_path, monkeypatch):
+    monkeypatch.delenv("NORMLAB_DATA", raising=False)
+    monkeypatch.setattr("normlab.claims.profiles.is_here", lambda data: False)
+    monkeypatch.setattr("normlab.score.decide.ROWS", ROWS[:1])
+
+    frn, groupnorm = subject_of("frn"), subject_of("groupnorm")
+
+    def entry(seeds):
+        with ScoreStore(tmp_path / str(seeds), frn) as store:
+            fill(store, frn, 5, 0.5, code_state())
+            fill(store, groupnorm, seeds, 0.4, code_state())
+        return score(frn, [groupnorm], "cpu", store).lines[0]
+
+    line = entry(4)
+    assert line.cells["frn"].verdict == "supported" and line.cells["groupnorm"].verdict == "inconclusive"
+    assert line.comparisons["groupnorm"].verdict == "inconclusive" and not line.comparisons["groupnorm"].word
+    line = entry(5)
+    assert line.cells["groupnorm"].verdict == "supported"
+    assert (line.comparisons["groupnorm"].word, line.comparisons["groupnorm"].verdict) == (BETTER, "supported")
+
+
+def test_a_norm_that_was_edited_runs_again_and_its_references_do_not(tmp_path):
+    frn, groupnorm = subject_of("frn"), subject_of("groupnorm")
+    with ScoreStore(tmp_path, frn) as store:
+        fill(store, frn, 5, 0.5, {"source": "an older one"})
+        fill(store, groupnorm, 5, 0.5, {"source": "an older one"})
+        left = {record.claim for record in store.done().values()}
+    assert left == {"groupnorm-images"}
+
+
+def test_void_timings_and_other_machines_are_measured_again(tmp_path):
+    frn = subject_of("frn")
+    with ScoreStore(tmp_path, frn) as store:
+        for key, metrics, device in (
+            ("a", {"void": 1}, ""),
+            ("b", {"void": 0}, ""),
+            ("c", {}, "cpu (other, 1 thread)"),
+        ):
+            store.append("cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device))
+        assert set(store.done()) == {"b"}
+
+
+def test_a_score_runs_once_and_is_taken_up_again(scored, run_score, own):
+    assert scored.returncode == 0, scored.stderr
+    assert "0 failed" in scored.stdout
+    records = Store(own / "results" / "score").records
+    assert {record.claim for record in records.values()} == {
+        "layer", "groupnorm-images", "own_norms.MeanAbs-eps-0.01-images", "own_norms.MeanAbs-eps-0.01-text",
+    }  # fmt: skip
+    again = run_score("own_norms.MeanAbs", "--against", "groupnorm", "--option", "eps=0.01")
+    assert again.returncode == 0 and "\n0 trials in" in again.stdout, again.stdout + again.stderr
+    assert Store(own / "results" / "score").records.keys() == records.keys()

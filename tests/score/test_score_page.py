@@ -1,0 +1,104 @@
+"""The page and the terminal: one file, what is said follows from decided rows, and nothing is decided under smoke."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from normlab.claims.store import RESULTS
+from normlab.errors import NormLabError
+from normlab.score.console import score_from_console
+from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
+from normlab.score.page import html
+from normlab.score.rows import ROWS
+from normlab.score.subject import subject_of
+from normlab.score.words import against, said
+
+OPEN_TAGS = {"meta", "br", "path", "circle", "rect", "line", "use", "polygon", "polyline"}
+
+
+class Balance(HTMLParser):
+    """Every tag that is opened is closed, in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.stack = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in OPEN_TAGS:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in OPEN_TAGS:
+            assert self.stack.pop() == tag
+
+
+@pytest.fixture
+def made_up():
+    """A score whose rows are supported, refuted, undecided and barred, in turn."""
+    frn, groupnorm = subject_of("frn"), subject_of("groupnorm")
+    verdicts = ["supported", "refuted", "inconclusive", BARRED]
+    words = [
+        (BETTER, "supported"),
+        (WORSE, "partly supported"),
+        ("", "inconclusive"),
+        ("", BARRED),
+        (SAME, "supported"),
+    ]
+    lines = []
+    for index, row in enumerate(ROWS):
+        verdict = verdicts[index % 4]
+        number = {} if verdict == BARRED else {"value": 3.0, "low": 2.0, "high": 4.0, "n": 5}
+        cells = {name: Cell(name, verdict, "because <of it>", **number) for name in ("frn", "groupnorm")}
+        word, sure = words[index % 5]
+        lines.append(Line(row, cells, {"groupnorm": Comparison("groupnorm", word, sure, "", 1.0, 0.5, 1.5)}))
+    return Score(frn, (groupnorm,), "cpu", lines, {"digits"}, {"cpu (x86_64, 1 thread)"})
+
+
+def test_every_sentence_comes_from_a_decided_row(made_up):
+    words = said(made_up)
+    by_verdict = {
+        verdict: [line.row for line in made_up.lines if line.cells["frn"].verdict == verdict]
+        for verdict in ("supported", "refuted", "inconclusive", BARRED)
+    }
+    assert [sentence.partition(": ")[0] for sentence in words.can] == [
+        row.can.partition(": ")[0] for row in by_verdict["supported"]
+    ]
+    assert len(words.cannot) == len(by_verdict["refuted"]) and words.cannot[0].startswith(ROWS[1].cannot)
+    assert len(words.open) == len(by_verdict["inconclusive"])
+    assert words.barred == [f"{row.name}: because <of it>" for row in by_verdict[BARRED]]
+
+
+def test_each_comparison_is_listed_once_under_its_word(made_up):
+    sentences = against(made_up)["groupnorm"]
+    assert [sentence.partition(" at ")[0] for sentence in sentences[:3]] == [
+        "better", "worse, by less than the margin,", "as good",
+    ]  # fmt: skip
+    for row in ROWS:
+        assert sum(bool(re.search(rf"(at|and|,|:) {re.escape(row.name)}(,| and|$)", text)) for text in sentences) == 1
+
+
+def test_the_page_is_one_well_formed_file(made_up):
+    page = html(made_up)
+    parser = Balance()
+    parser.feed(page)
+    assert not parser.stack
+    assert "because &lt;of it&gt;" in page and "<of it>" not in page
+    assert not re.search(r"""(src|href)=["'](?!#)""", page) and "url(" not in page and "@import" not in page
+    assert html(made_up) == page
+    for row in ROWS:
+        assert row.name in page
+
+
+def test_under_smoke_nothing_of_a_trained_net_is_decided(scored, own):
+    page = (own / "results" / "report" / "score-own_norms.MeanAbs-eps-0.01.html").read_text()
+    assert "MeanAbs eps=0.01" in page and "This profile only shows that everything runs." in page
+    assert not re.search(r'badge yes"><svg[^>]*><use[^>]*></svg>supported', page)  # one seed, two draws
+    assert re.search(r"^undecided accuracy", scored.stdout, re.M)
+    # A single counter-example refutes an identity.
+    assert re.search(r"^cannot +MeanAbs eps=0.01 is no fixed scale", scored.stdout, re.M)
+
+
+def test_smoke_is_kept_out_of_the_results():
+    with pytest.raises(NormLabError, match="smoke is no evidence"):
+        score_from_console("frn", "", (), "smoke", 1, False, None, False, RESULTS, None)
