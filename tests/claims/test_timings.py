@@ -205,10 +205,11 @@ def test_void_readings_never_count():
 
 
 def test_a_void_reading_does_not_change_which_cells_a_median_is_over():
-    logs = np.log(np.tile([0.5, 1.0, 2.0], (5, 1)))
-    assert np.allclose(medians(evidence(logs), "arm"), 0.0)
-    logs[2, 2] = math.nan
-    assert np.allclose(medians(evidence(logs), "arm"), 0.0)  # not log(0.75) in the third reading
+    logs = np.log(np.tile([0.5, 0.9, 1.1, 2.0], (5, 1)))
+    middle = math.log(0.9 * 1.1) / 2
+    assert np.allclose(medians(evidence(logs), "arm"), middle)
+    logs[2, 3] = math.nan
+    assert np.allclose(medians(evidence(logs), "arm"), middle)  # not log(0.9) in the third reading
     assert typical("arm", 0.9, 1.1)(evidence(logs)).verdict == SUPPORTED
 
 
