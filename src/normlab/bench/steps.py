@@ -27,7 +27,7 @@ def resnet_step(
     x = torch.randn(batch, 3, size, size, generator=generator)
     y = torch.randint(CLASSES, (batch,), generator=generator)
     there = FORMATS[memory_format]
-    return _step(model.to(device).to(memory_format=there), x.to(device, memory_format=there), y.to(device))  # type: ignore[call-overload]
+    return training_step(model.to(device).to(memory_format=there), x.to(device, memory_format=there), y.to(device))  # type: ignore[call-overload]
 
 
 def transformer_step(
@@ -38,7 +38,7 @@ def transformer_step(
     norm = _factory(kind, implementation, device)
     model = Transformer((context,), VOCABULARY, norm, generator, depth=2, width=width)
     ids = torch.randint(VOCABULARY, (batch, context + 1), generator=generator).to(device)
-    return _step(model.to(device), ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+    return training_step(model.to(device), ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
 
 
 def _factory(kind: str, implementation: str, device: str) -> NormFactory:
@@ -53,7 +53,8 @@ def _factory(kind: str, implementation: str, device: str) -> NormFactory:
     return norm
 
 
-def _step(model: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
+def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
+    """Forward, cross-entropy, backward and a step of SGD that changes next to nothing."""
     optimizer = torch.optim.SGD(model.parameters(), lr=_NO_CHANGE)
 
     def step() -> None:
