@@ -84,7 +84,9 @@ def test_without_a_decision_there_is_no_reason_but_a_gap():
         (judges.deeper_than_trains, "supported", (12, 8, 16), 1),
         (judges.deeper_than_trains, "refuted", (40, 30, 50), 0),
         (judges.deeper_than_trains, "inconclusive", (5, 3, 30), None),
-        (judges.by_claim, "partly supported", (1, 1, 1), 0),
+        (judges.by_time, "partly supported", (0.8, 0.7, 0.9), 1),
+        (judges.by_time, "supported", (0.9, 0.7, 1.1), 0),
+        (judges.by_time, "refuted", (1.4, 1.2, 1.6), -1),
         (judges.as_said, "no data", (None, None, None), None),
     ],
 )
@@ -109,7 +111,7 @@ def test_every_reason_is_a_decided_row_of_the_results():
         assert {item.name for item in advice.placements} <= set(PLACEMENTS)
         for reason in [r for item in (*advice.norms, *advice.placements) for r in item.pros + item.cons] + advice.notes:
             found = rows[reason.slug]
-            if reason.part is not None:
+            if reason.part is not None:  # else all parts, in words
                 found = next(part for part in found["parts"] if part["name"] == reason.part)
                 assert (reason.effect, reason.low, reason.high) == (found["effect"], found["low"], found["high"])
             assert found["verdict"] == reason.verdict in judges.DECIDED and reason.device

@@ -160,15 +160,14 @@ def _part(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any] | No
         return None
     if entry.part is not None:
         return next((part for part in row["parts"] if part["name"] == entry.part), None)
-    only = row["parts"][0] if len(row["parts"]) == 1 else {}
-    numbers = {name: only.get(name) for name in ("effect", "low", "high")}
-    return {**numbers, "unit": only.get("unit", ""), "n": row["n"], "verdict": row["verdict"]}
+    numbers = dict.fromkeys(("effect", "low", "high"))
+    return {**numbers, "unit": "", "n": row["n"], "verdict": row["verdict"]}
 
 
 def _reason(entry: Entry, row: Mapping[str, Any], part: Mapping[str, Any], sentence: str) -> Reason:
     words = effect(part)
-    if entry.part is None:  # the whole claim: a number only where one part is all of it
-        words = f": {words}" if words else ""
+    if entry.part is None:
+        words = "".join(f"; {one['name']} {effect(one)}" for one in row["parts"] if one["effect"] is not None)
     return Reason(
         entry.slug, entry.part, part["verdict"], sentence.format(effect=words),
         part["effect"], part["low"], part["high"], part["unit"], part["n"],

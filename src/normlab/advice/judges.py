@@ -23,6 +23,14 @@ def by_ratio(part: Mapping[str, Any], situation: Situation) -> int | None:
     return _claimed_or_opposite(part, 1.0)
 
 
+def by_time(part: Mapping[str, Any], situation: Situation) -> int | None:
+    """A ratio of times that is below 1 where the entry's favourite is faster."""
+    side = -_side(part, 1.0)
+    if part["verdict"] in (SUPPORTED, PARTLY):
+        return max(side, 0)
+    return min(side, 0) if part["verdict"] == REFUTED else None
+
+
 def by_identity(part: Mapping[str, Any], situation: Situation) -> int | None:
     """`exact_within`, or any rule in which refuted means that it is not so."""
     return {SUPPORTED: 1, PARTLY: 1, REFUTED: -1}.get(part["verdict"])
@@ -43,11 +51,6 @@ def deeper_than_trains(part: Mapping[str, Any], situation: Situation) -> int | N
     if part["verdict"] not in DECIDED or part["high"] is None:
         return None
     return int(situation.depth > part["high"])
-
-
-def by_claim(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """A claim as a whole: what is only partly so points nowhere."""
-    return {SUPPORTED: 1, PARTLY: 0, REFUTED: -1}.get(part["verdict"])
 
 
 def as_said(part: Mapping[str, Any], situation: Situation) -> int | None:
