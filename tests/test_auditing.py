@@ -1,54 +1,21 @@
 """audit: every failure mode is found where it is, with its numbers, and nowhere else."""
 
 import copy
-import json
 from functools import partial
 
 import pytest
 import torch
+from audited_networks import images, names, network, trained
 from torch import nn
-from typer.testing import CliRunner
 
 import normlab
-from normlab.auditing import finding
-from normlab.auditing.finding import Evidence
-from normlab.claims.registry import load_claim, slugs
-from normlab.cli import app
 from normlab.config import compose
-from normlab.errors import NormLabError
 from normlab.model_names import build_named, sample_inputs
 from normlab.models import build_model
 from normlab.norms import make_norm
 
 # isort: split
 from torchvision.ops import FrozenBatchNorm2d  # after normlab.compat, which model_names imports
-
-PLANNED = {"ddp-bn-local-stats", "bn-fold-exact", "bn-fold-latency", "eps-low-precision", "ln-cannot-fold"}
-
-
-def network(norm=nn.BatchNorm2d, bias=False):
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, bias=bias), norm(8), nn.ReLU(), nn.Conv2d(8, 8, 3, bias=False), norm(8), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5),
-    )  # fmt: skip
-
-
-def trained(**options):
-    """A network whose running statistics are those of `images`."""
-    model = network(partial(nn.BatchNorm2d, **options))
-    with torch.no_grad():
-        for _ in range(100):
-            model(images(64))
-    return model
-
-
-def images(samples=16, scale=1.0):
-    return scale * torch.randn(samples, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-
-
-def names(*arguments, **options):
-    return [found.name for found in normlab.audit(*arguments, **options)]
 
 
 @pytest.mark.parametrize("model, sample", [
@@ -253,43 +220,3 @@ def test_batch_norms_that_could_be_folded():
     (found,) = normlab.audit(trained().eval())
     assert found.name == "foldable" and found.layers == ("1", "4")
     assert names(normlab.fold(trained().eval()).model) == []
-
-
-def test_every_record_is_one_of_a_claim_and_its_parts():
-    model, world = network(partial(nn.BatchNorm2d, momentum=0.9), bias=True), {"world_size": 2}
-    audits = [normlab.audit(model, batch_per_device=n, **world) for n in (1, 2, 8)]
-    audits += [normlab.audit(model.eval()), normlab.audit(trained().eval(), images(64, scale=9))]
-    for evidence in {evidence for audit in audits for found in audit for evidence in found.evidence}:
-        if evidence.slug not in slugs():
-            assert evidence.slug in PLANNED
-        elif evidence.part is not None:
-            assert evidence.part in [part.name for part in load_claim(evidence.slug).parts], evidence
-
-
-def test_a_finding_whose_record_says_the_opposite_is_left_out(tmp_path, monkeypatch):
-    def record(verdict):
-        part = {"name": "two", "statement": "it costs", "verdict": verdict, "text": "8 points; supported from 5"}
-        row = {"slug": "bn-batch-below-16", "statement": "all of it", "verdict": "partly supported", "parts": [part]}
-        (tmp_path / verdict).mkdir()
-        (tmp_path / verdict / "verdicts.json").write_text(json.dumps([row]))
-        monkeypatch.setattr(Evidence.recorded, "__defaults__", (tmp_path / verdict,))
-        monkeypatch.setattr(Evidence.contradicted, "__defaults__", (tmp_path / verdict,))
-
-    record("inconclusive")
-    (found,) = normlab.audit(network(), batch_per_device=2)
-    assert str(found).endswith('record of bn-batch-below-16: "it costs": inconclusive, 8 points')
-    record("refuted")
-    assert names(network(), batch_per_device=2) == []
-    assert finding.Evidence("no-such-claim").recorded()["verdict"] == "no data"
-
-
-def test_refusals_and_the_command():
-    with pytest.raises(NormLabError, match="cannot be called with sample_batch"):
-        normlab.audit(network(), torch.randn(2, 5))
-    with pytest.raises(NormLabError, match="at least 1"):
-        normlab.audit(network(), world_size=0)
-    run = partial(CliRunner().invoke, app)
-    done = run(["audit", "torchvision:resnet18", "--world-size", "4", "--batch-per-device", "2", "--json"])
-    assert [row["name"] for row in json.loads(done.stdout)] == ["tiny-batch", "local-statistics"]
-    assert "0 findings in 5 norm layers" in run(["audit", "transformers:gpt2"]).stdout
-    assert run(["audit", "torchvision:resnet0"]).exit_code == 2

@@ -11,6 +11,7 @@ from torch import nn
 import normlab
 import normlab.compat  # before timm and torchvision
 from normlab.errors import NormLabError
+from normlab.norms import make_norm
 from normlab.recognition import find_norms
 
 
@@ -72,6 +73,8 @@ def test_what_does_not_go_along_is_said():
     assert "beta dropped, there is none in it (it was 0)" in notes(nn.LayerNorm(8), "rmsnorm")
     assert "gamma is new, and learned" in notes(nn.InstanceNorm2d(8), "groupnorm")
     assert "8 groups do not divide 12 channels" in notes(nn.BatchNorm2d(12), "groupnorm")
+    assert any("an activation of its own" in note for note in notes(nn.BatchNorm2d(8), "frn"))
+    assert any("threshold dropped" in note for note in notes(make_norm("frn", 8, "NCHW"), "groupnorm"))
     assert any("shows a causal model the future" in note for note in notes(nn.LayerNorm(8), "groupnorm"))
 
 
@@ -84,6 +87,9 @@ def test_dtype_mode_and_device_stay(dtype, training):
     assert model(images().to(dtype)).dtype == dtype
     assert model[1].weight.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert model.training is training and model[1].training is not training
+    adapted = nn.Sequential(nn.LayerNorm(8)).to(dtype).train(training)
+    normlab.convert(adapted, "batchnorm")
+    assert [module.training for module in adapted.modules()] == [training] * 3
     meta = nn.Sequential(nn.BatchNorm2d(8, device="meta"))
     normlab.convert(meta, "groupnorm")
     assert meta[0].weight.is_meta

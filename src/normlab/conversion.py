@@ -166,6 +166,10 @@ def _replacement(layer: NormLayer, to: str, keep_affine: bool, options: dict[str
     new = make_norm(to, layer.features, layout, **given)
     if layout == "NTC" and not spec_of(to, **options).causal_safe:
         notes.append("over positions too, which shows a causal model the future")
+    if hasattr(new, "take_activation"):
+        notes.append(f"{to} ends with an activation of its own, before whatever follows")
+    if getattr(old, "tau", None) is not None:
+        notes.append("its threshold dropped, which was an activation")
     _place(new, old, layer)
     if keep_affine:
         _carry_affine(new, layer, notes)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from normlab.auditing.finding import Evidence, Finding
 from normlab.auditing.subject import Subject
+from normlab.claims.rules import REFUTED
 from normlab.measured_norms import HOOKS
 from normlab.recognition import FROZEN, NormLayer
 
@@ -44,13 +45,15 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
         if largest == 0 and (tracked is None or int(tracked) == 0):
             continue  # a branch that starts at nothing, and learns
         if dead:
-            slug = "bn-fold-exact" if norm.is_batch_norm or norm.kind == FROZEN else "ln-cannot-fold"
+            record = Evidence("ln-cannot-fold", "RMSNorm's gamma" if "rms" in norm.kind else "gamma and beta", REFUTED)
+            if norm.is_batch_norm or norm.kind == FROZEN:
+                record = Evidence("bn-fold-exact", "float32")
             yield Finding(
                 "dead-gain",
                 (norm.name,),
                 f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, {largest:.2g}: it folds "
                 "into weights of nearly 0 beside it",
-                (Evidence(slug),),
+                (record,),
             )
 
 

@@ -60,4 +60,4 @@ def foldable(subject: Subject) -> Iterator[Finding]:
         reason = (
             "their statistics are fixed, and a layer beside each can take over scale and shift: normlab.fold(model)"
         )
-        yield Finding("foldable", names, reason, (Evidence("bn-fold-exact"), Evidence("bn-fold-latency")))
+        yield Finding("foldable", names, reason, (Evidence("bn-fold-exact", "float32"), Evidence("bn-fold-latency")))

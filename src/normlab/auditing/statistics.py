@@ -61,7 +61,7 @@ def local_statistics(subject: Subject) -> Iterator[Finding]:
             names,
             f"with {subject.world_size} processes each layer's statistics are those of one of them"
             + (f", {per_device} of {per_device * subject.world_size} samples" if per_device else ""),
-            (Evidence("ddp-bn-local-stats"),),
+            (Evidence("ddp-bn-local-stats", "own statistics"), Evidence("ddp-bn-local-stats", "saved buffers")),
         )
 
 
