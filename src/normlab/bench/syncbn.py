@@ -25,6 +25,7 @@ from normlab.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
 WORLD_SIZE, BATCH, GOAL = 2, 64, "<= 1.3"
+LAYERS = 7  # batch norms of a ResNet-8
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:

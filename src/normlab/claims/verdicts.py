@@ -91,6 +91,8 @@ def _decide(
         overall = INCONCLUSIVE if n else NO_DATA
         for row in parts:
             row["verdict"] = overall
+    elif any(finding.verdict == NO_DATA for finding in findings if finding):
+        overall = NO_DATA  # a part says so by itself: what has been measured decides the others, not the claim
     else:
         overall = combine([finding for finding in findings if finding])
     used = [record for seeds in kept.values() for seed, record in sorted(seeds.items()) if seed in evidence.seeds]
