@@ -2,17 +2,27 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
 
+from normlab.claims.store import RESULTS
+from normlab.report.build import _links, html
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def test_they_are_all_there():
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+
+
+def test_the_report_links_to_each():
+    page = RESULTS / "report" / "index.html"
+    linked = re.findall(r'href="([^"]+\.ipynb)"', html([], 0, _links(RESULTS, page)))
+    assert [(page.parent / link).resolve() for link in linked] == NOTEBOOKS
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -78,7 +78,7 @@ def _shown(path: Path) -> str:
 
 
 def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
-    """The page. `links`: where `results` and `experiments` (or "") lie, seen from it."""
+    """The page. `links`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -102,4 +102,5 @@ def _links(results: Path, page: Path) -> dict[str, str]:
         return Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
 
     inside = page.resolve().is_relative_to(ROOT)  # elsewhere the way to this checkout is nobody else's
-    return {"results": seen(results), "experiments": seen(EXPERIMENTS) if inside else ""}
+    ours = {"experiments": seen(EXPERIMENTS), "notebooks": seen(ROOT / "notebooks")}
+    return {"results": seen(results), **(ours if inside else dict.fromkeys(ours, ""))}
