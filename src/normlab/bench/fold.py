@@ -75,23 +75,25 @@ def missing(mode: str) -> str:
     return ""
 
 
-def measure(model: str, batch: int, mode: str, device: str = "cpu", quick: bool = False) -> Comparison:
-    """The folded network against the given one; tried again while the control is off."""
+def measure(
+    model: str, batch: int, mode: str, device: str = "cpu", quick: bool = False, backend: str = "inductor"
+) -> Comparison:
+    """The folded network against the given one; tried again while the control is off. `backend` is torch.compile's."""
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        folded, given = _calls(model, batch, mode, device, Path(folder))
+        folded, given = _calls(model, batch, mode, device, Path(folder), backend)
         rounds = 5 if quick or batch == BATCHES[-1] else 8
         clock = cuda_clock if device == "cuda" else None
         return compare_until_valid(folded, given, rounds=rounds, min_seconds=0.005 if quick else 0.01, clock=clock)
 
 
-def _calls(model: str, batch: int, mode: str, device: str, folder: Path) -> Calls:
+def _calls(model: str, batch: int, mode: str, device: str, folder: Path, backend: str = "inductor") -> Calls:
     x = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).to(device)
     networks: list[Any] = [network.to(device) for network in pair(model)]
     if mode in FORMATS:
         networks = [network.to(memory_format=FORMATS[mode]) for network in networks]
         x = x.contiguous(memory_format=FORMATS[mode])
     elif mode == "compiled":
-        networks = [torch.compile(network, dynamic=False) for network in networks]
+        networks = [torch.compile(network, backend=backend, dynamic=False) for network in networks]
     elif mode == "cuda graph":
         return _captured(networks[0], x), _captured(networks[1], x)
     if mode not in RUNTIME:
