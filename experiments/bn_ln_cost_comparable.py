@@ -56,6 +56,7 @@ CLAIM = Claim(
         for name, (_, _, said) in LAYERNORMS.items()
     ),
     caveats=(
+        "A median over memory formats and dtypes: single cells, all in the records, differ from it up to tenfold.",
         "All maps have the same number of values, and 64 channels (16 at 256 x 256 on a CPU).",
         "At evaluation BatchNorm needs no statistics and costs far less: see ln-slower-spatial.",
     ),

@@ -65,6 +65,7 @@ CLAIM = Claim(
         part("ResNet step, ours", "and with ours"),
     ),
     caveats=(
+        "A median over memory formats and dtypes: single cells, all in the records, differ from it up to tenfold.",
         "Against BN at evaluation or frozen, as in the source, GN costs more: the arm `evaluation`, read by no rule.",
         "8 groups of 8 channels; memory for GN's statistics grows with the batch, and is not what a time shows.",
     ),
