@@ -139,7 +139,7 @@ def fill(store, subject, seeds, accuracy, code):
     """Records of the base cell of one norm."""
     claim = battery.trained_claim(subject, "images", [battery.base_arm(subject)])
     known = {}
-    for stage in range(8):  # tuning, its extensions, evaluation
+    for _ in range(8):  # tuning, its extensions, evaluation
         for job in plan(claim, claim.protocols["cpu-embedded"], known, seeds).jobs:
             metrics = {"val_accuracy": 0.5, "test_accuracy": accuracy + 0.001 * job.seed, "corrupted_accuracy": 0.2}
             known[job.key] = Record(

@@ -140,7 +140,7 @@ def _protocols() -> dict[str, dict[str, Protocol]]:
     text = text_protocols(
         *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"), steps=200, seconds=2.5
     )
-    smoke = ("data=digits", "data.subset=600", "data.batch_size=64", "model.width=4", "trainer.max_steps=2")
+    smoke = ("data=digits", "data.subset=600", "data.batch_size=64", "model.width=8", "trainer.max_steps=2")
     images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
     families = {"images": images, "text": text}
     families |= {claim.slug: dict(claim.protocols) for claim in (layer.CLAIM, cost.CLAIM)}
