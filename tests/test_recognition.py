@@ -58,7 +58,8 @@ def test_what_is_no_norm_is_not_one():
     [
         (nn.LazyBatchNorm2d(), "not seen its first batch"),
         (nn.LayerNorm((8, 6, 6)), r"a gain for each of \(8, 6, 6\)"),
-        (nn.LocalResponseNorm(2), "not a normalized input"),
+        (nn.LocalResponseNorm(2), "no parameters"),
+        (type("OddNorm", (nn.PReLU,), {})(8), "not a normalized input"),
         (Gated(8), "more than the input: gate"),
         (type("Odd", (nn.BatchNorm2d,), {"forward": lambda self, x: x})(8), "forward is not that of BatchNorm2d"),
         (type("CubedNorm", (Cubed,), {})(8), "more with the normalized input than one gain"),

@@ -165,7 +165,7 @@ def _replacement(layer: NormLayer, to: str, keep_affine: bool, options: dict[str
     layout = {"first": "NCHW", "last": "NTC"}.get(layer.channels, layer.channels)
     new = make_norm(to, layer.features, layout, **given)
     if layout == "NTC" and not spec_of(to, **options).causal_safe:
-        notes.append("over positions too, which shows a causal model the future")
+        notes.append("over positions too: not for a causal model")
     if hasattr(new, "take_activation"):
         notes.append(f"{to} ends with an activation of its own, before whatever follows")
     if getattr(old, "tau", None) is not None:

@@ -125,8 +125,11 @@ def read_norm(module: nn.Module, names: tuple[str, ...] = ("",)) -> NormLayer | 
         return known(kind, module.num_features, channels)
     found = measured()
     if found is None and "norm" in type(module).__name__.lower() and not any(module.children()):
-        own = "torch.nn.utils" in type(module).__module__  # parametrizations of weights
-        return None if own else unread("its output is not a normalized input with one gain and shift per channel")
+        if "torch.nn.utils" in type(module).__module__:  # a parametrization of weights
+            return None
+        if not list(module.parameters()):
+            return unread("it has no parameters, which would say how many channels it takes")
+        return unread("its output is not a normalized input with one gain and shift per channel")
     return found
 
 
