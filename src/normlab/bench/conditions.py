@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -17,21 +18,23 @@ def timing_conditions() -> Iterator[None]:
     """One thread, since two on a busy machine measure its scheduler; and blocks of memory are kept for the next call.
 
     Otherwise glibc hands blocks over 32 MiB back to the system at each free, and every call on a large tensor takes
-    page faults that no layer has to do with. Other C libraries are left as they are.
+    page faults that no layer has to do with. It takes a few calls. Other C libraries are left as they are.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(_MMAP_MAX[0], 0)
-        mallopt(_TRIM_THRESHOLD[0], 2**31 - 1)
+    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    glibc = hasattr(library, "mallopt")
+    if glibc:
+        library.mallopt(_MMAP_MAX[0], 0)
+        library.mallopt(_TRIM_THRESHOLD[0], 2**31 - 1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        if mallopt:
-            mallopt(*_MMAP_MAX)
-            mallopt(*_TRIM_THRESHOLD)
+        if glibc:
+            library.mallopt(*_MMAP_MAX)
+            library.mallopt(*_TRIM_THRESHOLD)
+            library.malloc_trim(0)
 
 
 def cuda_clock(function: Callable[[], object], repeats: int) -> float:
