@@ -57,9 +57,10 @@ def run_group(
 ) -> list[Any]:
     """What `function(*arguments)` returns in each of `world_size` processes that share a torch.distributed group.
 
-    function: importable by its name. wait_s: how long a process waits for the others; timeout_s: for all of it. One
-    that raises, dies or is late ends all of them, and whatever they have started, at once. preload: modules that a
-    server imports once, from which later groups of this process start in milliseconds; without, each process is new.
+    function: importable by its name; it returns plain values, which outlive their process. wait_s: how long a process
+    waits for the others; timeout_s: for all of it. One that raises, dies or is late ends all of them, and whatever they
+    have started, at once. preload: modules that a server imports once, from which later groups of this process start in
+    milliseconds; without, each process is new.
 
     Raises:
         NormLabError: the function's own, from any rank.
@@ -147,7 +148,7 @@ def _collect(channels: list[Connection], processes: list[BaseProcess], timeout_s
             open_.remove(channel)
             try:
                 good, value = channel.recv()
-            except EOFError:
+            except (EOFError, OSError):
                 processes[rank].join(_GRACE_S)
                 failures.insert(0, GroupError(f"rank {rank} died: exit status {processes[rank].exitcode}"))
                 continue
