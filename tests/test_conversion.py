@@ -48,6 +48,14 @@ def test_channel_layernorm_of_maps_is_kept_per_pixel():
     torch.testing.assert_close(model(images()), layer(images()), rtol=1e-5, atol=1e-5)
 
 
+def test_a_layer_of_any_leading_dimensions_takes_its_first_for_the_samples():
+    model = nn.Sequential(nn.LayerNorm(8))
+    normlab.convert(model, "groupnorm", num_groups=2)
+    x = torch.randn(2, 3, 5, 8)
+    torch.testing.assert_close(model(x), F.group_norm(x.movedim(-1, 1), 2).movedim(1, -1))
+    torch.testing.assert_close(model(x[0, 0]), F.group_norm(x[0, 0], 2))
+
+
 def test_gain_and_shift_go_along_as_the_same_parameters():
     layer = drawn(nn.BatchNorm2d(8))
     weight, bias = layer.weight, layer.bias
