@@ -103,15 +103,17 @@ def test_dtype_mode_and_device_stay(dtype, training):
     assert meta[0].weight.is_meta
 
 
-def test_hooks_stay_and_can_be_removed():
-    model = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8))
+@pytest.mark.parametrize("norm", [nn.LayerNorm, Gemma])
+def test_hooks_stay_and_can_be_removed(norm):
+    model = nn.Sequential(norm(8), nn.Linear(8, 8))
     seen = []
     handles = [
         model[0].register_forward_hook(lambda module, args, output: seen.append("after")),
         model[0].register_forward_pre_hook(lambda module, args, kwargs: seen.append("before"), with_kwargs=True),
         model[0].register_full_backward_hook(lambda module, given, got: seen.append("backward")),
     ]
-    normlab.convert(model, "rmsnorm")
+    normlab.convert(model, "dyt")
+    assert not seen
     model(torch.randn(2, 8, requires_grad=True)).sum().backward()
     assert seen == ["before", "after", "backward"]
     for handle in handles:
