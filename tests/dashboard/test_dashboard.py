@@ -27,6 +27,14 @@ def tuned(arm, kind, rate, loss):
     return record
 
 
+def own(kind, rate):
+    """A run of a sweep of train.py: no claim, no arm, no stage."""
+    record = tuned(None, kind, rate, 1.0)
+    record.claim = record.stage = None
+    record.metrics["test_accuracy"] = None
+    return record
+
+
 def text(placement, losses, warmup=0.0):
     config = {"norm": {"kind": "layernorm"}, "model": {"name": "transformer", "placement": placement, "depth": 6}}
     config |= {"optim": {"warmup": warmup, "lr": 0.1}, "data": {"batch_size": 8}}
@@ -44,6 +52,7 @@ RECORDS = [
     *(image(0, f"{kind}", kind, None, 0.5) for kind in ("groupnorm",)),
     *(tuned(kind, kind, rate, 1 / rate) for kind in ("batchnorm", "groupnorm") for rate in (0.1, 0.5)),
     tuned("alone 3", "rmsnorm", 0.1, 1.0),
+    *(own(kind, rate) for kind in ("batchnorm", "groupnorm") for rate in (0.1, 0.2)),
     text("pre", [3.0, 2.0]),
     text("post", [3.0, None]),
     text("post", [5.0, 4.0]),
@@ -60,6 +69,7 @@ ROWS = [
 def test_lines_are_means_over_seeds_by_norm_and_placement():
     assert all_series(RECORDS, ROWS) == [
         Series(BATCH, "small", "batchnorm", ((2, pytest.approx(0.021)), (8, pytest.approx(0.081)))),
+        *(Series(RATES, "runs", kind, ((100_000, 1.0), (200_000, 1.0))) for kind in ("batchnorm", "groupnorm")),
         Series(RATES, "small", "batchnorm", ((100_000, 10.0), (500_000, 2.0))),
         Series(RATES, "small", "groupnorm", ((100_000, 10.0), (500_000, 2.0))),
         Series(CURVES, "deep, 6 layers, no warm-up", "post", ((10, 4.0), (20, 4.0))),

@@ -18,7 +18,9 @@ def dashboard_from_console(records: Path | None, out: Path, project: str, entity
     folder = records or RESULTS
     lines = all_series(read_records(folder), read_bench(folder))
     events = write_events(lines, out / "tensorboard")
-    print(f"TensorBoard, {len(lines)} lines: tensorboard --logdir {events}, tab Custom Scalars")
+    print(f"TensorBoard, {len(lines)} lines: tensorboard --logdir {events}, tab Custom Scalars, Smoothing at 0")
+    if not lines:
+        print(f"Nothing to draw: no runs in {folder} differ in normalization batch, learning rate or placement.")
 
     mode, reason = wandb_mode()
     online = mode == "online"

@@ -65,7 +65,7 @@ def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Any]]) -> 
     """
     records = list(records)
     evaluated = [record for record in records if record.stage in ("evaluate", None)]
-    tuned = [record for record in records if record.stage == "tune"]
+    tuned = [record for record in records if record.stage in ("tune", None)]  # None: a sweep of train.py
     return [
         *_lines(BATCH, evaluated, _norm_batch_points, together=1),
         *_lines(RATES, tuned, _rate_points, together=2),
