@@ -37,14 +37,18 @@ def test_measures_agree_with_what_kinds_declare(kind):
     assert metrics["low_precision_error"] < ROW["16-bit inputs"].bound
 
 
-def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch):
-    (own / "half_norms.py").write_text(
+@pytest.mark.parametrize(
+    "module, formula",  # with an output of 0, and with one that is not a number
+    [("half_zero", "x / x.square().mean(1, keepdim=True).sqrt()"), ("half_nan", "x + x.square() - x.square()")],
+)
+def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch, module, formula):
+    (own / f"{module}.py").write_text(
         "from torch import nn\n\n\nclass Naive(nn.Module):\n"
         "    def __init__(self, num_features):\n        super().__init__()\n\n"
-        "    def forward(self, x):\n        return x / x.square().mean(1, keepdim=True).sqrt()\n"
+        f"    def forward(self, x):\n        return {formula}\n"
     )
     monkeypatch.syspath_prepend(str(own))
-    assert layer_metrics(subject_of("half_norms.Naive").measured, seed=0)["low_precision_error"] == 1
+    assert layer_metrics(subject_of(f"{module}.Naive").measured, seed=0)["low_precision_error"] == 1
 
 
 def test_only_norms_over_samples_run_several_batches(own, monkeypatch):
