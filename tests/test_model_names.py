@@ -44,6 +44,7 @@ def test_real_architectures_run_and_train(name):
     to, count = NAMES[name]
     torch.manual_seed(0)
     model = build_named(name)
+    assert model.training
     classes = {type(norm.module) for norm in find_norms(model)}
     done = normlab.convert(model, to)
     assert len(done.replaced) == count and not done.left
