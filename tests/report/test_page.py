@@ -18,7 +18,7 @@ from normlab.report.figures import draw
 from normlab.report.strips import zones
 from normlab.report.trials import collect, panels
 
-VOID = {"meta", "br", "circle", "path", "rect", "line", "polyline", "polygon", "use", "stop"}
+VOID = {"meta", "br", "circle", "path", "rect", "line", "polyline", "polygon", "stop"}
 
 
 class Page(HTMLParser):
@@ -40,8 +40,10 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        assert tag in VOID, f"<{tag}/> stays open in HTML"
+        assert tag in VOID | {"use"}, f"<{tag}/> stays open in HTML"
         self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
 
     def handle_endtag(self, tag):
         assert self.open and self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
