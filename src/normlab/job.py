@@ -80,8 +80,9 @@ def _train(cfg: Any, run_dir: Path) -> Record:
         return fit(cfg, run_dir)
     # Lightning would start the other processes with this one's command: that of a sweep with all its jobs.
     arguments = (list(HydraConfig.get().overrides.task), trial_key(to_dict(cfg)), run_dir)
-    options = {"backend": backend_of(cfg.trainer), "wait_s": wait_of(cfg.trainer)}
-    first, *_ = run_group(_train_rank, devices, *arguments, **options)
+    first, *_ = run_group(
+        _train_rank, devices, *arguments, backend=backend_of(cfg.trainer), wait_s=wait_of(cfg.trainer)
+    )
     return Record.from_json(first)
 
 

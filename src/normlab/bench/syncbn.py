@@ -49,7 +49,12 @@ def measure_rows(
     place = f"cuda:{dist.get_rank() % torch.cuda.device_count()}" if device == "cuda" else device
     rows = []
     with timing_conditions():
-        timing = {"rounds": rounds, "min_seconds": seconds, "attempts": attempts, "clock": partial(_clock, place)}
+        timing: dict[str, Any] = {
+            "rounds": rounds,
+            "min_seconds": seconds,
+            "attempts": attempts,
+            "clock": partial(_clock, place),
+        }
         plain, _ = _step("plain", batch, place)
         for implementation in implementations:
             step, model = _step(implementation, batch, place)
