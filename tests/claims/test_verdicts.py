@@ -1,13 +1,16 @@
 """Verdicts move with their records, and say what is missing or stale."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from normlab.claims.claim import Part
 from normlab.claims.execute import execute
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_claim
+from normlab.claims.rules import Finding
 from normlab.claims.store import Store
 from normlab.claims.verdicts import to_json, verdict
 
@@ -41,6 +44,16 @@ def test_no_records_no_verdict(toy, tmp_path):
     row = verdict(load_claim("toy", toy()), Store(tmp_path / "nothing"))
     assert row["verdict"] == "no data" and row["n"] == 0
     assert "normlab run toy" in row["missing"][0]
+
+
+def test_a_part_without_data_leaves_the_claim_without_and_the_others_decided(decided):
+    claim, results, _ = decided
+    unmeasured = Part(
+        "elsewhere", "A > B", "1 point", lambda e: Finding("no data", None, None, None, "", 0, "not here")
+    )
+    row = verdict(replace(claim, parts=(*claim.parts, unmeasured)), Store(results))
+    assert row["verdict"] == "no data" and row["n"] == 5
+    assert [part["verdict"] for part in row["parts"]] == ["supported", "no data"]
 
 
 def test_two_seeds_fewer_is_inconclusive_and_says_so(decided):
