@@ -58,6 +58,8 @@ def score_from_console(
         f"{tally.done} trials in {(time.perf_counter() - began) / 60:.1f} min: {tally.diverged} diverged, "
         f"{tally.failed} failed; records in {store.folder}/, page in {page}"
     )
+    if store.void:
+        print(f"{store.void} timings are void, since the machine was busy: run this again when it is calm.")
     if tally.failed:
         sys.exit(1)
 

@@ -25,6 +25,11 @@ class ScoreStore(Store):
         super()._note(record)
         self._done = None
 
+    @property
+    def void(self) -> int:
+        """Timings whose control is off and that have not been measured again."""
+        return sum(bool(record.metrics.get("void")) for record in self.records.values())
+
     def done(self) -> dict[str, Record]:
         if self._done is None:
             known = load_sources(self.folder)
