@@ -108,7 +108,8 @@ def _strip(one: Line, names: list[str]) -> str:
     row, cells = one.row, {name: cell for name, cell in one.cells.items() if cell.value is not None}
     if not cells:
         why = listed(sorted({cell.verdict for cell in one.cells.values()}))
-        return f'<span class="arm">{escape(row.name)}</span><span class="value"><small>{why}</small></span><svg class="strip"></svg>'
+        label, word = f'<span class="arm">{escape(row.name)}</span>', f'<span class="value"><small>{why}</small></span>'
+        return f'{label}{word}<svg class="strip"></svg>'
     ends = [end for cell in cells.values() for end in (cell.low, cell.value, cell.high) if end is not None]
     bound = row.shown(row.bound)
     scale = Scale.around([*ends, bound], row.log, pad=0.12)
