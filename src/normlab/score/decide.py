@@ -26,7 +26,8 @@ from normlab.claims.verdicts import verdict_under
 from normlab.records import Record
 from normlab.report.trials import Point, Trials
 from normlab.score.battery import PROTOCOLS, SGD_BATCH, batch_arm, no_images, sizes, trained_claim
-from normlab.score.rows import ROWS, Row
+from normlab.score.row import Row
+from normlab.score.rows import ROWS
 from normlab.score.subject import Subject
 from normlab.score.trials import cost, layer
 

@@ -4,73 +4,15 @@ The bounds were written before any evaluation seed ran. They lie between the val
 batches, widths), so that five equal seeds decide.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import log2
 
-import numpy as np
-
 from normlab.claims.claim import Arm
-from normlab.claims.evidence import Evidence
 from normlab.score import battery, values
 from normlab.score.battery import CNN_DEPTHS, GAINS, GROUP, RATES, TEXT_DEPTHS
+from normlab.score.row import Row
 from normlab.score.subject import Subject
 from normlab.score.trials.cost import MODES
-from normlab.score.values import Values
-
-
-def never(subject: Subject) -> str:
-    """Any norm can enter."""
-    return ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """An ability: `value` (n,) by seed, of which more is better where `sign` is 1 and worse where it is -1.
-
-    log: values are base-2 logarithms; shown are their powers, and differences as ratios.
-    exact: an identity: values are errors, and `bound` is the tolerance.
-    """
-
-    name: str
-    family: str  # of cells: images, text, layer, cost
-    can: str  # follows the norm's name where the bound is kept, `cannot` where it is not
-    cannot: str
-    measured: str  # how
-    unit: str
-    arms: Callable[[Subject], tuple[Arm, ...]]
-    value: Values
-    sign: int
-    bound: float
-    margin: float = 0.0
-    log: bool = False
-    exact: bool = False
-    barred: Callable[[Subject], str] = never  # why a norm cannot enter, "" if it can
-    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = None  # trials that compare two norms by themselves
-    against: Callable[[Evidence, Subject, Subject], np.ndarray] | None = None  # the difference that these give
-
-    def shown(self, value: float) -> float:
-        """As it is shown: without the logarithm."""
-        return 2.0**value if self.log else value
-
-    @property
-    def asked(self) -> str:
-        """The bound, in words."""
-        if self.exact:
-            return f"{self.bound:g} at most"
-        return f"{'at least' if self.sign > 0 else 'at most'} {self.shown(self.bound):.3g} {self.unit}"
-
-    def both(self, subject: Subject, other: Subject) -> tuple[Arm, ...]:
-        """The arms that a comparison reads, each once."""
-        arms = self.pair(subject, other) if self.pair else (*self.arms(subject), *self.arms(other))
-        return tuple({arm.name: arm for arm in arms}.values())
-
-    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> np.ndarray:
-        """(n,) subject - other, paired by seed."""
-        if self.against:
-            return self.against(evidence, subject, other)
-        return self.value(evidence, subject) - self.value(evidence, other)
 
 
 def _all_sizes(subject: Subject) -> tuple[Arm, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED
 from normlab.report.words import listed, number, numbers
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
-from normlab.score.rows import Row
+from normlab.score.row import Row
 
 
 @dataclass(frozen=True)
