@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
+from normlab.claims.registry import EXPERIMENTS
 from normlab.claims.store import RESULTS
 from normlab.report.build import _links, html
 
+ROOT = EXPERIMENTS.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

@@ -17,8 +17,8 @@ from normlab.norm_files import declared_kinds, module_file
 PACKAGE = Path(__file__).resolve().parent
 # Files whose code decides what a trial computes; which of them a given trial uses is worked out in claims/sources.py.
 _COMPUTES = ("norms/*.py", "models/*.py", "data/*.py", "training/*.py", "reparam.py")
-# ... but for what only finds, checks, watches or stores.
-_ASIDE = {
+# ... but for what only finds, checks, watches, stores or divides.
+ASIDE = {
     "data/__init__.py",
     "data/availability.py",
     "data/cache.py",
@@ -28,6 +28,7 @@ _ASIDE = {
     "training/callbacks.py",
     "training/checkpoint.py",
     "training/loggers.py",
+    "training/parallel.py",  # of several processes, of which recorded trials have none
     "training/probes.py",
 }
 
@@ -148,7 +149,7 @@ def source_hashes() -> dict[str, str]:
     hashes = {str(path.relative_to(PACKAGE)): code_hash(path) for path in files}
     for declared in declared_kinds().values():  # a norm of one's own lies elsewhere
         hashes.setdefault(f"norms/{declared.path.name}", code_hash(declared.path))
-    return {name: value for name, value in hashes.items() if name not in _ASIDE}
+    return {name: value for name, value in hashes.items() if name not in ASIDE}
 
 
 def target_hash(norm: dict[str, Any]) -> dict[str, str]:

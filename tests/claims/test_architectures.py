@@ -173,5 +173,5 @@ def test_reads_sounds_and_images_too():
 
 def test_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(NormLabError, match=r"pip install 'normlab\[audit\]'"):
+    with pytest.raises(NormLabError, match=r"pip install 'normlab\[models\]'"):
         build("gpt2")

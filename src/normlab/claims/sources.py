@@ -14,7 +14,7 @@ from normlab.data.availability import IMAGE_SETS
 from normlab.errors import NormLabError
 from normlab.evaluations import MODULES
 from normlab.norm_files import declared_kinds
-from normlab.records import PACKAGE, Record, code_state, source_hashes, target_hash
+from normlab.records import ASIDE, PACKAGE, Record, code_state, source_hashes, target_hash
 
 RECHECKS = "rechecks.json"
 
@@ -166,12 +166,12 @@ _MODALITY = {
 
 @cache
 def _with_imports(roots: tuple[str, ...]) -> frozenset[str]:
-    """`roots` and what they import of the package, directly or not; not what is chosen by name at run time."""
+    """`roots` and what they import of what computes, directly or not; not what is chosen by name at run time."""
     found: set[str] = set()
     open_ = [root for root in roots if root]
     while open_:
         name = open_.pop()
-        if name in found or not (PACKAGE / name).is_file():
+        if name in found or name in ASIDE or not (PACKAGE / name).is_file():
             continue
         found.add(name)
         for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
