@@ -164,7 +164,8 @@ def test_deadline_starts_no_new_trial(toy, tmp_path):
 @pytest.mark.parametrize("engine", ["ray", "submitit"])
 def test_other_engines_run_the_same_jobs(toy, tmp_path, monkeypatch, engine):
     monkeypatch.chdir(tmp_path)  # submitit keeps its logs under runs/
-    tally, store = run(toy('arm("A", 3.0), arm("B", 1.0, "crash")', seeds=2, timeout=300.0), tmp_path / "results", engine)
+    folder = toy('arm("A", 3.0), arm("B", 1.0, "crash")', seeds=2, timeout=300.0)
+    tally, store = run(folder, tmp_path / "results", engine)
     assert tally.done == 4 and tally.failed == 2
     assert {record.status for record in store.records.values() if record.arm == "A"} == {"ok"}
 
