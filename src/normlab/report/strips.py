@@ -123,7 +123,7 @@ def _row(arm: str, points: list[Point], scale: Scale, grid: str, colour: str) ->
         shown += f' <small class="warn">{diverged} of {len(points)} diverged</small>'
         spoken += f", {diverged} diverged"
     for place, point in enumerate(points):
-        title = f"{arm}, seed {point.seed}: {numbers([point.value])[0]}"
+        title = f"seed {point.seed}: {numbers([point.value])[0]}"  # the row names the arm
         title += ", diverged" * point.diverged + ", not counted" * (not point.counted)
         y = str(13 + ((place % 3) - 1) * 4)
         body.append(mark(scale(point.value), y, 0, "", title, point.diverged, not point.counted))
