@@ -122,11 +122,14 @@ def _row(arm: str, points: list[Point], scale: Scale, grid: str, colour: str) ->
     if diverged:
         shown += f' <small class="warn">{diverged} of {len(points)} diverged</small>'
         spoken += f", {diverged} diverged"
-    for place, point in enumerate(points):
-        title = f"seed {point.seed}: {numbers([point.value])[0]}"  # the row names the arm
-        title += ", diverged" * point.diverged + ", not counted" * (not point.counted)
-        y = str(13 + ((place % 3) - 1) * 4)
-        body.append(mark(scale(point.value), y, 0, "", title, point.diverged, not point.counted))
+    alike: dict[tuple[float, bool, bool], list[Point]] = {}  # an identity's trials all fall on one place
+    for point in points:
+        alike.setdefault((round(scale(point.value), 1), point.diverged, point.counted), []).append(point)
+    for place, ((x, diverged_, counted), same) in enumerate(alike.items()):
+        seeds = ", ".join(str(point.seed) for point in same)  # the row names the arm
+        title = f"seed{'s' * (len(same) > 1)} {seeds}: {numbers([same[0].value])[0]}"
+        title += ", diverged" * diverged_ + ", not counted" * (not counted)
+        body.append(mark(x, str(13 + ((place % 3) - 1) * 4), 0, "", title, diverged_, not counted))
     return (
         f'<span class="arm">{escape(arm)}</span><span class="value">{shown}</span>'
         f'<svg class="strip {colour}" role="img" aria-label="{escape(spoken)}">{"".join(body)}</svg>'
