@@ -127,7 +127,8 @@ def _row(arm: str, points: list[Point], scale: Scale, grid: str, colour: str) ->
         alike.setdefault((round(scale(point.value), 1), point.diverged, point.counted), []).append(point)
     for place, ((x, diverged_, counted), same) in enumerate(alike.items()):
         seeds = ", ".join(str(point.seed) for point in same)  # the row names the arm
-        title = f"seed{'s' * (len(same) > 1)} {seeds}: {numbers([same[0].value])[0]}"
+        ends = sorted({point.value for point in same})
+        title = f"seed{'s' * (len(same) > 1)} {seeds}: {' to '.join(numbers([*ends[:1], *ends[1:][-1:]]))}"
         title += ", diverged" * diverged_ + ", not counted" * (not counted)
         body.append(mark(x, str(13 + ((place % 3) - 1) * 4), 0, "", title, diverged_, not counted))
     return (
