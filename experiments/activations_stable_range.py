@@ -12,7 +12,7 @@ bound: a range that is smaller by a factor of 3.
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.rules import ratio_in_interval
-from normlab.claims.text_profiles import text_protocols
+from normlab.claims.text_profiles import GPU_BATCH, text_protocols
 from normlab.claims.trained import as_options
 
 ARMS = {
@@ -60,7 +60,9 @@ CLAIM = Claim(
     source="Xiong et al. 2020: with Pre-LN the residual stream grows with depth; a norm bounds what it gives itself.",
     prediction="partly supported: what norms give is in a stable range, the stream of Pre-LN is not",
     arms=tuple(Arm(name, options={"net": name.split(",")[0], "arm": given}) for name, given in ARMS.items()),
-    protocols=as_options(text_protocols("model.depth=6", "model.init=xavier", "data.batch_size=16", seconds=12.0)),
+    protocols=as_options(
+        text_protocols("model.depth=6", "model.init=xavier", "data.batch_size=8", seconds=7.0, gpu_overrides=GPU_BATCH)
+    ),
     trial=trial,
     parts=(
         part("BatchNorm", "what layers read in a CNN", "CNN, BatchNorm"),

@@ -9,7 +9,7 @@ whose projections into the stream are scaled already; each arm at its own learni
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.rules import greater_by
-from normlab.claims.text_profiles import text_protocols
+from normlab.claims.text_profiles import GPU_BATCH, text_protocols
 
 CELLS = ((12, "xavier"), (12, "gpt2"))
 
@@ -43,9 +43,9 @@ CLAIM = Claim(
         for depth, init in CELLS
         for scaled in (False, True)
     ),
-    protocols=text_protocols("data.batch_size=16", "optim.warmup=0.25", seeds=5, seconds=10.0),
+    protocols=text_protocols("data.batch_size=8", "optim.warmup=0.25", seconds=5.0, gpu_overrides=GPU_BATCH),
     tuning_metric="val_loss",
     parts=tuple(part(depth, init) for depth, init in CELLS),
-    caveats=("400 steps of a network 32 wide, three orders of magnitude below the smallest of the paper.",),
+    caveats=("300 steps of a network 32 wide, three orders of magnitude below the smallest of the paper.",),
     would_change="A gain at a larger width or after more steps.",
 )

@@ -58,7 +58,7 @@ CLAIM = Claim(
         part("prefix", "in a causal model, BatchNorm over the prefix", "causal, prefix", "causal, layernorm"),
     ),
     caveats=(
-        "400 steps of two layers 32 wide; the paper's networks train for days, and short runs may mislead.",
+        "300 steps of two layers 32 wide; the paper's networks train for days, and short runs may mislead.",
         "The causal model reads the standard library's documentation, in every profile. No vision transformer is here.",
     ),
     would_change="Longer runs in which the order of the two turns round.",

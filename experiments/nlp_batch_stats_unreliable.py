@@ -3,7 +3,7 @@
 Said by: "BatchNorm vs LayerNorm" and "Normalization Deep-Dive". Primary source: Shen et al. 2020 (PowerNorm), figures
 of the distance between batch and running statistics in a transformer and in a ResNet.
 An encoder that finds hidden words of AG News (16 words, no padding) and a CNN on digits, both with BatchNorm, batches
-of 32, and 400 steps. Median over channels, layers and three moments of |batch mean - running mean| / deviation and of
+of 32, and 300 steps. Median over channels, layers and three moments of |batch mean - running mean| / deviation and of
 |batch variance / running variance - 1|. With one value of each sample, at a random position, both have 32 independent
 values to a statistic, so that neither is better off by what its positions share; with all values as they come.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.rules import greater_by
-from normlab.claims.text_profiles import text_protocols
+from normlab.claims.text_profiles import GPU_BATCH, text_protocols
 
 RATES = (0.003, 0.01, 0.03, 0.1)
 NAMES = ("pre", "sandwich")
@@ -47,7 +47,12 @@ CLAIM = Claim(
         for rate in RATES
     ),
     protocols=text_protocols(
-        "model.init=xavier", "model.depth=12", "data.batch_size=16", "optim.warmup=0", seconds=8.0
+        "model.init=xavier",
+        "model.depth=12",
+        "data.batch_size=8",
+        "optim.warmup=0",
+        seconds=5.0,
+        gpu_overrides=GPU_BATCH,
     ),
     tuning_metric="val_loss",
     parts=(
@@ -64,7 +69,7 @@ CLAIM = Claim(
             lambda evidence: greater_by(sensitivity(evidence, "pre") - sensitivity(evidence, "sandwich"), 0.1, "nats"),
         ),
     ),
-    caveats=("400 steps of a network 32 wide. Kim et al. normalise the embedding as well.",),
+    caveats=("300 steps of a network 32 wide. Kim et al. normalise the embedding as well.",),
     would_change="A stream that grows as much with norms on both sides.",
     figure="sweep test_loss over learning rate",
 )

@@ -57,8 +57,8 @@ CLAIM = Claim(
         ),
     ),
     caveats=(
-        "400 steps of a network 32 wide on characters; initial scale, width, Adam's averages and rates move the limit.",
-        "Warm-up is a quarter of the steps, 100 of 400. The deepest is one of 2, 6, 12 and 24 layers.",
+        "300 steps of a network 32 wide on characters; initial scale, width, Adam's averages and rates move the limit.",
+        "Warm-up is a quarter of the steps, 75 of 300. The deepest is one of 2, 6, 12 and 24 layers.",
         "The map's cells of DeepNorm and of norms on both sides (sandwich) are shown and decide no part here.",
     ),
     would_change="A Post-LN of 12 layers that trains without warm-up where one of 24 does not.",

@@ -37,6 +37,6 @@ CLAIM = Claim(
     protocols=depth_protocols(),
     tuning_metric="val_loss",
     parts=(part(12), part(24)),
-    caveats=("400 steps, a quarter of them warm-up: BERT has a million, and 768 to 1024 channels instead of 32.",),
+    caveats=("300 steps, a quarter of them warm-up: BERT has a million, and 768 to 1024 channels instead of 32.",),
     would_change="A longer warm-up with which 24 Post-LN layers reach Pre-LN's loss.",
 )

@@ -45,6 +45,6 @@ CLAIM = Claim(
             lambda evidence: greater_by(left(evidence), 0.5, "of the gap"),
         ),
     ),
-    caveats=("400 steps of a network 32 wide on characters. 24 layers, not more, on a CPU.",),
+    caveats=("300 steps of a network 32 wide on characters. 24 layers, not more, on a CPU.",),
     would_change="A Post-LN of 24 layers that trains without warm-up at some learning rate.",
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.rules import ratio_in_interval
-from normlab.claims.text_profiles import text_protocols
+from normlab.claims.text_profiles import GPU_BATCH, text_protocols
 
 RATES = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 
@@ -39,7 +39,14 @@ CLAIM = Claim(
         for name in ("plain", "qk-norm")
         for rate in RATES
     ),
-    protocols=text_protocols("model.init=xavier", "model.depth=6", "data.batch_size=16", "optim.warmup=0", seconds=4.0),
+    protocols=text_protocols(
+        "model.init=xavier",
+        "model.depth=6",
+        "data.batch_size=8",
+        "optim.warmup=0",
+        seconds=3.0,
+        gpu_overrides=GPU_BATCH,
+    ),
     tuning_metric="val_loss",
     parts=(
         Part(
@@ -51,7 +58,7 @@ CLAIM = Claim(
             ),
         ),
     ),
-    caveats=("400 steps of a network 32 wide: attention logits have little time to grow.",),
+    caveats=("300 steps of a network 32 wide: attention logits have little time to grow.",),
     would_change="A longer run in which the rates without QK-norm fall behind.",
     figure="sweep test_loss over learning rate",
 )

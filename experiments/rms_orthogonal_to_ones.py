@@ -85,7 +85,7 @@ CLAIM = Claim(
         ),
     ),
     caveats=(
-        "400 steps of a small network on characters; Gupta et al. looked at large language models.",
+        "300 steps of a small network on characters; Gupta et al. looked at large language models.",
         "One learning rate for both. Initial weights have no mean on average: states start as random directions.",
     ),
     would_change="A network that trains for long and uses the direction that LayerNorm takes away.",

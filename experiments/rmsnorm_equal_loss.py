@@ -17,7 +17,16 @@ CLAIM = Claim(
     source="Zhang & Sennrich 2019: comparable performance; Narang et al. 2021: a final loss as low or lower.",
     prediction="supported: within 0.03 nats",
     arms=(Arm("layernorm", ("norm=layernorm",)), Arm("rmsnorm", ("norm=rmsnorm",))),
-    protocols=text_protocols("model.depth=4", "model.width=64", steps=600, seeds=8, tuning_seeds=2, seconds=8.0),
+    protocols=text_protocols(
+        "model.depth=4",
+        "model.width=64",
+        "data.batch_size=16",
+        steps=400,
+        seeds=8,
+        tuning_seeds=2,
+        seconds=6.0,
+        gpu_overrides=("data.batch_size=64",),
+    ),
     tuning_metric="val_loss",
     parts=(
         Part(
@@ -27,6 +36,6 @@ CLAIM = Claim(
             lambda evidence: equivalent_within(evidence.difference("rmsnorm", "layernorm", "test_loss"), 0.03, "nats"),
         ),
     ),
-    caveats=("600 steps of a network 64 wide with 4 layers; the equality of long runs is another matter.",),
+    caveats=("400 steps of a network 64 wide with 4 layers; the equality of long runs is another matter.",),
     would_change="A difference of 0.03 nats or more, either way.",
 )
