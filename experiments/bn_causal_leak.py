@@ -69,7 +69,7 @@ CLAIM = Claim(
         *(arm(f"text, batchnorm {n}", *batchnorm(n), text=True) for n in (1, 32)),
         arm("text, prefix", *CAUSAL["prefix"], text=True),
     ),
-    protocols=as_options(text_protocols("model.depth=2", "optim.lr=0.003", steps=400, seconds=4.0)),
+    protocols=as_options(text_protocols("model.depth=2", "optim.lr=0.003", steps=300, seconds=4.0)),
     trial=trial,
     parts=(
         Part(
