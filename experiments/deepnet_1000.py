@@ -37,6 +37,7 @@ CLAIM = Claim(
         "data.batch_size=8",
         "optim.warmup=0",
         steps=300,
+        rates=(0.00033, 0.001, 0.003),  # where each half alone has trained, if at all (records of 400 steps)
         seeds=5,
         seconds=12.0,
         gpu_overrides=("model.depth=200", "model.width=64", "data.context=64", "data.batch_size=16"),
