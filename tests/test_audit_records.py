@@ -47,7 +47,8 @@ def test_a_finding_whose_record_says_the_opposite_is_left_out(tmp_path, monkeypa
     assert finding.Evidence("no-such-claim").recorded()["verdict"] == "no data"
 
 
-def test_refusals_and_the_command():
+def test_refusals_and_the_command(monkeypatch):
+    monkeypatch.setattr(Evidence, "contradicted", lambda self: False)
     with pytest.raises(NormLabError, match="cannot be called with sample_batch"):
         normlab.audit(network(), torch.randn(2, 5))
     with pytest.raises(NormLabError, match="at least 1"):
@@ -59,7 +60,8 @@ def test_refusals_and_the_command():
     assert run(["audit", "torchvision:resnet0"]).exit_code == 2
 
 
-def test_the_command_reads_a_checkpoint(train, tmp_path):
+def test_the_command_reads_a_checkpoint(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evidence, "contradicted", lambda self: False)
     done = train(
         *("data=digits", "norm=batchnorm", "data.batch_size=4", "model.width=8", "logger=none", "hydra.run.dir=run"),
         *("trainer.max_steps=4", "trainer.checkpoint_every=4", "trainer.stop_diverged=false"),

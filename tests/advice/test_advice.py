@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,46 @@ def test_ranking_is_reasons_for_less_reasons_against_then_name():
     advice = advise(TWO, read_verdicts(RESULTS))
     ranked = [(-(len(item.pros) - len(item.cons)), item.name) for item in advice.norms]
     assert ranked == sorted(ranked) and len(ranked) > 3
+
+
+RECURRENT, CAUSAL = (Situation(name, 32, False, 1, False, 12, False) for name in ("recurrent", "causal"))
+
+
+@pytest.mark.parametrize(
+    ("slug", "part", "measured", "elsewhere"),
+    [
+        ("bn-rnn-ineffective", "naive", RECURRENT, {"batch": 1}),
+        ("bn-rnn-ineffective", "layernorm", RECURRENT, {"batch": 4}),
+        ("bn-causal-leak", "text", replace(CAUSAL, batch=1), {"batch": 4}),
+        ("bn-causal-leak", "prefix, SGD batch 2", CAUSAL, {"batch": 1}),
+        ("peri-ln-steadier", "learning rate", CAUSAL, {"warmup": True}),
+        ("qknorm-high-lr", "largest useful rate", CAUSAL, {"warmup": True}),
+        ("layernorm-scaling-depth", "12 layers, gpt2", replace(CAUSAL, warmup=True), {"warmup": False}),
+    ],
+)
+def test_a_verdict_is_a_reason_only_where_it_was_measured(slug, part, measured, elsewhere):
+    rows = {slug: row(slug, part, "supported", 6, 2, 10)}
+    found = advise(measured, rows)
+    assert found.norms or found.placements or found.notes
+    found = advise(replace(measured, **elsewhere), rows)
+    assert not (found.norms or found.placements or found.notes)
+    assert any((gap.slug, gap.part) == (slug, part) and gap.why.startswith("measured") for gap in found.missing)
+
+
+def test_batchnorm_is_not_put_before_none_where_it_cannot_train():
+    rows = {"bn-rnn-ineffective": row("bn-rnn-ineffective", "naive", "refuted", -6, -10, -2)}
+    assert scores(advise(RECURRENT, rows).norms) == {"batchnorm": 1, "none": -1}
+    assert advise(replace(RECURRENT, batch=1), rows).norms == []
+
+
+def test_what_no_part_of_a_claim_measures_is_missing():
+    def gaps(situation):
+        return {(gap.slug, name) for gap in advise(situation, {}).missing if gap.part is None for name in gap.names}
+
+    norms = {("ln-cannot-fold", kind) for kind in ("groupnorm", "instancenorm", "channel_layernorm")}
+    assert norms <= gaps(replace(TWO, fold=True)) and not norms & gaps(TWO)
+    assert ("ln-cannot-fold", "groupnorm") in gaps(replace(RECURRENT, fold=True))
+    assert ("in-hurts-classification", "groupnorm") in gaps(TWO)
 
 
 def test_every_reason_is_a_decided_row_of_the_results():

@@ -64,7 +64,7 @@ class Gap:
 
     slug: str
     part: str | None
-    why: str  # inconclusive, no data, or not recorded
+    why: str  # inconclusive, no data, not recorded, or measured elsewhere
     names: tuple[str, ...]  # whom it would speak of
 
 
@@ -123,6 +123,9 @@ def advise(situation: Situation, rows: Mapping[str, Mapping[str, Any]], kinds: I
     missing: list[Gap] = []
     for entry in TABLE:
         if not entry.when(situation):
+            continue
+        if not entry.given(situation):
+            missing.append(Gap(entry.slug, entry.part, entry.lacks, entry.favours + entry.against))
             continue
         row = rows.get(entry.slug)
         part = _part(entry, row)

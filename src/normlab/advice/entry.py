@@ -14,9 +14,22 @@ from normlab.advice.situation import Situation
 Judge = Callable[[Mapping[str, Any], Situation], int | None]
 
 
+def always(s: Situation) -> bool:
+    return True
+
+
+def never(s: Situation) -> bool:
+    """Of what no part of a claim measures."""
+    return False
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One part of a claim (None: the whole claim) as a reason. `{effect}` in a sentence is its effect, in words."""
+    """One part of a claim (None: the whole claim) as a reason. `{effect}` in a sentence is its effect, in words.
+
+    It bears on a situation `when` it has the norm or the question, and is a reason where that is `given` as it was
+    measured, too. Else it is listed as missing, with what it `lacks`.
+    """
 
     slug: str
     part: str | None
@@ -28,6 +41,8 @@ class Entry:
     opposite: str = ""
     neither: str = ""
     on: str = "norms"  # or placements
+    given: Callable[[Situation], bool] = always
+    lacks: str = ""  # what the verdict does not say of a situation that is not `given`
 
 
 def images(s: Situation) -> bool:
@@ -45,6 +60,18 @@ def image_batches(low: int, high: int) -> Callable[[Situation], bool]:
 
 def transformer(s: Situation) -> bool:
     return s.transformer
+
+
+def recurrent(s: Situation) -> bool:
+    return s.input == "recurrent"
+
+
+def folding(*inputs: str) -> Callable[[Situation], bool]:
+    return lambda s: s.fold and s.input in inputs
+
+
+def no_warmup(s: Situation) -> bool:
+    return not s.warmup
 
 
 def fits(kind: str, s: Situation) -> bool:

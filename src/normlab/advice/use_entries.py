@@ -1,7 +1,7 @@
 """Verdicts on where a norm is used: several devices, inference, cost, and placements in a transformer."""
 
 from normlab.advice import judges
-from normlab.advice.entry import BN, GN, LN, RMS, Entry, several_devices, transformer
+from normlab.advice.entry import BN, GN, IN, LN, RMS, Entry, folding, never, no_warmup, several_devices, transformer
 
 # A claim that has no record yet is named as missing.
 USE = (
@@ -27,6 +27,10 @@ USE = (
     Entry("ln-cannot-fold", "RMSNorm's division", lambda s: s.fold, judges.by_identity, (), (RMS,),
           "RMSNorm's division folds into no linear layer: {effect}",
           "RMSNorm's division folds into a linear layer: {effect}"),
+    *(Entry("ln-cannot-fold", None, folding(*inputs), judges.as_said, (), (kind,), "",
+            given=never, lacks="no part measures whether its division folds")
+      for kind, inputs in ((GN, ("images", "vectors", "recurrent")), (IN, ("images",)),
+                           ("channel_layernorm", ("images",)))),
     Entry("ln-cannot-fold", "all of these", lambda s: s.fold, judges.by_identity, (), (),
           "LayerNorm's gain, shift and centring do not fold: {effect}",
           "LayerNorm's gain, shift and centring fold, an RMSNorm without parameters remains: {effect}"),
@@ -92,18 +96,22 @@ PLACEMENTS = (
           "without warm-up, 48 layers of DeepNorm have less perplexity than Pre-LN: {effect}",
           "without warm-up, 48 layers of DeepNorm are no worse than Pre-LN: its perplexity {effect}", on="placements"),
     Entry("peri-ln-steadier", "learning rate", transformer, judges.by_margin, ("sandwich",), ("pre",),
-          "a learning rate that is too large costs Pre-LN {effect} more than norms before and after each branch",
-          "a learning rate that is too large costs norms before and after each branch more than Pre-LN: {effect}",
-          on="placements"),
+          "without warm-up, too large a learning rate costs 12 layers of Pre-LN {effect} more than norms before and "
+          "after each branch",
+          "without warm-up, too large a learning rate costs 12 layers with norms before and after each branch more "
+          "than Pre-LN: {effect}", on="placements", given=no_warmup, lacks="measured without warm-up only"),
     Entry("layernorm-scaling-depth", "12 layers, xavier", lambda s: transformer(s) and s.depth >= 9,
           judges.by_margin, (), (), "model.layer_scaling=true lowers the loss of 12 layers by {effect}, "
           "with the initial scale of xavier", neither="model.layer_scaling=true changes the loss of 12 layers by "
-          "{effect}, with the initial scale of xavier", on="placements"),
+          "{effect}, with the initial scale of xavier", on="placements",
+          given=lambda s: s.warmup, lacks="measured with warm-up only"),
     Entry("layernorm-scaling-depth", "12 layers, gpt2", lambda s: transformer(s) and s.depth >= 9,
           judges.by_margin, (), (), "model.layer_scaling=true lowers the loss of 12 layers by {effect}, "
           "with the initial scale of gpt2", neither="model.layer_scaling=true changes the loss of 12 layers by "
-          "{effect}, with the initial scale of gpt2", on="placements"),
+          "{effect}, with the initial scale of gpt2", on="placements",
+          given=lambda s: s.warmup, lacks="measured with warm-up only"),
     Entry("qknorm-high-lr", "largest useful rate", transformer, judges.by_ratio, (), (),
-          "model.qk_norm=true raises the largest useful learning rate {effect}",
-          neither="model.qk_norm=true changes the largest useful learning rate {effect}", on="placements"),
+          "without warm-up, model.qk_norm=true raises the largest useful learning rate of 6 layers {effect}",
+          neither="without warm-up, model.qk_norm=true changes the largest useful learning rate of 6 layers {effect}",
+          on="placements", given=no_warmup, lacks="measured without warm-up only"),
 )  # fmt: skip

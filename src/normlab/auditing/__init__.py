@@ -31,16 +31,21 @@ def audit(
     parallel processes. batch_per_device: samples of a training batch on one of them, else those of `sample_batch`.
 
     Each finding names what there is to see in the model, and the claim whose record says what that does; one whose
-    record says the opposite by now is left out.
+    record says the opposite by now is left out. What could not be read, or not be looked for, is named as well.
 
     Raises:
-        NormLabError: a number below 1, or a batch that the model cannot be called with.
+        NormLabError: a number below 1, a batch that the model cannot be called with, a model that is wrapped by FSDP.
     """
     if world_size < 1 or (batch_per_device is not None and batch_per_device < 1):
         raise NormLabError(
             f"world_size={world_size} and batch_per_device={batch_per_device}: give whole numbers of at least 1."
         )
-    subject = Subject(model, sample_batch, world_size, batch_per_device)
-    found = (finding for check in CHECKS for finding in check(subject))
+    return look(Subject(model, sample_batch, world_size, batch_per_device))
+
+
+def look(subject: Subject) -> Audit:
+    """What every check finds, less what the records contradict."""
+    found = [finding for check in CHECKS for finding in check(subject)]
     stand = tuple(f for f in found if not all(record.contradicted() for record in f.evidence))
-    return Audit(stand, len(subject.norms))
+    unread = tuple(f"{norm.name}: {norm.reason}" for norm in subject.unread)
+    return Audit(stand, len(subject.norms), unread, tuple(subject.notes))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from normlab.auditing.finding import Evidence, Finding
 from normlab.auditing.subject import Subject, quiet
-from normlab.model_calls import call, first_tensor
+from normlab.model_calls import call
 from normlab.norms import KINDS
 from normlab.recognition import NormLayer
 
@@ -18,21 +18,20 @@ _SAME, _OTHER = 1e-5, 1e-4  # relative change of an output that is rounding, and
 def leak(subject: Subject) -> Iterator[Finding]:
     """Outputs that change with later inputs, in a model where without these norms none does.
 
-    Needs a sample batch of sequences, (N, T) or (N, T, C), and an output with a value per position. Without one, a
-    model counts as causal if it says so, as the decoders of `transformers` do.
+    Needs a sample batch of sequences, (N, T) or (N, T, C), and an output with a value per position that follows it.
+    Without those, a model counts as causal if it says so, as the decoders of `transformers` do.
     """
     mixing = [norm for norm in subject.norms if _mixes(norm)]
     if not mixing:
         return
     names = tuple(norm.name for norm in mixing)
     evidence = (Evidence("bn-causal-leak", "one sample"), Evidence("bn-causal-leak", "evaluation"))
-    if subject.sample_batch is None:
+    change = _change_by_later(subject, mixing)
+    if change is None:
         if _says_causal(subject.model):
             what = "normalize over positions, and the model's class or configuration says that it is causal"
             yield Finding("leak", names, f"in training these layers {what}", evidence)
-        return
-    change = _change_by_later(subject, mixing)
-    if change is not None and change > _OTHER:
+    elif change > _OTHER:
         reason = (
             f"with other inputs in the second half of the sequences, outputs of the first half change by {change:.2g} "
             "of their largest in train mode, and not at all with these layers left out"
@@ -51,11 +50,13 @@ def _says_causal(model: nn.Module) -> bool:
 
 
 def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
-    """How far the first half of the outputs follows the second half of the inputs; None if the model is not causal."""
+    """How far the first half of the outputs follows the second half of the inputs, 0 in a model that is not causal
+    without the norms either; None if the sample batch does not show it."""
     batches = _perturbed(subject.sample_batch)
     if batches is None:
         return None
     half, length, changed = batches
+    _ = subject.inputs  # raises, with a sentence, where the model cannot be called
     model = subject.copy()
     norms = [model.get_submodule(norm.names[0]) for norm in mixing]
 
@@ -63,26 +64,40 @@ def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
         """Of the outputs before and after the middle, relative to their largest."""
         ys = []
         for batch in (subject.sample_batch, changed):
-            with quiet():
-                torch.manual_seed(0)
-                y = first_tensor(call(model, batch)).float()
-            axis = next((axis for axis in range(1, y.ndim) if y.shape[axis] == length), None)
-            if axis is None:
+            try:
+                with quiet(model):  # both times from the same random state
+                    y = _by_position(call(model, batch), length)
+            except Exception:  # a norm that refuses its input in train mode, or one that ended the pass above
                 return None
-            ys.append(y.movedim(axis, 0))
+            if y is None:
+                return None
+            ys.append(y)
         gap, scale = (ys[0] - ys[1]).abs(), float(ys[0].abs().max())
-        return float(gap[:half].max()) / scale, float(gap[half:].max()) / scale
+        # Of zeros, as a head that starts at zero gives them, there is nothing to see.
+        return (float(gap[:half].max()) / scale, float(gap[half:].max()) / scale) if scale else None
 
     hooks = [norm.register_forward_hook(lambda module, args, output: args[0] if args else output) for norm in norms]
     without = change()
     for hook in hooks:
         hook.remove()
-    if without is None or without[0] > _SAME or without[1] <= _OTHER:
+    # Written so that NaN, which is neither above nor below a limit, shows nothing.
+    if without is None or not without[1] > _OTHER:
         return None
+    if not without[0] <= _SAME:
+        return 0.0
     for norm in norms:
         norm.train()
     found = change()
     return found and found[0]
+
+
+def _by_position(output: Any, length: int) -> Tensor | None:
+    """(T, ...): the first tensor of an output that has a value per position; beside labels, that is not the loss."""
+    if isinstance(output, Tensor):
+        axis = next((axis for axis in range(1, output.ndim) if output.shape[axis] == length), None)
+        return None if axis is None else output.float().movedim(axis, 0)
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, tuple | list) else ()
+    return next((y for y in (_by_position(value, length) for value in values) if y is not None), None)
 
 
 def _perturbed(batch: Any) -> tuple[int, int, Any] | None:

@@ -59,10 +59,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """The findings, in the order of the checks; `norms` is how many norm layers were looked at."""
+    """The findings, in the order of the checks.
+
+    norms: how many norm layers were looked at. unread: others, which no check can read, each with the reason. notes:
+    what was not looked for, and why.
+    """
 
     findings: tuple[Finding, ...]
     norms: int
+    unread: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -71,10 +77,15 @@ class Audit:
         return len(self.findings)
 
     def __str__(self) -> str:
-        lines = [f"{len(self)} finding{'' if len(self) == 1 else 's'} in {self.norms} norm layers"]
+        plural = ["" if number == 1 else "s" for number in (len(self), self.norms)]
+        lines = [f"{len(self)} finding{plural[0]} in {self.norms} norm layer{plural[1]}"]
         for (name, evidence), found in groupby(self, lambda finding: (finding.name, finding.evidence)):
             lines += [name, *(f"  {finding.where}: {finding.reason}" for finding in found)]
             lines += [f"  record of {record}" for record in evidence]
+        if self.unread:
+            lines.append(f"{len(self.unread)} more could not be read, and nothing is said of them")
+            lines += [f"  {layer}" for layer in self.unread[:4]] + ["  ..."] * (len(self.unread) > 4)
+        lines += [f"not looked for: {note}" for note in self.notes]
         return "\n".join(lines)
 
 

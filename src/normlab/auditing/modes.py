@@ -9,13 +9,16 @@ _FLIPS = Evidence("missing-eval-bug", "flips")
 
 
 def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
-    """A network in eval mode whose batch norms, some at least, still look at the batch."""
-    if subject.model.training:
+    """A network in eval mode, or evaluated, whose batch norms, some at least, still look at the batch."""
+    if subject.model.training and not subject.evaluated:
         return
     evidence = _FLIPS, Evidence("missing-eval-bug", "accuracy")
     training = tuple(norm.name for norm in subject.live)
     if training:
-        reason = "model.training is False, and that of these layers True: they normalize with the batch's statistics"
+        state = "model.training is False, and that of these layers True"
+        if subject.model.training:
+            state = "model.training is True at an evaluation, and so is that of these layers"
+        reason = f"{state}: they normalize with the batch's statistics"
         yield Finding("train-mode-at-evaluation", training, reason, evidence)
     without = tuple(
         norm.name

@@ -1,13 +1,12 @@
 """Failure modes of numbers: an eps that the dtype cannot carry, gains that let nothing through."""
 
-import copy
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from normlab.auditing.finding import Evidence, Finding
-from normlab.auditing.subject import Subject
+from normlab.auditing.subject import Subject, replica
 from normlab.claims.rules import REFUTED
 from normlab.measured_norms import HOOKS
 from normlab.recognition import FROZEN, NormLayer
@@ -18,7 +17,7 @@ DEAD = 1e-4  # of the layer's largest gain
 def eps_too_small(subject: Subject) -> Iterator[Finding]:
     """Norms that give or send back what is not finite where their input is constant."""
     for norm in subject.norms:
-        if not norm.kind or norm.kind == FROZEN:
+        if subject.on_meta or norm.kind == FROZEN:
             continue
         x = subject.inputs.get(norm.name)
         dtype = x.dtype if x is not None else _dtype(norm)
@@ -42,7 +41,7 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
         largest = float(gain.max())
         dead = int((gain <= DEAD * largest).sum())
         tracked = getattr(norm.module, "num_batches_tracked", None)
-        if largest == 0 and (tracked is None or int(tracked) == 0):
+        if largest == 0 and (tracked is None or int(tracked.sum()) == 0):
             continue  # a branch that starts at nothing, and learns
         if dead:
             record = Evidence("ln-cannot-fold", "RMSNorm's gamma" if "rms" in norm.kind else "gamma and beta", REFUTED)
@@ -63,15 +62,15 @@ def _dtype(norm: NormLayer) -> torch.dtype:
 
 def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
     """`its output` or `its gradient`, or nothing where both are finite or the layer takes no such input."""
-    layer = copy.deepcopy(norm.module).cpu()
+    layer = replica(norm.module).cpu()
     for name in HOOKS:
         vars(layer)[name].clear()
+    generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
     for x in _zeros(norm, dtype):
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(0)
             try:
                 y = layer(x)
-                (gradient,) = torch.autograd.grad(y, x, torch.randn(y.shape).to(y.dtype))
+                (gradient,) = torch.autograd.grad(y, x, torch.randn(y.shape, generator=generator).to(y.dtype))
             except (RuntimeError, ValueError):
                 continue
         if not bool(y.isfinite().all()):

@@ -1,12 +1,11 @@
 """Failure modes of where a norm stands: after a bias, before values that it cancels, or where it could be folded."""
 
-import copy
 from collections.abc import Iterator
 
 from torch.nn.modules.conv import _ConvNd
 
 from normlab.auditing.finding import Evidence, Finding
-from normlab.auditing.subject import Subject
+from normlab.auditing.subject import Subject, replica, single_values
 from normlab.fold_graph import CallGraph
 from normlab.fold_norms import Kept
 from normlab.folding import fold
@@ -15,10 +14,15 @@ from normlab.recognition import FROZEN
 
 def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
     """A convolution's bias that the batch norm after it subtracts again."""
-    if not subject.live:
+    if not subject.live_batchnorm:
         return
-    graph = CallGraph(copy.deepcopy(subject.model))
-    for norm in subject.live:
+    graph = CallGraph(replica(subject.model))
+    for path, reason in graph.closed.items():
+        hidden = [n.name for n in subject.live_batchnorm if not path or n.names[0].startswith(f"{path}.")]
+        if hidden:
+            more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+            subject.notes.append(f"bias-before-batch-norm at {hidden[0]}{more}: {reason}")
+    for norm in subject.live_batchnorm:
         try:
             before = graph.layer_before(graph.only_call(norm.names[0]))
         except Kept:
@@ -37,10 +41,8 @@ def single_value_groups(subject: Subject) -> Iterator[Finding]:
     """Norms of one value each, which makes it 0 whatever it is. Needs a sample batch."""
     for norm in subject.norms:
         x = subject.inputs.get(norm.name)
-        if x is None or norm.kind not in ("groupnorm", "instancenorm") or not x.numel():
-            continue
-        groups = getattr(norm.module, "num_groups", norm.features)
-        if x[0].numel() == groups and not getattr(norm.module, "track_running_stats", False):
+        groups = 0 if x is None else single_values(norm, x)
+        if x is not None and groups:
             shape = " x ".join(map(str, x.shape[1:]))
             yield Finding(
                 "single-value-groups",
@@ -53,9 +55,9 @@ def single_value_groups(subject: Subject) -> Iterator[Finding]:
 def foldable(subject: Subject) -> Iterator[Finding]:
     """Batch norms that cost time at inference and need not."""
     fixed = [norm for norm in subject.norms if norm.kind == FROZEN or (norm.is_batch_norm and not norm.is_live)]
-    if subject.model.training or not fixed:
+    if subject.model.training or subject.on_meta or not fixed:
         return
-    names = tuple(fate.name for fate in fold(subject.model).folded)
+    names = tuple(fate.name for fate in fold(replica(subject.model)).folded)
     if names:
         reason = (
             "their statistics are fixed, and a layer beside each can take over scale and shift: normlab.fold(model)"

@@ -22,7 +22,7 @@ FAR, CHANCE = 0.6, 1.0
 def tiny_batch(subject: Subject) -> Iterator[Finding]:
     """Statistics of the batch from at most 8 samples."""
     by_samples: dict[int, list[str]] = {}
-    for norm in subject.live:
+    for norm in subject.live_batchnorm:
         samples = subject.samples(norm)
         if samples is not None and samples <= FEW:
             by_samples.setdefault(samples, []).append(norm.name)
@@ -36,7 +36,7 @@ def tiny_batch(subject: Subject) -> Iterator[Finding]:
 
 def momentum(subject: Subject) -> Iterator[Finding]:
     """Running averages over so few samples that they follow each batch."""
-    for norm in subject.live:
+    for norm in subject.live_batchnorm:
         share, samples = getattr(norm.module, "momentum", None), subject.samples(norm)
         if share is None or samples is None or not norm.kept_statistics or not 0 < share <= 1:
             continue
@@ -89,7 +89,8 @@ def far_from_batch(subject: Subject) -> Iterator[Finding]:
     """Running statistics in use that are not those of the sample batch."""
     for norm in _with_statistics(subject):
         x = subject.inputs.get(norm.name)
-        if x is None or norm.is_live or _initial(norm.module) or len(x) < 2:
+        by_position = norm.module.running_mean.ndim > 1  # those of causal_batchnorm
+        if x is None or norm.is_live or by_position or _initial(norm.module) or len(x) < 2:
             continue
         distance = _distance(norm, x)
         if distance > FAR + CHANCE / len(x) ** 0.5:
@@ -107,6 +108,8 @@ def _with_statistics(subject: Subject) -> list[NormLayer]:
 
 
 def _initial(module: Any) -> bool:
+    if module.running_mean.is_meta:
+        return False
     return not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
 
 
@@ -115,6 +118,7 @@ def _distance(norm: NormLayer, x: Tensor) -> float:
     axis = x.ndim - 1 if norm.channels == "NTC" else 1
     values = x.double().movedim(axis, 0).flatten(1)
     variance, mean = torch.var_mean(values, 1, correction=0)
-    running = (norm.module.running_var.double() + norm.module.eps).sqrt()
+    eps = getattr(norm.module, "eps", 1e-5)  # that of the frozen norms of transformers stands in their forward
+    running = (norm.module.running_var.double() + eps).sqrt()
     gap = (mean - norm.module.running_mean.double()).square() + (variance.sqrt() - running).square()
     return float((gap.sqrt() / running).mean())
