@@ -46,9 +46,9 @@ def declared_kinds() -> dict[str, Declared]:
     """
     kinds: dict[str, Declared] = {}
     files: dict[Path, str | None] = {file: None for folder in FOLDERS for file in sorted(folder.glob("[!_]*.py"))}
-    for entry in importlib.metadata.entry_points(group="normlab.norms"):
-        files[module_file(entry.module)] = entry.module
-    for path, module in files.items():
+    entries = {module_file(entry.module): entry for entry in importlib.metadata.entry_points(group="normlab.norms")}
+    for path, module in (files | {path: entry.module for path, entry in entries.items()}).items():
+        before = len(kinds)
         try:
             classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
         except SyntaxError as error:
@@ -60,6 +60,12 @@ def declared_kinds() -> dict[str, Declared]:
             if kind in kinds:
                 raise NormLabError(f"norm {kind!r} is declared in {kinds[kind].path} and in {path}: rename one.")
             kinds[kind] = Declared(path, tuple(_options(node, path)), module)
+        if module is not None and len(kinds) == before:
+            entry = entries[path]
+            raise NormLabError(
+                f"the entry point {entry.name} = {entry.value} leads to {path}, where no class is declared by "
+                "@norm_kind: name the module that holds it."
+            )
     return kinds
 
 
@@ -91,9 +97,12 @@ def import_target(target: str | None) -> Any:
         raise NormLabError(f"norm=custom needs norm.target=my_package.my_module.MyNorm, not {target!r}.")
     module_file(module)
     try:
-        return getattr(importlib.import_module(module), name)
-    except AttributeError:
-        raise NormLabError(f"norm.target={target}: module {module!r} has no {name!r}.") from None
+        imported = importlib.import_module(module)
+    except Exception as error:  # whatever a file of somebody else's raises
+        raise NormLabError(f"norm.target={target}: importing it raises {type(error).__name__}: {error}.") from None
+    if not hasattr(imported, name):
+        raise NormLabError(f"norm.target={target}: module {module!r} has no {name!r}.")
+    return getattr(imported, name)
 
 
 @cache

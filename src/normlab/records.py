@@ -1,6 +1,7 @@
 """A record: what one trial was, and what was measured. Standard library only."""
 
 import ast
+import contextlib
 import hashlib
 import json
 import math
@@ -12,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from normlab.errors import NormLabError
 from normlab.norm_files import declared_kinds, module_file
 
 PACKAGE = Path(__file__).resolve().parent
@@ -24,6 +26,7 @@ ASIDE = {
     "data/cache.py",
     "data/hub.py",
     "data/options.py",
+    "norms/__init__.py",
     "training/__init__.py",
     "training/callbacks.py",
     "training/checkpoint.py",
@@ -42,12 +45,15 @@ _NOT_IN_KEY = {
     "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps", "timeout_s"},
 }
 
+_WHOLE = (("norm", "options"), ("options", "norm"))  # what a custom norm, and a trial of a layer, are given
+
 
 def trial_key(config: dict[str, Any]) -> str:
     """16 hexadecimal digits that name a trial by its resolved configuration.
 
     Leaves that are null, false or empty stay out: a knob that is added later, with one of these for "as before",
-    leaves every key that was recorded earlier as it was.
+    leaves every key that was recorded earlier as it was. What a norm is given stays whole: there a false is a choice.
+    The code of `norm=custom`'s class belongs to the key: once edited it is another norm.
     """
     kept: dict[str, Any] = {}
     for group, value in config.items():
@@ -55,13 +61,16 @@ def trial_key(config: dict[str, Any]) -> str:
         if left_out is None:
             continue
         kept[group] = {k: v for k, v in value.items() if k not in left_out} if isinstance(value, dict) else value
+    with contextlib.suppress(NormLabError):  # no such class: the trial will say so
+        kept |= {"code": code} if (code := target_hash(config.get("norm") or {})) else {}
     return hashlib.sha256(json.dumps(_without_empty(kept), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_empty(v) for k, v in value.items() if v is not None and v is not False and v != []}
-    return value
+def _without_empty(value: Any, path: tuple[str, ...] = ()) -> Any:
+    if not isinstance(value, dict) or path in _WHOLE:
+        return value
+    kept = {k: v for k, v in value.items() if v is not None and v is not False and v != []}
+    return {k: _without_empty(v, (*path, k)) for k, v in kept.items()}
 
 
 @dataclass
@@ -159,8 +168,15 @@ def target_hash(norm: dict[str, Any]) -> dict[str, str]:
 
 
 def code_hash(path: Path) -> str:
-    """8 hexadecimal digits of a Python file's code, comments, docstrings and layout aside."""
-    tree = ast.parse(path.read_text())
+    """8 hexadecimal digits of a Python file's code, comments, docstrings and layout aside.
+
+    Raises:
+        NormLabError: it is not Python.
+    """
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise NormLabError(f"{path}, line {error.lineno}: not Python ({error.msg}); correct the file.") from None
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (

@@ -1,19 +1,22 @@
 """norm=custom: what a layer from elsewhere must accept, what is measured of it, and what is said if it does not fit."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from norm_cases import case_id
+from omegaconf import OmegaConf
 from torch import nn
 
 from normlab.claims.sources import changed_files, load_sources
 from normlab.errors import NormLabError
 from normlab.norms import KINDS, NormSpec, make_norm, spec_of
 from normlab.norms.properties import CHANNELS, SHAPES, measured_spec
-from normlab.records import Record
+from normlab.records import Record, trial_key
 
 FILE = """
 import torch
@@ -38,6 +41,33 @@ class Declared(nn.Identity):
     def __init__(self, num_features):
         super().__init__()
 
+class Lying(nn.Module):
+    spec = NormSpec(True, True, False, True, True, True, ("NCHW",))
+    def __init__(self, num_features):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(num_features)
+
+    def forward(self, x):
+        return self.norm(x)
+
+class Leaking(nn.Module):
+    spec = NormSpec(False, False, False, False, True, False, ("NTC",))
+    def __init__(self, num_features, layout):
+        super().__init__()
+        self.dim = {"NC": 0, "NTC": 1, "NCHW": 2}[layout]
+
+    def forward(self, x):
+        return x - x.mean(self.dim, keepdim=True)
+
+class Refusing(nn.Module):
+    def __init__(self, num_features, axes=(1,)):
+        super().__init__()
+        if not isinstance(axes, (list, tuple)) or num_features % 2:
+            raise ValueError("an even number is needed")
+
+    def forward(self, x):
+        return 2 * x
+
 class Narrowing(nn.Module):
     def __init__(self, num_features):
         super().__init__()
@@ -55,6 +85,8 @@ def module(tmp_path, monkeypatch):
     """The name of a module with layers of a user's, in the working folder."""
     name = f"my_norms_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(FILE)
+    (tmp_path / f"{name}_broken.py").write_text("class Any(:")
+    (tmp_path / f"{name}_needy.py").write_text("import no_such_module_of_mine")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return name
@@ -86,7 +118,10 @@ def test_a_layer_is_told_its_layout_and_options(module, layout):
 
 
 def test_what_a_layer_declares_counts(module):
-    assert spec_of("custom", target=f"{module}.Declared") == NormSpec(True, True, True, True, True, True, ("NC",))
+    declared = NormSpec(True, True, True, True, True, True, ("NC",), options=("target", "options"))
+    assert spec_of("custom", target=f"{module}.Declared") == declared
+    x = torch.randn(3, 8)
+    assert make_norm("custom", 8, "NC", target=f"{module}.Declared")(x).equal(x)
     with pytest.raises(NormLabError, match="cannot take layout NTC: choose one of NC"):
         make_norm("custom", 8, "NTC", target=f"{module}.Declared")
 
@@ -101,6 +136,10 @@ def test_what_a_layer_declares_counts(module):
         ("{module}.function", "makes a int"),
         ("{module}.Narrowing", "a norm keeps the shape"),
         ("torch.nn.MultiheadAttention", "cannot be built with"),
+        ("{module}.Lying", "declares batch_dependent=False"),
+        ("{module}.Leaking", "declares causal_safe=True"),
+        ("{module}_broken.Any", "not Python|raises SyntaxError"),
+        ("{module}_needy.Any", "raises ModuleNotFoundError"),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_sentence(module, target, sentence):
@@ -126,10 +165,29 @@ def test_bad_options_end_in_a_sentence(module, train):
     assert done.returncode == 2 and "'beta'" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_an_installed_package_adds_a_kind(tmp_path, train):
+def test_options_may_be_lists_and_what_a_layer_raises_is_said(module):
+    options = OmegaConf.create({"axes": [1, 2]})
+    assert make_norm("custom", 8, "NC", target=f"{module}.Refusing", options=options)(torch.ones(2, 8)).sum() == 32
+    with pytest.raises(NormLabError, match="ValueError: an even number"):
+        make_norm("custom", 7, "NC", target=f"{module}.Refusing")
+    with pytest.raises(NormLabError, match="give names and values"):
+        spec_of("custom", target=f"{module}.Refusing", options=3)
+
+
+def test_a_changed_class_is_another_trial(module):
+    config = {"norm": {"kind": "custom", "target": f"{module}.Softened"}}
+    before = trial_key(config)
+    assert before == trial_key(config) != trial_key({"norm": {"kind": "custom", "target": "no_such.Softened"}})
+    file = Path(f"{module}.py")
+    file.write_text(file.read_text().replace("x.abs()", "x.square()"))
+    assert trial_key(config) != before
+
+
+@pytest.mark.parametrize("init", ["", "from .halved import Halved\n"], ids=["empty", "importing"])
+def test_an_installed_package_adds_a_kind(tmp_path, train, init):
     """The entry point `normlab.norms`, as the package's metadata state it."""
     (tmp_path / "my_package").mkdir()
-    (tmp_path / "my_package" / "__init__.py").write_text("")
+    (tmp_path / "my_package" / "__init__.py").write_text(init)
     (tmp_path / "my_package" / "halved.py").write_text(
         "from normlab.norms import Norm, norm_kind\n\n"
         '@norm_kind("halved", causal_safe=True)\nclass Halved(Norm):\n'
@@ -144,6 +202,13 @@ def test_an_installed_package_adds_a_kind(tmp_path, train):
     done = train("norm=halved", "norm.factor=0.7", "trainer.max_steps=2", "hydra.run.dir=run", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "record.json").read_text())["config"]["norm"]["factor"] == 0.7
+    script = "from my_package.halved import Halved; import normlab.norms as n; print(n.make_norm('halved', 4).factor)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout == "0.5\n", done.stderr
+    (metadata / "entry_points.txt").write_text("[normlab.norms]\nhalved = my_package:Halved\n")
+    done = train("norm=halved", "trainer.max_steps=2", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and "halved = my_package:Halved" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_layer_of_modules_inside_keeps_its_wide_parameters_in_half():

@@ -25,6 +25,10 @@ class MeanAbs(nn.Module):
         y = x / (x.abs().mean(self.dims, keepdim=True) + self.eps)
         return y * self.weight.view(self.shape) + self.bias.view(self.shape)
 
+class Optional(MeanAbs):
+    def __init__(self, num_features, layout, eps=1e-3, axes=(), name="", affine=True):
+        super().__init__(num_features, layout, eps)
+
 class Moving(nn.Module):
     '''Statistics over the batch, and no ghost batches; images only.'''
 

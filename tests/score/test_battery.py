@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from normlab.bench import harness
+from normlab.claims.configs import trial_config
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.store import Store
+from normlab.config import to_dict
 from normlab.errors import NormLabError
 from normlab.norms import KINDS
-from normlab.records import Record, code_state
+from normlab.records import Record, code_state, trial_key
 from normlab.score import battery, values
 from normlab.score.decide import BETTER, SAME, WORSE, _word, score, shows
 from normlab.score.measures import layer_metrics
@@ -78,11 +80,40 @@ def test_cells_differ_and_the_base_cell_is_shared():
 
 
 @pytest.mark.parametrize(
-    "name, options", [("nope", []), ("dyt", ["beta=1"]), ("dyt", ["alpha"]), ("no_such_module.Norm", [])]
-)
+    "name, options",
+    [
+        ("nope", []), ("dyt", ["beta=1"]), ("dyt", ["alpha"]), ("dyt", ["alpha=[1"]), ("groupnorm", ["num_groups=abc"]),
+        ("no_such_module.Norm", []), ("syncbatchnorm", []),
+    ],
+)  # fmt: skip
 def test_an_unfit_norm_is_refused_in_a_sentence(name, options):
     with pytest.raises(NormLabError):
         subject_of(name, options)
+
+
+def test_options_are_numbers_lists_and_texts_as_they_are_written():
+    given = subject_of("own_norms.Optional", ["eps=1e-3", "axes=[1,2]", "name=a,b", "affine=false"])
+    assert given.options["options"] == {"eps": 1e-3, "axes": [1, 2], "name": "a,b", "affine": False}
+    assert trial_config(given.overrides).norm.options == given.options["options"]
+    plain = subject_of("own_norms.Optional", ["eps=1e-3", "axes=[1,2]", "name=a,b"])
+    keys = {trial_key(to_dict(trial_config(one.overrides))) for one in (given, plain)}
+    assert len(keys) == 2  # a false is a choice, too
+
+
+def test_norms_are_compared_over_the_batches_that_both_ran():
+    """A norm without ghost batches runs 2 and 8 only: an equal one with a knee at 4 is neither better nor worse."""
+    batchnorm, moving, layernorm = (subject_of(name) for name in ("batchnorm", "own_norms.Moving", "layernorm"))
+    accuracy = {1: 0.1, 2: 0.1, 4: 0.5, 8: 0.5, 16: 0.5, 64: 0.5}
+    cells = {
+        battery.batch_arm(one, n).name: [accuracy[n]] * 5
+        for one in (batchnorm, moving)
+        for n in (*battery.sizes(one), 64)
+    }
+    found = evidence(**cells, layernorm=[0.5] * 5)
+    assert (values.smallest_batch(found, batchnorm) == 2).all() and (values.smallest_batch(found, moving) == 3).all()
+    assert (values.smaller_batch(found, moving, batchnorm) == 0).all()
+    assert (values.smaller_batch(found, layernorm, batchnorm) == -2).all()
+    assert (values.smaller_batch(found, layernorm, moving) == -2).all()  # nothing below 2 is known of it
 
 
 def test_cost_counts_a_void_timing_and_leaves_its_ratio_out(monkeypatch):
@@ -194,6 +225,7 @@ def test_void_timings_and_other_machines_are_measured_again(tmp_path):
         ):
             store.append("cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device))
         assert set(store.done()) == {"b"}
+        assert store.void(["frn beside a copy"]) == 0 and store.void([None]) == 1
 
 
 def test_a_score_runs_once_and_is_taken_up_again(scored, run_score, own):

@@ -90,13 +90,13 @@ def test_the_page_is_one_well_formed_file(made_up):
         assert row.name in page
 
 
-def test_under_smoke_nothing_of_a_trained_net_is_decided(scored, own):
+def test_under_smoke_nothing_is_decided(scored, own):
     page = (own / "results" / "report" / "score-own_norms.MeanAbs-eps-0.01.html").read_text()
-    assert "MeanAbs eps=0.01" in page and "This profile only shows that everything runs." in page
+    assert "own_norms.MeanAbs eps=0.01" in page and "This profile only shows that everything runs." in page
     assert not re.search(r'badge yes"><svg[^>]*><use[^>]*></svg>supported', page)  # one seed, two draws
     assert re.search(r"^undecided accuracy", scored.stdout, re.M)
-    # A single counter-example refutes an identity.
-    assert re.search(r"^cannot +MeanAbs eps=0.01 is no fixed scale", scored.stdout, re.M)
+    assert re.search(r"^undecided foldability", scored.stdout, re.M)
+    assert not re.search(r"^(can|cannot) ", scored.stdout, re.M)
 
 
 def test_smoke_is_kept_out_of_the_results():

@@ -12,8 +12,10 @@ from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.rules import in_words
 from normlab.claims.store import Store
+from normlab.claims.verdicts import devices
 from normlab.errors import NormLabError
 from normlab.norm_files import declared_kinds
+from normlab.norms import spec_of
 
 HOSTS = ("layernorm", "groupnorm", "rmsnorm", "batchnorm", "none")  # whose place a guest takes, the first that is there
 
@@ -34,6 +36,30 @@ def norm_overrides(norm: str) -> tuple[str, ...]:
     return ("norm=custom", f"norm.target={norm}")
 
 
+def check_guest(norm: str) -> None:
+    """Refuse an unfit norm before its first trial, instead of in each.
+
+    Raises:
+        NormLabError: neither a kind nor a class, or a class that cannot be used.
+    """
+    if norm_overrides(norm)[0] == "norm=custom":
+        spec_of("custom", target=norm)
+
+
+def compares_norms(claim: Claim) -> bool:
+    """Whether a guest can enter: a claim with a `trial` of its own says there which norms it takes."""
+    return bool(_hosts(claim)[0])
+
+
+def _hosts(claim: Claim) -> tuple[list[Arm], str]:
+    """The arms whose place a guest takes, and their norm."""
+    for host in HOSTS:
+        arms = [arm for arm in claim.arms if f"norm={host}" in arm.overrides and not _has_norm_options(arm)]
+        if arms:
+            return arms, host
+    return [], ""
+
+
 def with_guest(claim: Claim, norm: str) -> tuple[Claim, dict[str, str]]:
     """`claim` with arms of `norm` added, and which arm each of them took the place of.
 
@@ -41,11 +67,8 @@ def with_guest(claim: Claim, norm: str) -> tuple[Claim, dict[str, str]]:
         NormLabError: the claim compares no norms.
     """
     own = norm_overrides(norm)
-    for host in HOSTS:
-        hosts = [arm for arm in claim.arms if f"norm={host}" in arm.overrides and not _has_norm_options(arm)]
-        if hosts:
-            break
-    else:
+    hosts, host = _hosts(claim)
+    if not hosts:
         raise NormLabError(f"{claim.slug} compares no norms by training with them: nothing can take their place.")
     guests = {}
     for arm in hosts:
@@ -65,7 +88,10 @@ def _has_norm_options(arm: Arm) -> bool:
 
 
 def compare(claim: Claim, places: dict[str, str], protocol: Protocol, store: Store) -> list[Sequence[str]]:
-    """Rows (guest, its mean, arm, its mean, paired difference with its 95 % interval) by the claim's test metric."""
+    """Rows (guest, its mean, arm, its mean, paired difference with its 95 % interval) by the claim's test metric.
+
+    Both by trials on the device that has the most of the guest's.
+    """
     metric = claim.tuning_metric.replace("val_", "test_")
     scale, unit = (100, "points") if metric.endswith("accuracy") else (1, "nats")
     known = store.done()
@@ -73,6 +99,8 @@ def compare(claim: Claim, places: dict[str, str], protocol: Protocol, store: Sto
     rows: list[Sequence[str]] = []
     for guest, host in places.items():
         found = {arm: {s: known[k] for s, k in keys.get(arm, {}).items() if k in known} for arm in (guest, host)}
+        for device in devices({guest: found[guest]})[:1]:
+            found = {arm: {s: r for s, r in by_seed.items() if r.device == device} for arm, by_seed in found.items()}
         evidence = Evidence(found, protocol.seeds)
         try:
             means = [f"{scale * evidence.values(arm, metric).mean():.4g}" for arm in (guest, host)]

@@ -143,12 +143,13 @@ def _outline(value: Any) -> Any:
 def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
     """Those of `files` (names below the package) that a trial of `config` runs through.
 
-    A claim's own `trial` may call any norm or model, so it counts all of them.
+    A claim's own `trial` may call any norm or model, so it counts all of them; a class from elsewhere it must name.
     """
     if "model" not in config or "norm" not in config:
-        return {name for name in files if name.startswith(("norms/", "models/"))}
+        aside = ASIDE if '"target"' in json.dumps(config) else ASIDE | {CUSTOM}
+        return {name for name in files if name.startswith(("norms/", "models/")) and name not in aside}
     declared = declared_kinds().get(config["norm"]["kind"])
-    norm = f"norms/{declared.path.name}" if declared else "norms/custom.py"
+    norm = f"norms/{declared.path.name}" if declared else CUSTOM
     own = _MODALITY["image" if config["data"]["name"] in IMAGE_SETS else "text"]
     model = f"models/{config['model']['name']}.py"
     used = _with_imports((*_ALWAYS, *own, norm, model))
@@ -157,7 +158,8 @@ def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
     return {name for name in files if name in used or (not (PACKAGE / name).is_file() and name != norm)}
 
 
-_ALWAYS = ("training/fit.py", "norms/__init__.py", "models/__init__.py")
+CUSTOM = "norms/custom.py"  # the wrapper of a class that lies elsewhere
+_ALWAYS = ("training/fit.py", "models/__init__.py")
 _MODALITY = {
     "image": ("data/images.py", "data/image_sources.py"),
     "text": ("data/text.py", "data/text_sources.py", "data/documents.py", "data/document_sources.py"),

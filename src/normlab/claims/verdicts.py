@@ -57,7 +57,7 @@ def _rows_under(claim: Claim, name: str, store: Store) -> Iterator[dict[str, Any
         arm: {seed: records[key] for seed, key in seeds.items() if key in records}
         for arm, seeds in step.evaluation.items()
     }
-    for device in _devices(by_arm):
+    for device in devices(by_arm):
         yield _decide(claim, name, protocol, by_arm, device, step.learning_rates, store.folder)
 
 
@@ -116,7 +116,7 @@ def _decide(
     )
 
 
-def _devices(by_arm: Mapping[str, Mapping[int, Record]]) -> list[str]:
+def devices(by_arm: Mapping[str, Mapping[int, Record]]) -> list[str]:
     """Those with the most trials first; by name where there is a tie."""
     count: dict[str, int] = defaultdict(int)
     for seeds in by_arm.values():

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,22 @@ def _import(path: Path, module: str | None) -> None:
 
 for _declared in declared_kinds().values():
     _import(_declared.path, _declared.module)
-_CLASSES: dict[str, type[Norm]] = {kind: REGISTERED[kind][0] for kind in declared_kinds()}
-KINDS: dict[str, NormSpec] = {kind: REGISTERED[kind][1] for kind in declared_kinds()}
+
+
+class _Kinds(Mapping[str, NormSpec]):
+    """By kind. Looked up late: a package that adds a kind may itself be importing this one just now."""
+
+    def __getitem__(self, kind: str) -> NormSpec:
+        return REGISTERED[kind][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(declared_kinds())
+
+    def __len__(self) -> int:
+        return len(declared_kinds())
+
+
+KINDS: Mapping[str, NormSpec] = _Kinds()
 
 
 def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: object) -> nn.Module:
@@ -55,7 +70,7 @@ def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: obj
         if name not in spec.options:
             valid = f"choose one of {', '.join(spec.options)}" if spec.options else "leave it out, for it has none"
             raise NormLabError(f"unknown option {name!r} of norm {kind!r}: {valid}.")
-    cls = CustomNorm if kind == CUSTOM else _CLASSES[kind]
+    cls = CustomNorm if kind == CUSTOM else REGISTERED[kind][0]
     return cls(num_features, layout, **options)  # type: ignore[arg-type]
 
 

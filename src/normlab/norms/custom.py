@@ -6,7 +6,8 @@ What it must accept:
 - `forward(x)` with x (N, C), (N, C, H, W) or (N, T, C); the same shape comes out. For a layout that it cannot take it
   raises; a layer without the keyword finds its channels by itself, (N, T, C) included.
 - `train()` and `eval()`, `double()`, `copy.deepcopy`; statistics in buffers, what is learned in parameters.
-- A class attribute `spec`, a `NormSpec`, declares what it does. Without one this is measured by perturbation.
+- A class attribute `spec`, a `NormSpec`, declares what it does. Without one this is measured by perturbation, which
+  also refuses a `spec` that promises what the layer does not keep.
 
 All its parameters are trained without weight decay, but for those of linear and convolutional layers inside.
 """
@@ -14,9 +15,11 @@ All its parameters are trained without weight decay, but for those of linear and
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError
@@ -30,16 +33,18 @@ class CustomNorm(Norm):
 
     def __init__(self, num_features: int, layout: str, target: str | None, options: Mapping[str, Any] | None = None):
         super().__init__(num_features, layout)
-        given = dict(options or {})
+        given = _plain(options)
         cls = import_target(target)
         try:
             if "layout" in inspect.signature(cls).parameters:
                 given["layout"] = layout
             self.layer: nn.Module = cls(num_features, **given)
-        except TypeError as error:
+        except NormLabError:
+            raise
+        except Exception as error:  # whatever a class of somebody else's raises
             raise NormLabError(
                 f"norm.target={target} cannot be built with {num_features} features and the options "
-                f"{sorted(given)}: {error}; see normlab.norms.custom."
+                f"{sorted(given)}: {type(error).__name__}: {error}; see normlab.norms.custom."
             ) from None
         if not isinstance(self.layer, nn.Module):
             raise NormLabError(f"norm.target={target} makes a {type(self.layer).__name__}: name a class of nn.Module.")
@@ -60,16 +65,23 @@ def custom_spec(target: str | None, options: Mapping[str, Any] | None = None) ->
     Raises:
         NormLabError: a target that cannot be imported or built, or that takes none of the layouts.
     """
-    return _spec(target, json.dumps(dict(options or {}), sort_keys=True))
+    return _spec(target, json.dumps(_plain(options), sort_keys=True))
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """`norm.options` as Python has it: a configuration holds lists and mappings of its own types."""
+    if isinstance(options, DictConfig):
+        options = OmegaConf.to_container(options, resolve=True)
+    if not isinstance(options or {}, Mapping):
+        raise NormLabError(f"norm.options={options}: give names and values, as in 'norm.options={{alpha: 0.5}}'.")
+    return {str(name): value for name, value in (options or {}).items()}
 
 
 @cache
 def _spec(target: str | None, options: str) -> NormSpec:
     declared = getattr(import_target(target), "spec", None)
-    if isinstance(declared, NormSpec):
-        return declared
     try:
-        return measured_spec(
+        measured = measured_spec(
             lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)), ("target", "options")
         )
     except NormLabError:
@@ -79,3 +91,12 @@ def _spec(target: str | None, options: str) -> NormSpec:
             f"norm.target={target} takes neither (N, C) nor (N, C, H, W) nor (N, T, C) with {CHANNELS} channels: "
             f"{type(error).__name__}: {error}"
         ) from None
+    if not isinstance(declared, NormSpec):
+        return measured
+    if measured.batch_dependent and not declared.batch_dependent:
+        raise NormLabError(
+            f"norm.target={target} declares batch_dependent=False, yet a sample changes with the others."
+        )
+    if declared.causal_safe and not measured.causal_safe:
+        raise NormLabError(f"norm.target={target} declares causal_safe=True, yet positions change with later ones.")
+    return replace(declared, options=measured.options)

@@ -178,6 +178,7 @@ def battery(subject: Subject, references: Sequence[Subject], timed: bool = True)
         if not no_text(one):
             claims.append(trained_claim(one, "text", text_arms(one)))
     if timed:
-        arms = [*(cost_arm(one, None) for one in everyone), *(cost_arm(subject, one) for one in references)]
+        near = [one for one in references if set(one.spec.layouts) & set(subject.spec.layouts)]
+        arms = [*(cost_arm(one, None) for one in everyone), *(cost_arm(subject, one) for one in near)]
         claims.append(replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"]))
     return claims

@@ -47,7 +47,8 @@ def score_from_console(
     began = time.perf_counter()
     deadline = None if minutes is None else began + 60 * minutes
     engine = build_engine("local", workers, TRIALS)
-    tally = run_claims(battery(subject, references, timed), profile, store, engine, None, deadline, renew)
+    claims = battery(subject, references, timed)
+    tally = run_claims(claims, profile, store, engine, None, deadline, renew)
     for message in tally.messages:
         print(message, file=sys.stderr)
     found = score(subject, references, profile, store)
@@ -58,8 +59,9 @@ def score_from_console(
         f"{tally.done} trials in {(time.perf_counter() - began) / 60:.1f} min: {tally.diverged} diverged, "
         f"{tally.failed} failed; records in {store.folder}/, page in {page}"
     )
-    if store.void:
-        print(f"{store.void} timings are void, since the machine was busy: run this again when it is calm.")
+    void = store.void(arm.name for arm in claims[-1].arms) if timed else 0
+    if void:
+        print(f"{void} timings are void, since the machine was busy: run this again when it is calm.")
     if tally.failed:
         sys.exit(1)
 

@@ -208,6 +208,9 @@ def _decided(
     claim = _claim(row, subject, arms, parts)
     name = protocol_name(claim, score.profile)
     found = None if name is None else verdict_under(claim, name, store)
+    if found is not None and score.profile == "smoke":  # never evidence
+        for part in found["parts"]:
+            part["verdict"] = INCONCLUSIVE
     if found is not None:
         score.data |= set(found["data"])
         score.stale |= set(found["stale"])

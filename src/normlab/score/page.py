@@ -13,6 +13,7 @@ from normlab.report.trials import summary
 from normlab.report.words import CLASSES, device_label, listed, number
 from normlab.score.battery import SGD_BATCH
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Comparison, Line, Score
+from normlab.score.subject import Subject
 from normlab.score.words import against, difference, judged, said, value
 
 KINDS = {**CLASSES, BARRED: "none"}
@@ -59,12 +60,13 @@ def _made(found: Score) -> str:
 def _command(found: Score) -> str:
     """What builds this page."""
     subject = found.subject
-    name = subject.options["target"] if subject.kind == "custom" else subject.kind
     given = (subject.options.get("options") or {}) if subject.kind == "custom" else subject.options
-    words = ["normlab score", name, *(f"--option {key}={item}" for key, item in given.items())]
-    return " ".join(
-        [*words, f"--against {','.join(one.kind for one in found.references)}", f"--profile {found.profile}"]
-    )
+    words = ["normlab score", _target(subject), *(f"--option {key}={item}" for key, item in given.items())]
+    return " ".join([*words, f"--against {','.join(map(_target, found.references))}", f"--profile {found.profile}"])
+
+
+def _target(subject: Subject) -> str:
+    return str(subject.options["target"]) if subject.kind == "custom" else subject.kind
 
 
 def _notes(found: Score) -> list[str]:

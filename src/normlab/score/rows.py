@@ -78,6 +78,7 @@ ROWS = (
         unit="samples",
         arms=_all_sizes,
         value=values.smallest_batch,
+        against=values.smaller_batch,
         sign=-1,
         bound=log2(2.8),
         margin=1.0,

@@ -1,6 +1,7 @@
 """The records of scores: results/score/, apart from those of claims."""
 
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 from normlab.claims.sources import changed_files, load_sources
@@ -25,10 +26,10 @@ class ScoreStore(Store):
         super()._note(record)
         self._done = None
 
-    @property
-    def void(self) -> int:
-        """Timings whose control is off and that have not been measured again."""
-        return sum(bool(record.metrics.get("void")) for record in self.records.values())
+    def void(self, arms: Iterable[str]) -> int:
+        """Timings of these whose control is off and that have not been measured again."""
+        wanted = set(arms)
+        return sum(bool(record.metrics.get("void")) for record in self.records.values() if record.arm in wanted)
 
     def done(self) -> dict[str, Record]:
         if self._done is None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
+from normlab.claims.configs import trial_config
 from normlab.errors import NormLabError
 from normlab.norm_files import declared_kinds
 from normlab.norms import NormSpec, spec_of
@@ -26,20 +27,17 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """`dyt`, `MyNorm`, and its options behind it: `groupnorm num_groups=4`."""
+        """`dyt`, `my_package.MyNorm`, and its options behind it: `groupnorm num_groups=4`."""
         given: Mapping[str, Any] = self.options
         shown = self.kind
         if self.kind == "custom":
-            shown, given = self.options["target"].rpartition(".")[2], self.options.get("options") or {}
+            shown, given = self.options["target"], self.options.get("options") or {}
         return " ".join([shown, *(f"{name}={value}" for name, value in given.items())])
 
     @property
     def slug(self) -> str:
         """The name of its files."""
-        shown = self.name
-        if self.kind == "custom":
-            shown = self.options["target"] + shown[len(shown.partition(" ")[0]) :]
-        return re.sub(r"[^\w.]+", "-", shown)
+        return re.sub(r"[^\w.]+", "-", self.name)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -68,7 +66,12 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
         key, equals, value = text.partition("=")
         if not equals:
             raise NormLabError(f"--option {text}: write NAME=VALUE.")
-        given[key] = yaml.safe_load(value)
+        try:
+            given[key] = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore
+        except Exception as error:  # of the YAML reader, which has several
+            raise NormLabError(f"--option {text}: {value!r} is not a value ({error.__class__.__name__}).") from None
+    if name == "syncbatchnorm":
+        raise NormLabError("syncbatchnorm is batchnorm over several processes, of which a score has none: score that.")
     if "." in name:
         custom: dict[str, Any] = {"target": name, **({"options": given} if given else {})}
         subject = Subject("custom", custom, target_hash(custom)[name])
@@ -79,6 +82,8 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
         if unknown:
             raise NormLabError(f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}.")
     _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
+    if subject.options:
+        trial_config(subject.overrides)
     return subject
 
 
@@ -86,4 +91,6 @@ def _written(value: Any) -> str:
     """As Hydra's grammar reads it."""
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    return value if isinstance(value, str) and re.fullmatch(r"[\w.]+", value) else json.dumps(value)

@@ -1,6 +1,6 @@
 """What the rows read of the trials: arrays (n,) by seed, of one norm each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -44,15 +44,33 @@ def batch_cost(n: int) -> Values:
     return cost
 
 
-def smallest_batch(evidence: Evidence, subject: Subject) -> np.ndarray:
+def smallest_batch(evidence: Evidence, subject: Subject, among: Sequence[int] | None = None) -> np.ndarray:
     """log2 (n,) of the smallest normalization batch from which on all are within 5 points of 64; 0 for any batch."""
     whole = learns(evidence, subject)
-    smallest = np.full(len(whole), float(SGD_BATCH if battery.sizes(subject) else 1))
+    sizes = battery.sizes(subject) if among is None else among
+    smallest = np.full(len(whole), float(SGD_BATCH if sizes else 1))
     good = np.ones(len(whole), dtype=bool)
-    for n in sorted(battery.sizes(subject), reverse=True):
+    for n in sorted(sizes, reverse=True):
         good &= evidence.values(battery.batch_arm(subject, n).name) >= whole - NEAR
         smallest = np.where(good, n, smallest)
     return np.log2(smallest)
+
+
+def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> np.ndarray:
+    """log2 (n,) of the smallest normalization batch over the other's, both by the sizes that both were run with.
+
+    Where one needs no batch it has the smallest size that the other was run with: below that nothing is known of it.
+    """
+    both = [set(battery.sizes(one)) for one in (subject, other)]
+    if not both[0] or not both[1]:
+        floor = np.log2(min(both[0] | both[1], default=1))
+        found = [
+            smallest_batch(evidence, one) if sizes else learns(evidence, one) * 0 + floor
+            for one, sizes in zip((subject, other), both, strict=True)
+        ]
+    else:
+        found = [smallest_batch(evidence, one, sorted(both[0] & both[1])) for one in (subject, other)]
+    return found[0] - found[1]
 
 
 def decades(arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], step: float) -> Values:
