@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from normlab.claims.configs import trial_config
@@ -83,7 +84,12 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
             raise NormLabError(f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}.")
     _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
     if subject.options:
-        trial_config(subject.overrides)
+        try:
+            trial_config(subject.overrides)
+        except HydraException as error:
+            raise NormLabError(
+                f"{subject.name} cannot be configured: {error.__cause__ or error}".splitlines()[0]
+            ) from None
     return subject
 
 
