@@ -7,7 +7,7 @@ layers read, which is what a norm gave (LayerNorm before each branch or after ea
 LayerNorm in a CNN on digits), and for Pre-LN the residual stream itself, too, on which no norm stands. The catalogue's
 bound: a range that is smaller by a factor of 3.
 
-    normlab run activations-stable-range --profile cpu        3 minutes on 2 cores
+    normlab run activations-stable-range --profile cpu        2 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part

@@ -7,7 +7,7 @@ documents, and over batches of 16 documents of their own lengths, padding counte
 with running statistics. Version 2 adds the distributed clause, which waited for training in several processes: two
 workers of 32 documents are ghost batches of 32 in one process, gradient for gradient (ddp-bn-local-stats).
 
-    normlab run bn-breaks-distributed-varlen --profile cpu        4 minutes on 2 cores after padding-dominant-reason
+    normlab run bn-breaks-distributed-varlen --profile cpu        1 minute on 2 cores after padding-dominant-reason
 """
 
 from normlab.claims import padding

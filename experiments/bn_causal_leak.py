@@ -6,7 +6,7 @@ uniformly from 8, no model can have less than ln 8 = 2.079 nats of loss, unless 
 after training, on fresh sequences, in train mode (statistics of the batch) and in eval mode (running statistics).
 SGD batch 32, BatchNorm over n samples of it; statistics per position or over the prefix hold nothing of the future.
 
-    normlab run bn-causal-leak --profile cpu        65 trials of 2 to 5 s: about 2 minutes on 2 idle cores
+    normlab run bn-causal-leak --profile cpu        2 minutes on 2 cores
 """
 
 from math import log

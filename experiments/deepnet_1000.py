@@ -6,7 +6,7 @@ output and MLP weights is beta = (8 L)^(-1/4). The document leaves alpha out.
 48 layers, no warm-up; Post-LN, alpha alone, beta alone, both (DeepNorm), and Pre-LN, each at its own learning rate.
 200 steps and 3 seeds, which ran first, were too few to decide: DeepNorm was on its way in two of them.
 
-    normlab run deepnet-1000 --profile cpu        about 5 minutes on 2 cores
+    normlab run deepnet-1000 --profile cpu        6 minutes on 2 cores
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ Each arm at its own learning rate; DyT's initial alpha is 0.5, as in its paper. 
 as in the paper, which multiplies it by sqrt(width) for language models; with GPT-2's 0.02, which ran first, a tanh
 hands on next to nothing and DyT stayed a nat above LayerNorm.
 
-    normlab run dyt-matches-ln --profile cpu        about 4 minutes on 2 cores
+    normlab run dyt-matches-ln --profile cpu        3 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part

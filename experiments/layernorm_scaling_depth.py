@@ -4,7 +4,7 @@ Said by: Sun et al. 2025 (The Curse of Depth), for 130 million to 7 billion para
 gain shrinks with an initialization that is scaled by depth. 12 layers with Xavier's initial scale, and with GPT-2's,
 whose projections into the stream are scaled already; each arm at its own learning rate.
 
-    normlab run layernorm-scaling-depth --profile cpu        about 3 minutes on 2 cores
+    normlab run layernorm-scaling-depth --profile cpu        2 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part

@@ -7,7 +7,7 @@ goes there; norms see padding as it comes (counted), zeros in its place (zeroed)
 padding at all). cost = loss(BN) - loss(BN masked), gap = loss(BN) - loss(LN), over the mean of the shares of padding.
 Zeros have a rule of their own since pilots (seed 1001), where at 90 % they cost 0.5 nats and counted padding nothing.
 
-    normlab run padding-dominant-reason --profile cpu        152 trials or more of 2 to 12 s: 5 to 8 minutes on 2 cores
+    normlab run padding-dominant-reason --profile cpu        6 minutes on 2 cores
 """
 
 from normlab.claims import padding

@@ -5,7 +5,7 @@ steadier than with Pre-LN. Here `placement=sandwich`. 12 layers; the stream's si
 first after training at the arm's own rate, and what a learning rate that is too large costs: the mean of the loss above
 the seed's best over rates from 0.003 to 0.1 (the sensitivity of Wortsman et al. 2023), without warm-up.
 
-    normlab run peri-ln-steadier --profile cpu        about 5 minutes on 2 cores
+    normlab run peri-ln-steadier --profile cpu        2 minutes on 2 cores
 """
 
 import numpy as np

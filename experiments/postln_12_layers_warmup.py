@@ -7,7 +7,7 @@ A GPT on characters; depths 2, 6, 12 and 24, each cell at its own learning rate.
 half of the gap between the unigram entropy and Pre-LN's loss at that depth and seed, Pre-LN with or without warm-up,
 whichever is lower. What counts is the deepest layer count up to which every depth trains, per seed.
 
-    normlab run postln-12-layers-warmup --profile cpu        about 10 minutes on 2 cores, shared with three claims
+    normlab run postln-12-layers-warmup --profile cpu        14 minutes on 2 cores, shared with three claims
 """
 
 import numpy as np

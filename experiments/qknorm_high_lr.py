@@ -5,7 +5,7 @@ attention logits which grow at large rates are what QK-norm stops.
 6 layers without warm-up; LayerNorm over each head's channels. The largest useful rate of a seed: on a grid of factors
 of 2, the largest whose test loss is within 0.1 nats of the seed's best over the grid.
 
-    normlab run qknorm-high-lr --profile cpu        about 5 minutes on 2 cores
+    normlab run qknorm-high-lr --profile cpu        2 minutes on 2 cores
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ here and 0.01 in a large model; so of a network trained with RMSNorm, which noth
 ones vector be no more to it than a random direction. A third part asks for the function: in the network trained with
 LayerNorm the norms no longer subtract the mean. One pilot seed outside the evaluation's set width and budget.
 
-    normlab run rms-orthogonal-to-ones --profile cpu        about 2 minutes on 2 cores
+    normlab run rms-orthogonal-to-ones --profile cpu        1 minute on 2 cores
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 Said by: "Normalization Deep-Dive". Primary sources: Zhang & Sennrich 2019 (comparable performance); Narang et al. 2021
 (a slightly lower loss with RMSNorm). A GPT on characters with norms before the branches, each arm at its own rate.
 
-    normlab run rmsnorm-equal-loss --profile cpu        about 3 minutes on 2 cores
+    normlab run rmsnorm-equal-loss --profile cpu        2 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part
