@@ -29,6 +29,14 @@ class EngineName(StrEnum):
     submitit = "submitit"
 
 
+class LoggerName(StrEnum):
+    """Where curves go, by the files of conf/logger."""
+
+    csv = "csv"
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+
+
 class Benchmark(StrEnum):
     """The benchmarks, by the module of normlab.bench that holds them."""
 
@@ -81,14 +89,19 @@ def run(
     norm: Annotated[
         str | None, typer.Option(help="A kind or my_package.MyNorm, in the place of one of theirs.")
     ] = None,
+    logger: Annotated[
+        list[LoggerName] | None,
+        typer.Option(help="Log each training in runs/claims; may be repeated. Not what a claim measures itself."),
+    ] = None,
     results: ResultsOption = None,
 ) -> None:
     """Run what is missing of one claim, several or all, and print their verdicts."""
     from normlab.claims.console import run_from_console
 
     run_from_console(
-        slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, norm, results
-    )
+        slugs or [], all_claims, profile.value, seeds, workers, engine.value, dry_run, minutes, renew, norm, results,
+        [name.value for name in logger or []],
+    )  # fmt: skip
 
 
 @command("recheck")

@@ -1,11 +1,13 @@
 """The panels: which lines they hold, that TensorBoard reads them back, and that wandb takes the workspace."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from wandb_server import sync, wandb_server
 
 from normlab.dashboard.series import BATCH, COST, CURVES, RATES, Series, all_series, read_bench, read_records
 from normlab.dashboard.tensorboard import tag, write_events
@@ -103,6 +105,19 @@ def test_tensorboard_reads_the_lines_and_the_charts_back(tmp_path):
     assert [chart.title for chart in layout.category[3].chart] == [line.chart for line in lines[-2:]]
 
 
+def test_only_what_the_dashboard_wrote_is_replaced(tmp_path):
+    """`--out` may be a run's folder, whose own event files lie in tensorboard/ as well."""
+    others = [tmp_path / name for name in ("events.out.tfevents.1.host.2.0", "rmsnorm/events.out.tfevents.1.host.2.0")]
+    for other in others:
+        other.parent.mkdir(exist_ok=True)
+        other.write_text("a run's own")
+    write_events([Series(COST, "chart", name, ((1, 2.0),)) for name in ("rmsnorm", "batchnorm")], tmp_path)
+    write_events([Series(COST, "chart", "rmsnorm", ((1, 2.0),))], tmp_path)
+    assert [other.read_text() for other in others] == ["a run's own"] * 2
+    written = {str(path.relative_to(tmp_path).parent) for path in tmp_path.rglob("events*") if path not in others}
+    assert written == {"layout", "rmsnorm"}  # batchnorm's is gone with its line
+
+
 def test_the_workspace_is_one_that_wandb_reads_back():
     from wandb_workspaces.workspaces import Workspace, internal
 
@@ -122,24 +137,92 @@ def test_no_record_is_one_sentence(tmp_path):
         read_records(tmp_path)
 
 
-def test_command_writes_files_offline_and_says_how_to_push_them(tmp_path):
-    run = tmp_path / "runs" / "one"
-    run.mkdir(parents=True)
+def test_each_trial_counts_once(tmp_path):
+    """wandb's copy of a record, a second run of the trial, and one that failed."""
+    old, new, failed = (image(0, "batchnorm 2", "batchnorm", 2, accuracy) for accuracy in (0.5, 0.7, 0.9))
+    old.started, new.started, failed.started = "2026-01-01T10:00", "2026-01-02T10:00", "2026-01-03T10:00"
+    failed.status = "failed"
+    places = {"a": new, "a/wandb/offline-run-1": new, "b": old, "b/wandb/run-2": old, "c": failed}
+    for place, record in places.items():
+        (tmp_path / place).mkdir(parents=True)
+        record.write(tmp_path / place / "record.json")
+    assert [record.metrics for record in read_records(tmp_path)] == [{"test_accuracy": 0.7}]
+
+
+@pytest.fixture
+def dashboard(tmp_path):
+    """`normlab dashboard` over a few runs; the finished process, and where its files are."""
     for record in RECORDS[:4]:
-        folder = run / record.key
-        folder.mkdir()
+        folder = tmp_path / "runs" / "one" / record.key
+        folder.mkdir(parents=True)
         record.write(folder / "record.json")
     (tmp_path / "runs" / "bench.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_CONFIG_DIR": str(tmp_path)}
-    environment |= {"WANDB_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "normlab.cli", "dashboard", "--records", "runs", "--out", "out", "--entity", "me"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+
+    def run(*arguments, **environment):
+        known = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
+        places = {f"WANDB_{name}_DIR": str(tmp_path / "home") for name in ("CONFIG", "CACHE")}
+        return subprocess.run(
+            [sys.executable, "-m", "normlab.cli", "dashboard", "--records", "runs", "--out", "out", *arguments],
+            cwd=tmp_path, env=known | places | environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    return run, tmp_path
+
+
+def test_command_writes_files_offline_and_says_how_to_push_them(dashboard):
+    run, folder = dashboard
+    done = run("--entity", "me", "--project", "my norms", WANDB_MODE="offline")
     assert done.returncode == 0, done.stderr
     assert "tensorboard --logdir out/tensorboard" in done.stdout
-    assert "wandb login && normlab dashboard" in done.stdout
-    assert json.loads((tmp_path / "out" / "workspace.json").read_text())["entity"] == "me"
-    (synced,) = (tmp_path / "out" / "wandb").glob("offline-run-*")
-    assert f"wandb sync out/wandb/{synced.name}" in done.stdout.replace(str(tmp_path) + "/", "")
-    assert list((tmp_path / "out").glob("artifacts/staging/*"))  # the table, beside its run
+    again = "wandb login && normlab dashboard --records runs --out out --project 'my norms' --entity me"
+    assert again in done.stdout.splitlines()[-2]
+    assert json.loads((folder / "out" / "workspace.json").read_text())["entity"] == "me"
+    (offline,) = (folder / "out" / "wandb").glob("offline-run-*")
+    assert f"wandb sync out/wandb/{offline.name}" in done.stdout.replace(str(folder) + "/", "")
+    assert list((folder / "out").glob("artifacts/staging/*"))  # the table, beside its run
+
+
+def test_the_kernels_run_arrives_with_a_table_per_chart(dashboard):
+    run, folder = dashboard
+    assert run("--entity", "me", WANDB_MODE="offline").returncode == 0
+    (offline,) = (folder / "out" / "wandb").glob("offline-run-*")
+    received = sync(offline, folder)
+    first = received.calls["upsertBucket"][0]
+    assert (first["entity"], first["project"], first["displayName"]) == ("me", "normlab", "kernel cost")
+    assert first["jobType"] == "bench"
+    lines = {line.chart: line for line in all_series([], ROWS)}
+    tables = {key: row[key] for row in received.history for key in row if key in lines}
+    assert tables.keys() == lines.keys()
+    for chart, table in tables.items():
+        content = (offline / "files" / table["path"]).read_bytes()
+        assert table["_type"] == "table-file" and table["sha256"] == hashlib.sha256(content).hexdigest()
+        assert json.loads(content)["columns"] == ["norm", "size", "copies"]
+        assert json.loads(content)["data"] == [[lines[chart].name, x, y] for x, y in lines[chart].points]
+    artifacts = [call["input"]["artifactTypeName"] for call in received.calls["createArtifact"]]
+    assert artifacts == ["run_table"] * len(lines)
+
+
+def test_with_a_key_workspace_and_kernels_are_pushed(dashboard):
+    run, folder = dashboard
+    with wandb_server() as (address, received):
+        done = run(WANDB_BASE_URL=address, WANDB_API_KEY="0" * 40)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"wandb workspace: {address}/me/normlab" in done.stdout
+    (view,) = received.calls["upsertView"]
+    assert (view["entityName"], view["projectName"]) == ("me", "normlab")
+    assert received.calls["upsertBucket"][0]["displayName"] == "kernel cost"
+    assert json.loads((folder / "out" / "workspace.json").read_text())["entity"] == "me"  # whose key it is
+
+
+@pytest.mark.parametrize("entity", [(), ("--entity", "me")])
+def test_a_key_that_is_refused_is_one_sentence_after_the_files(dashboard, entity):
+    run, folder = dashboard
+    with wandb_server(status=401) as (address, _):
+        done = run(*entity, WANDB_BASE_URL=address, WANDB_API_KEY="0" * 40)
+    assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "it is in out/workspace.json" in said and "401" in said
+    assert said.endswith(
+        " ".join(("wandb login && normlab dashboard --records runs --out out --project normlab", *entity))
+    )
+    assert json.loads((folder / "out" / "workspace.json").read_text())["project"] == "normlab"

@@ -1,6 +1,7 @@
 """Loggers hold the curve, the configuration and the final metrics; wandb never asks."""
 
 import csv
+import importlib
 import re
 import time
 
@@ -81,6 +82,64 @@ def test_wandb_offline_makes_one_closed_run_each(tmp_path, monkeypatch, capfd):
             time.sleep(0.1)
         assert b"sweep-1" in content and b"train/loss" in content
         assert record.status == "ok"
+
+
+def test_wandb_disabled_writes_nothing_and_keeps_the_record(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    record = fit(compose([*QUICK, "logger=wandb"]), tmp_path)
+    assert record.status == "ok" and record.metrics["test_accuracy"] > 0
+    assert list(tmp_path.iterdir()) == []
+    said = capfd.readouterr().err
+    assert "wandb: disabled (WANDB_MODE)" in said and "warning" not in said
+
+
+def break_after_training(monkeypatch, method, error=None):
+    """CSVLogger's `method` raises from the evaluation on, which comes after the training and raises `error`."""
+    from lightning.pytorch.loggers import CSVLogger
+
+    module = importlib.import_module("normlab.training.fit")
+    evaluate = module.evaluate
+
+    def full(*_, **__):
+        raise OSError("no space left\nat all")
+
+    def evaluate_then(*arguments):
+        monkeypatch.setattr(CSVLogger, method, full)
+        if error:
+            raise error
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(module, "evaluate", evaluate_then)
+
+
+@pytest.mark.parametrize("method", ["log_metrics", "finalize"])
+def test_a_logger_that_fails_at_the_end_costs_a_warning_and_not_the_record(tmp_path, monkeypatch, capfd, method):
+    break_after_training(monkeypatch, method)
+    record = fit(compose([*QUICK, "logger=[csv,tensorboard]"]), tmp_path)
+    assert record.status == "ok" and record.metrics["test_accuracy"] > 0
+    (warning,) = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert warning.startswith("warning: CSVLogger was not closed (OSError: no space left): ")
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()  # the other logger is complete
+    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(record.metrics["test_accuracy"])
+
+
+def test_a_logger_that_fails_does_not_hide_what_ended_the_training(tmp_path, monkeypatch):
+    break_after_training(monkeypatch, "finalize", RuntimeError("out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(compose(QUICK), tmp_path)
+
+
+def test_a_wandb_run_is_finished_though_its_artifact_fails(tmp_path, monkeypatch, capfd):
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr("wandb.Artifact.add_file", lambda *_, **__: (tmp_path / "gone").stat())
+    assert fit(compose([*QUICK, "logger=wandb"]), tmp_path).status == "ok"
+    assert wandb.run is None
+    assert "warning: WandbLogger was not closed (FileNotFoundError: " in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,9 @@
 import base64
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from wandb_server import wandb_server
+from wandb_server import sync
 
 from normlab.config import compose
 from normlab.records import Record
@@ -32,15 +29,7 @@ def synced(tmp_path_factory):
             patch.setenv(name, value)
         record = fit(compose(RUN), folder)
     (run,) = (folder / "wandb").glob("offline-run-*")
-    with wandb_server() as (address, received):
-        environment = {**os.environ, **places, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
-        environment.pop("WANDB_MODE", None)
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(run)], env=environment, cwd=folder, timeout=120,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-    return run, record, received
+    return run, record, sync(run, folder)
 
 
 def test_group_job_type_tags_and_configuration(synced):

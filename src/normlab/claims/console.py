@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def run_from_console(
     renew: bool,
     norm: str | None,
     results: Path | None,
+    loggers: Sequence[str] = (),
 ) -> None:
     """Run claims, with `norm` in the place of one of theirs if given; exit status 1 if a trial failed."""
     from normlab.claims.engines import build_engine
@@ -131,11 +133,18 @@ def run_from_console(
         _protocol(claim, profile)
     places: dict[str, dict[str, str]] = {}  # by slug: guest arm -> the arm whose place it takes
     if norm is not None:
-        from normlab.claims.guests import with_guest
+        from normlab.claims.guests import check_guest, compares_norms, with_guest
 
+        check_guest(norm)
+        if all_claims:
+            claims = [claim for claim in claims if compares_norms(claim)]
         guests = [with_guest(claim, norm) for claim in claims]
         claims = [claim for claim, _ in guests]
         places = {claim.slug: taken for claim, taken in guests}
+    if loggers:
+        from normlab.claims.execute import RUNS, with_loggers
+
+        claims = [with_loggers(claim, loggers) for claim in claims]
     folder = results or (Path("runs") / "smoke" if profile == "smoke" else RESULTS)  # smoke is no evidence
     if profile == "smoke" and folder.resolve() == RESULTS.resolve():
         raise NormLabError("--profile smoke is no evidence: leave --results out, or name another folder than results/.")
@@ -156,6 +165,7 @@ def run_from_console(
     print(
         f"{tally.done} trials in {(time.perf_counter() - began) / 60:.1f} min: "
         f"{tally.diverged} diverged, {tally.failed} failed; records in {folder}/"
+        + (f", logs in {RUNS}/" if loggers else "")
     )
     if places:
         _print_guests(claims, places, profile, store)

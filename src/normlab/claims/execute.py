@@ -7,13 +7,18 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from normlab.claims.claim import Claim
 from normlab.claims.configs import trial_config
 from normlab.claims.plan import Job
 from normlab.records import Record, code_state
+
+RUNS = Path("runs") / "claims"  # of trials with loggers: SLUG/KEY below it
 
 
 class TrialTimeout(BaseException):
@@ -48,10 +53,27 @@ def execute(job: Job, experiments: Path) -> Record:
     return record
 
 
+def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
+    """`claim` with trainings that log, and keys as before; what its own `trial` measures has no curve to log."""
+    logged = {
+        name: replace(protocol, overrides=(*protocol.overrides, f"logger=[{','.join(loggers)}]"))
+        for name, protocol in claim.protocols.items()
+    }
+    return replace(claim, protocols=logged)
+
+
 def _train(job: Job) -> Record:
     from normlab.training.fit import fit
 
-    return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
+    if not any(item.startswith("logger=") for item in job.overrides):
+        return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
+    cfg = trial_config((*job.overrides, "trainer.progress=false"))
+    cfg.claim, cfg.arm, cfg.stage = job.claim, job.arm, job.stage  # wandb's tags and job type; not in the key
+    if cfg.logger.wandb is not None:
+        cfg.logger.wandb.group = job.claim
+    run_dir = RUNS / job.claim / job.key
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return fit(cfg, run_dir)
 
 
 def _measure(job: Job, experiments: Path) -> Record:

@@ -38,17 +38,18 @@ class Series:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """The finished records in a results folder, or in the run directories anywhere below `folder`.
+    """The finished records in a results folder, or in the run directories anywhere below `folder`: the newest of each
+    trial, since a run of logger=wandb holds a copy, and a trial that was run twice counts once.
 
     Raises:
         NormLabError: there is none.
     """
     found = list(Store(folder).done().values()) if any(folder.glob("*.jsonl")) else []
     found += [record for path in sorted(folder.rglob("record.json")) if (record := Record.read(path))]
-    finished = [record for record in found if record.status in DONE]
+    finished = {r.key: r for r in sorted(found, key=lambda record: record.started) if r.status in DONE}
     if not finished:
         raise NormLabError(f"--records {folder}: no finished record; name a results folder, or one of train.py's runs.")
-    return finished
+    return list(finished.values())
 
 
 def read_bench(folder: Path) -> list[dict[str, Any]]:

@@ -89,11 +89,16 @@ def kernel_run(lines: Sequence[Series], folder: Path, project: str, entity: str 
 
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve()))  # tables wait there for the sync, not at home
-    with wandb.init(
+    run = wandb.init(
         project=project, entity=entity, name="kernel cost", job_type="bench", dir=str(folder), mode=mode,  # type: ignore[arg-type]
         reinit="create_new", settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
-    ) as run:  # fmt: skip
+    )  # fmt: skip
+    failed = True
+    try:  # `with run` would print a traceback of its own
         for chart in sorted({line.chart for line in lines}):
             rows: list[list[Any]] = [[line.name, x, y] for line in lines if line.chart == chart for x, y in line.points]
             run.log({chart: wandb.Table(columns=["norm", "size", "copies"], data=rows)})
-        return Path(run.dir).parent
+        failed = False
+    finally:
+        run.finish(exit_code=int(failed))
+    return Path(run.dir).parent

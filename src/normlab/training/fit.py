@@ -97,9 +97,6 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
         record.samples = task.step * cfg.data.batch_size * cfg.trainer.accumulate
         record.curve = task.curve
         record.probes = [row for probe in probes for row in probe.rows]
-        final = {name: value for name, value in record.metrics.items() if isinstance(value, float)}
-        for logger in loggers:
-            logger.log_metrics({f"final/{name}": value for name, value in final.items()}, step=task.step)
     finally:
         close_loggers(loggers, record)
     return record

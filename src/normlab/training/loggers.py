@@ -126,14 +126,31 @@ def log_histograms(logger: Any, values: dict[str, Tensor], step: int) -> None:
 
 
 def close_loggers(loggers: list[Logger], record: Record) -> None:
-    """Flush every logger; a wandb run takes the record along and is finished, so that the next run of this process
-    starts its own."""
-    finished = record.status in ("ok", "diverged")
+    """Give every logger the final metrics of a finished record, and close it.
+
+    Raises nothing: what goes wrong here is a warning, for the record counts, and so does an error of the training.
+    """
     for logger in loggers:
+        try:
+            _close(logger, record)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            words = f"warning: {type(logger).__name__} was not closed ({reason}): its curves may lack their end"
+            print(f"{words}, the record is not affected.", file=sys.stderr)
+
+
+def _close(logger: Logger, record: Record) -> None:
+    """A wandb run takes the record along and is finished, so that the next run of this process starts its own."""
+    finished = record.status in ("ok", "diverged")
+    try:
+        if finished:
+            final = {f"final/{name}": value for name, value in record.metrics.items() if isinstance(value, float)}
+            logger.log_metrics(final, step=record.steps)
         logger.finalize("success" if finished else "failed")
+        if finished and isinstance(logger, WandbLogger) and not logger.experiment.disabled:
+            _log_record(logger.experiment, record)
+    finally:
         if isinstance(logger, WandbLogger):
-            if finished:
-                _log_record(logger.experiment, record)
             logger.experiment.finish(exit_code=0 if finished else 1)
 
 

@@ -1,0 +1,74 @@
+"""`normlab run --logger`: trainings leave logs with their claim, arm and stage; their keys stay, nothing else logs."""
+
+import json
+import os
+import subprocess
+import sys
+
+from wandb_server import sync
+
+TRAINED = '''"""A claim of one arm that trains for four steps."""
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.rules import greater_by
+
+CLAIM = Claim(
+    slug="trained",
+    statement="It trains.",
+    documents=("A document",),
+    source="nobody",
+    prediction="supported",
+    arms=(Arm("groups", ("norm=groupnorm",)),),
+    protocols={
+        "cpu": Protocol(
+            ("data=digits", "trainer.max_steps=4"), seeds=1, learning_rates=(0.01, 0.1), tuning_seeds=1, extend=False
+        )
+    },
+    parts=(Part("all", "It trains.", "1", lambda e: greater_by(e.values("groups", "val_accuracy"), 1.0)),),
+)
+'''
+
+
+def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tmp_path):
+    experiments = toy(seeds=1)
+    (experiments / "trained.py").write_text(TRAINED)
+    places = {f"WANDB_{name}_DIR": str(tmp_path / "home") for name in ("CONFIG", "CACHE", "DATA")}
+    environment = {**os.environ, **places, "NORMLAB_EXPERIMENTS": str(experiments), "WANDB_MODE": "offline"}
+    command = [sys.executable, "-m", "normlab.cli", "run", "trained", "toy", "--results", "results", "--workers", "1"]
+
+    def run(*arguments):
+        done = subprocess.run(
+            [*command, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "5 trials in" in (said := run("--logger", "wandb", "--logger", "tensorboard"))
+    assert "logs in runs/claims/" in said
+    assert run().startswith("0 trials in")  # a logger changes no key
+    rows = [json.loads(line) for line in (tmp_path / "results" / "trained.jsonl").read_text().splitlines()]
+    logs = tmp_path / "runs" / "claims"
+    assert [folder.name for folder in logs.iterdir()] == ["trained"]  # toy measures in its own trial
+    assert {folder.name for folder in (logs / "trained").iterdir()} == {row["key"] for row in rows}
+    for row in rows:
+        folder = logs / "trained" / row["key"]
+        assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+        (offline,) = (folder / "wandb").glob("offline-run-*")
+        sent = sync(offline, tmp_path).calls["upsertBucket"][0]
+        assert (sent["groupName"], sent["jobType"]) == ("trained", row["stage"])
+        assert sent["tags"] == ["claim: trained", "arm: groups"]
+    assert sorted(row["stage"] for row in rows) == ["evaluate", "tune", "tune"]
+
+
+def test_without_the_option_nothing_is_logged_and_an_unknown_logger_is_refused(toy, tmp_path):
+    experiments = toy(seeds=1)
+    (experiments / "trained.py").write_text(TRAINED)
+    environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(experiments), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "normlab.cli", "run", "trained", "--results", "results", "--workers", "1"]
+    options = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(command, **options)
+    assert done.returncode == 0 and "3 trials in" in done.stdout, done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+    done = subprocess.run([*command, "--logger", "mlflow"], **options)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert all(name in done.stderr for name in ("csv", "tensorboard", "wandb"))
