@@ -1,6 +1,7 @@
 """Norm layers as other packages write them, and tensors to try them on."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -28,6 +29,20 @@ class Gemma(nn.Module):
 
     def forward(self, x):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * (1 + self.weight)
+
+
+class Named(nn.Module):
+    """LayerNorm, its parameters called `gain` and `shift`, of which it uses gain + plus and twice * shift."""
+
+    def __init__(self, width, gain, shift, plus=0.0, twice=1.0):
+        super().__init__()
+        self.eps, self.names, self.plus, self.twice = 1e-5, (gain, shift), plus, twice
+        self.register_parameter(shift, nn.Parameter(torch.zeros(width)))
+        self.register_parameter(gain, nn.Parameter(torch.full((width,), 1.0 - plus)))
+
+    def forward(self, x):
+        gain, shift = (getattr(self, name) for name in self.names)
+        return F.layer_norm(x, x.shape[-1:], gain + self.plus, self.twice * shift, self.eps)
 
 
 class Gated(Gemma):

@@ -5,12 +5,11 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from norm_layers_of_others import Gemma, LayerNormFirst, drawn, images
+from norm_layers_of_others import Gemma, LayerNormFirst, Named, drawn, images
 from torch import nn
 
 import normlab
 import normlab.compat  # before timm and torchvision
-from normlab.errors import NormLabError
 from normlab.norms import make_norm
 from normlab.recognition import find_norms
 
@@ -74,8 +73,8 @@ def test_without_keep_affine_gain_and_shift_start_anew():
 
 
 def test_what_does_not_go_along_is_said():
-    def notes(layer, to):
-        return normlab.convert(nn.Sequential(layer), to).replaced[0].notes
+    def notes(layer, to, **options):
+        return normlab.convert(nn.Sequential(layer), to, **options).replaced[0].notes
 
     assert "beta dropped, there is none in it" in notes(drawn(nn.LayerNorm(8)), "rmsnorm")
     assert "beta dropped, there is none in it (it was 0)" in notes(nn.LayerNorm(8), "rmsnorm")
@@ -84,6 +83,18 @@ def test_what_does_not_go_along_is_said():
     assert any("an activation of its own" in note for note in notes(nn.BatchNorm2d(8), "frn"))
     assert any("threshold dropped" in note for note in notes(make_norm("frn", 8, "NCHW"), "groupnorm"))
     assert any("not for a causal model" in note for note in notes(nn.LayerNorm(8), "groupnorm"))
+    assert notes(nn.RMSNorm(8), "layernorm") == ("beta is new, and learned",)
+    assert notes(nn.LayerNorm(8), "layernorm", from_="layernorm") == ()
+    for layer, what in ((Gemma(8), "gamma"), (Named(8, "a", "b", twice=2.0), "beta"), (nn.RMSNorm(8).half(), "gamma")):
+        assert f"{what} keeps its values in a new parameter" in notes(layer, "channel_layernorm")[0]
+    assert "beta dropped, there is none in it" in notes(nn.LayerNorm(8, device="meta"), "rmsnorm")
+
+
+def test_shift_goes_along_whatever_it_is_called():
+    layer = drawn(Named(8, "a_2", "b_2"))
+    model = nn.Sequential(layer)
+    done = normlab.convert(model, "layernorm", from_="layernorm")
+    assert model[0].weight is layer.a_2 and model[0].bias is layer.b_2 and not done.replaced[0].notes
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -101,6 +112,15 @@ def test_dtype_mode_and_device_stay(dtype, training):
     meta = nn.Sequential(nn.BatchNorm2d(8, device="meta"))
     normlab.convert(meta, "groupnorm")
     assert meta[0].weight.is_meta
+
+
+def test_a_norm_without_tensors_gets_device_and_dtype_of_what_is_around_it():
+    block = nn.Sequential(nn.InstanceNorm2d(8), nn.Conv2d(8, 8, 1))
+    model = nn.Sequential(nn.Conv2d(8, 8, 1, device="meta"), block.double(), nn.LayerNorm(6, elementwise_affine=False))
+    normlab.convert(model, "groupnorm")
+    assert model[1][0].weight.dtype == torch.float64 and model[2].weight.is_meta
+    assert block(images().double()).dtype == torch.float64
+    normlab.convert(nn.InstanceNorm2d(8), "groupnorm")  # nothing is around it
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm, Gemma])
@@ -170,50 +190,6 @@ def test_frozen_batchnorm_is_left_unless_asked_for():
     torch.testing.assert_close(model[0].weight.detach(), frozen.weight)
 
 
-def test_choosing_layers():
-    def model():
-        return nn.ModuleDict({"a": nn.LayerNorm(8), "b": nn.BatchNorm2d(8), "c": nn.LayerNorm(8)})
-
-    def replaced(**choice):
-        return [norm.names[0] for norm in normlab.convert(model(), "rmsnorm", **choice).replaced]
-
-    assert replaced() == ["a", "b", "c"]
-    assert replaced(from_="layernorm") == ["a", "c"]
-    assert replaced(layers="[bc]") == ["b", "c"]
-    assert replaced(layers=["a", "b"], from_="batchnorm") == ["b"]
-    assert replaced(layers=lambda name, module: name == "c") == ["c"]
-
-
-def test_the_same_kind_is_left_unless_options_ask_for_it():
-    model = nn.Sequential(nn.BatchNorm2d(8))
-    assert normlab.convert(model, "batchnorm").left[0].notes == ("it is a batchnorm already",)
-    assert normlab.convert(model, "batchnorm", ghost_batch=2).replaced
-    assert model[0].ghost_batch == 2
-
-
-def test_an_option_that_a_layer_cannot_have_leaves_that_layer():
-    model = nn.Sequential(nn.BatchNorm2d(8), nn.BatchNorm2d(6))
-    done = normlab.convert(model, "groupnorm", num_groups=4)
-    assert len(done.replaced) == 1 and "does not divide 6 channels" in done.left[0].notes[0]
-    assert normlab.convert(nn.Sequential(nn.LayerNorm(8)), "frn").left[0].notes[0].startswith("frn cannot take layout")
-
-
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`")
-def test_refusals():
-    model = nn.Sequential(nn.BatchNorm2d(8))
-    for message, arguments in (
-        ("unknown norm 'foo': choose one of batchnorm", {"to": "foo"}),
-        ("unknown option of groupnorm 'gruops': choose one of eps, num_groups", {"to": "groupnorm", "gruops": 2}),
-        ("unknown kind in from_ 'bn': choose one of batchnorm", {"to": "groupnorm", "from_": "bn"}),
-        ("layers='x' matches no norm layer: choose among 0", {"to": "groupnorm", "layers": "x"}),
-    ):
-        with pytest.raises(NormLabError, match=message):
-            normlab.convert(model, **arguments)
-    with pytest.raises(NormLabError, match="before scripting"):
-        normlab.convert(torch.jit.script(nn.Sequential(nn.ReLU())), "groupnorm")
-    assert isinstance(model[0], nn.BatchNorm2d)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_torch_encoder_layers_use_the_new_norm_at_evaluation_too(training):
     """At evaluation torch's encoder layer runs one kernel that has LayerNorm built in, whatever its norms are."""
@@ -228,3 +204,23 @@ def test_torch_encoder_layers_use_the_new_norm_at_evaluation_too(training):
         y = model(x)
     assert not torch.allclose(y, before, atol=1e-3)
     torch.testing.assert_close(y, model.train()(x))
+
+
+@pytest.mark.parametrize("to", ["dyt", "rmsnorm"])
+def test_torch_encoders_take_padding_as_a_mask(to):
+    """By default torch's encoder makes nested tensors of padded samples at evaluation, for its own kernel alone."""
+    torch.manual_seed(0)
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True), 2)
+    x, padding = torch.randn(2, 5, 16), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    done = normlab.convert(model, to)
+    with torch.no_grad():
+        y = model.eval()(x, src_key_padding_mask=padding)
+        torch.testing.assert_close(y, model.train()(x, src_key_padding_mask=padding))
+    assert [any("nested" in note for note in norm.notes) for norm in done.replaced] == [True, False, False, False]
+
+
+def test_a_torch_encoder_whose_layers_keep_their_norms_keeps_its_kernel():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 1, norm=nn.LayerNorm(16))
+    normlab.convert(model, "rmsnorm", layers="norm")
+    assert model.use_nested_tensor and model.layers[0].activation_relu_or_gelu

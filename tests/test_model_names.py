@@ -1,6 +1,7 @@
 """Real architectures, built by name without weights: their norms are replaced, and they still run and train."""
 
 import json
+from collections import UserDict
 
 import pytest
 import torch
@@ -12,10 +13,10 @@ import normlab
 from normlab.cli import app
 from normlab.errors import NormLabError
 from normlab.model_calls import call, first_tensor, training_step
-from normlab.model_names import build_named, sample_inputs
+from normlab.model_names import SHOWN, build_named, sample_inputs
 from normlab.recognition import find_norms
 
-NAMES = {  # name -> kind, and how many norms it has
+NAMES = {  # name -> kind, how many norms become it, and how many are left if any
     "torchvision:resnet18": ("groupnorm", 20),
     "torchvision:mobilenet_v3_small": ("groupnorm", 34),
     "torchvision:densenet121": ("groupnorm", 121),
@@ -36,18 +37,20 @@ NAMES = {  # name -> kind, and how many norms it has
     "transformers:convnext": ("groupnorm", 10),
     "transformers:resnet": ("groupnorm", 19),
     "transformers:whisper": ("batchnorm", 12),
+    "transformers:wav2vec2": ("rmsnorm", 7),
+    "transformers:falcon_mamba": ("layernorm", 3, 6),
 }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_real_architectures_run_and_train(name):
-    to, count = NAMES[name]
+    to, count, *left = NAMES[name]
     torch.manual_seed(0)
     model = build_named(name)
     assert model.training
-    classes = {type(norm.module) for norm in find_norms(model)}
+    classes = {type(norm.module) for norm in find_norms(model) if norm.kind}
     done = normlab.convert(model, to)
-    assert len(done.replaced) == count and not done.left
+    assert (len(done.replaced), len(done.left)) == (count, sum(left))
     assert not classes & {type(module) for module in model.modules()}
     inputs = sample_inputs(name, model)
     learned = [p for norm in find_norms(model) for p in norm.module.parameters()]
@@ -61,6 +64,10 @@ def test_real_architectures_run_and_train(name):
     with torch.no_grad():
         model.eval()
         assert bool(first_tensor(call(model, inputs)).isfinite().all())
+
+
+def test_what_is_shown_is_tested():
+    assert set(SHOWN) <= set(NAMES)
 
 
 def test_identical_conversion_of_a_whole_network_changes_no_output():
@@ -84,10 +91,11 @@ def drawn_norms(model):
     return model
 
 
-def test_the_command_lists_and_shows():
-    def run(*arguments):
-        return CliRunner().invoke(app, ["convert", *arguments])
+def run(*arguments):
+    return CliRunner().invoke(app, ["convert", *arguments])
 
+
+def test_the_command_lists_and_shows():
     listed = run("transformers:llama", "--list")
     assert listed.exit_code == 0 and "LlamaRMSNorm" in listed.stdout and "rmsnorm" in listed.stdout
     table = run("transformers:llama", "transformers:gpt2", "--to", "layernorm")
@@ -95,16 +103,52 @@ def test_the_command_lists_and_shows():
     one = run("transformers:llama", "--to", "layernorm", "--layers", "model.norm", "--json")
     assert [norm["after"] for norm in json.loads(one.stdout)] == [None] * 4 + ["layernorm(64, NTC)"]
     for name, near in (("transformers:lama", "llama"), ("torchvision:resnet81", "resnet18"),
-                       ("timm:resnet10", "resnet10t"), ("resnet18", "torchvision:NAME"),
+                       ("timm:resnet10", "resnet10t"), ("timm:resnet10t.c3_in1", "resnet10t.c3_in1k"),
+                       ("resnet18", "torchvision:NAME"),
                        ("no.such.module:build", "no module")):  # fmt: skip
         wrong = run(name)
         assert wrong.exit_code == 2 and near in wrong.stderr
 
 
+def test_a_row_for_each_network_whatever_it_raises(monkeypatch):
+    """`normlab convert --to groupnorm`, the list cut short; then rows that fail, or that the norm refuses."""
+
+    def rows(*arguments):
+        done = run(*arguments, "--json")
+        return done.exit_code, [(row["replaced"], row["step"]) for row in json.loads(done.stdout)]
+
+    monkeypatch.setattr("normlab.conversion_console.SHOWN", ("transformers:llama", "transformers:gpt2"))
+    assert rows("--to", "groupnorm") == (0, [("5 LlamaRMSNorm", "ok"), ("5 LayerNorm", "ok")])
+    assert all("ok" in line for line in run("--to", "groupnorm").stdout.splitlines() if "transformers:" in line)
+    status, refused = rows("--to", "syncbatchnorm")
+    assert status == 0 and all(step.startswith("refused: syncbatchnorm has no process group") for _, step in refused)
+    status, (unknown, fine) = rows("transformers:lama", "transformers:gpt2", "--to", "rmsnorm")
+    assert status == 1 and unknown[1].startswith("failed: unknown model") and fine == ("5 LayerNorm", "ok")
+
+    def broken(model, inputs):
+        raise RuntimeError("no [/such] input\nwith more below")
+
+    monkeypatch.setattr("normlab.conversion_console.training_step", broken)
+    reason = "failed: RuntimeError: no [/such] input"
+    assert rows("--to", "dyt") == (1, [("5 LlamaRMSNorm", reason), ("5 LayerNorm", reason)])
+    assert reason in run("--to", "dyt").stdout
+    wrong = run("--to", "gruopnorm")
+    assert wrong.exit_code == 2 and "unknown norm 'gruopnorm': choose one of" in wrong.stderr and not wrong.stdout
+
+
+def test_a_mapping_is_keywords():
+    inputs = UserDict(x=torch.ones(2, 3))  # as tokenizers return
+    assert call(lambda x: {"y": UserDict(z=x + 1)}, inputs)["y"]["z"].eq(2).all()
+    assert first_tensor(UserDict(none=None, y=UserDict(z=inputs["x"]))) is inputs["x"]
+
+
 def test_a_function_of_the_working_folder_names_a_model(tmp_path, monkeypatch):
-    (tmp_path / "own_models.py").write_text("from torch import nn\nnumber = lambda: 3\nnet = lambda: nn.LayerNorm(8)\n")
+    lines = ("from torch import nn", "number = lambda: 3", "wide = lambda width: nn.LayerNorm(width)",
+             "net = lambda: nn.LayerNorm(8)")  # fmt: skip
+    (tmp_path / "own_models.py").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
     assert isinstance(build_named("own_models:net"), nn.LayerNorm)
-    for name, words in (("own_models:number", "makes a int"), ("own_models:other", "no function 'other'")):
+    for name, words in (("own_models:number", "makes a int"), ("own_models:wide", "needs arguments .*'width'"),
+                        ("own_models:other", "no function 'other'")):  # fmt: skip
         with pytest.raises(NormLabError, match=words):
             build_named(name)

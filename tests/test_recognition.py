@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from norm_layers_of_others import Cubed, Gated, Gemma, LayerNormFirst, drawn
+from norm_layers_of_others import Cubed, Gated, Gemma, LayerNormFirst, Named, drawn
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -46,6 +46,20 @@ def test_gain_and_shift_are_read_off_the_outputs():
     assert found.weight is layer.weight and found.bias is layer.bias
 
 
+@pytest.mark.parametrize("gain, shift", [("gamma", "beta"), ("a_2", "b_2"), ("scale", "shift"), ("weight", "bias")])
+def test_gain_and_shift_are_told_apart_by_what_they_do(gain, shift):
+    for layer in (drawn(Named(8, gain, shift)), Named(8, gain, shift)):
+        (found,) = find_norms(nn.Sequential(layer))
+        assert found.weight is getattr(layer, gain) and found.bias is getattr(layer, shift)
+    layer = Named(8, gain, shift, plus=1.0)  # both zeros
+    (found,) = find_norms(nn.Sequential(layer))
+    assert bool((found.weight == 1).all()) and found.bias is getattr(layer, shift)
+    layer = drawn(Named(8, gain, shift, twice=2.0))
+    (found,) = find_norms(nn.Sequential(layer))
+    assert found.weight is getattr(layer, gain)
+    torch.testing.assert_close(found.bias, 2 * getattr(layer, shift))
+
+
 def test_what_is_no_norm_is_not_one():
     for layer in (nn.PReLU(8), nn.Linear(8, 8), nn.Embedding(8, 8), nn.Conv2d(8, 8, 1), nn.ReLU(), nn.Dropout()):
         assert find_norms(nn.Sequential(layer)) == []
@@ -63,6 +77,9 @@ def test_what_is_no_norm_is_not_one():
         (Gated(8), "more than the input: gate"),
         (type("Odd", (nn.BatchNorm2d,), {"forward": lambda self, x: x})(8), "forward is not that of BatchNorm2d"),
         (type("CubedNorm", (Cubed,), {})(8), "more with the normalized input than one gain"),
+        (type("OddNorm", (nn.PReLU,), {"forward": lambda self, x: x.tokens})(8), "raises AttributeError: .*'tokens'"),
+        (type("OddNorm", (nn.PReLU,), {"forward": lambda self, x: {}["scale"]})(8), "raises KeyError: 'scale'"),
+        (type("OddNorm", (nn.PReLU,), {"forward": lambda self, x, y: x})(8), "missing 1 required .* 'y'"),
     ],
 )
 def test_what_cannot_be_read_is_left_and_says_why(layer, reason):

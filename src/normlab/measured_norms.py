@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normlab.claims.architectures import behaviour
+from normlab.model_calls import in_words
 
 HOOKS = {  # on a module's calls
     *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks"),
@@ -36,28 +37,28 @@ def measure(module: nn.Module, parts: Collection[str] = ()) -> Measured | None:
     after the norm, and are left out. Gain and shift follow from the outputs and are checked on other inputs; each is
     the layer's own parameter where one holds it. Nothing of the layer changes.
     """
-    own = dict(module.named_parameters(recurse=False))
-    sizes = {tuple(parameter.shape) for parameter in own.values()} or {tuple(getattr(module, "normalized_shape", ()))}
+    own = list(module.parameters(recurse=False))
+    stated = getattr(module, "normalized_shape", ())
+    sizes = {tuple(parameter.shape) for parameter in own} or {(stated,) if isinstance(stated, int) else tuple(stated)}
     size = sizes.pop()
     if sizes or len(own) > 2 or len(size) != 1 or size[0] < 2 or set(dict(module.named_children())) - set(parts):
         return None
-    if any(parameter.is_meta for parameter in own.values()):
-        named = "norm" in type(module).__name__.lower()
+    named = "norm" in type(module).__name__.lower()
+    if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
         return Measured(reason="on the meta device nothing can be measured") if named else None
-    probe = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
-    for part in parts:
-        setattr(probe, part, nn.Identity())
-    for name in HOOKS:
-        vars(probe)[name].clear()
+    raised = []
     with torch.random.fork_rng(devices=[]):
-        found = next(filter(None, (_read(probe, *inputs) for inputs in _inputs(size[0]))), None)
-    if found is None:
-        return None
-    if more := list(inspect.signature(module.forward).parameters)[1:]:
-        return Measured(reason=f"its forward takes more than the input: {', '.join(more)}")
-    gains = {name: parameter for name, parameter in own.items() if "bias" not in name}
-    shifts = {name: parameter for name, parameter in own.items() if name not in gains}
-    return found._replace(weight=_own(gains, found.weight), bias=_own(shifts, found.bias))
+        for channels, x in _inputs(size[0]):
+            try:
+                found = _read(module, parts, channels, x)
+            except Exception as error:  # whatever a class of somebody else's raises, mostly for it takes no such input
+                raised.append(in_words(error))
+                continue
+            if found is not None:
+                return found
+    if named and len(raised) == 2:
+        return Measured(reason=f"called with random inputs it raises {raised[0]}")
+    return None
 
 
 def _inputs(features: int) -> Iterator[tuple[str, Tensor]]:
@@ -66,35 +67,49 @@ def _inputs(features: int) -> Iterator[tuple[str, Tensor]]:
     yield "first", torch.randn(2, features, positions, 5 if features != 5 else 3)
 
 
-def _read(probe: nn.Module, channels: str, x: Tensor) -> Measured | None:
+@torch.no_grad()
+def _read(module: nn.Module, parts: Collection[str], channels: str, x: Tensor) -> Measured | None:
     """A norm of `x`, with a reason if it does more than that; None if it is no norm of such an input."""
+    probe = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
+    for part in parts:
+        setattr(probe, part, nn.Identity())
+    for name in HOOKS & set(vars(probe)):
+        vars(probe)[name].clear()
     layer = _ChannelsLast(probe, channels)
     x = x if channels == "last" else x.movedim(1, -1)
-    try:
-        found = behaviour(layer, x)
-    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
-        return None  # it does not take such an input
+    found = behaviour(layer, x)
     if found is None:
         return None
+    if more := list(inspect.signature(module.forward).parameters)[1:]:
+        return Measured(reason=f"its forward takes more than the input: {', '.join(more)}")
     if not found.by_token:
         return Measured(reason="a norm of its own, over more than the channels of a position")
     eps = next((value for name, value in vars(probe).items() if "eps" in name and isinstance(value, float)), 0.0)
+    now = _gain_and_shift(layer, x, found.centres, eps)
+    # Which parameter is the gain and which the shift cannot be seen by their values now, which may be alike: drawn
+    # anew they are not.
+    for parameter in probe.parameters():
+        parameter.uniform_(0.5, 1.5)
+    drawn = _gain_and_shift(layer, x, found.centres, eps)
+    if now is None or drawn is None:
+        return Measured(reason="it does more with the normalized input than one gain and one shift per channel")
+    kind = ("" if channels == "last" else "channel_") + ("layernorm" if found.centres else "rmsnorm")
+    weight, bias = (_own(module, probe, *values) for values in zip(now, drawn, strict=True))
+    return Measured(kind, x.shape[-1], channels, weight, bias if found.shifts else None)
+
+
+def _gain_and_shift(layer: nn.Module, x: Tensor, centres: bool, eps: float) -> tuple[Tensor, Tensor] | None:
+    """(C,) each; None if they do not make the outputs of other inputs."""
 
     def normalized(x: Tensor) -> Tensor:
-        function = F.layer_norm if found.centres else F.rms_norm
-        return function(x, x.shape[-1:], eps=eps)
+        return (F.layer_norm if centres else F.rms_norm)(x, x.shape[-1:], eps=eps)
 
-    with torch.no_grad():
-        shift = layer(torch.zeros_like(x)).flatten(0, -2)[0]
-        xhat = normalized(x)
-        gain = ((layer(x) - shift) * xhat).flatten(0, -2).sum(0) / xhat.square().flatten(0, -2).sum(0)
-        x = 3 * torch.randn_like(x) + 1
-        error = (layer(x) - (gain * normalized(x) + shift)).abs().max()
-    if not error <= _TOLERANCE * (1 + gain.abs().max()):
-        return Measured(reason="it does more with the normalized input than one gain and one shift per channel")
-    kind = "layernorm" if found.centres else "rmsnorm"
-    prefix = "" if channels == "last" else "channel_"
-    return Measured(prefix + kind, len(gain), channels, gain, shift if found.shifts else None)
+    shift = layer(torch.zeros_like(x)).flatten(0, -2)[0]
+    xhat = normalized(x)
+    gain = ((layer(x) - shift) * xhat).flatten(0, -2).sum(0) / xhat.square().flatten(0, -2).sum(0)
+    x = 3 * torch.randn_like(x) + 1
+    error = (layer(x) - (gain * normalized(x) + shift)).abs().max()
+    return (gain, shift) if error <= _TOLERANCE * (1 + gain.abs().max()) else None
 
 
 class _ChannelsLast(nn.Module):
@@ -106,12 +121,13 @@ class _ChannelsLast(nn.Module):
         return self.layer(x) if self.channels == "last" else self.layer(x.movedim(-1, 1)).movedim(1, -1)
 
 
-def _own(parameters: dict[str, nn.Parameter], values: Tensor | None) -> Tensor | None:
-    """The parameter that holds `values`; where none does (Gemma's gain is 1 + weight), a new one like them."""
-    if values is None or not parameters:
-        return None
-    for parameter in parameters.values():
-        if torch.allclose(parameter.detach().cpu().float(), values, rtol=_TOLERANCE, atol=1e-4):
-            return parameter
-    like = next(iter(parameters.values()))
-    return nn.Parameter(values.to(like.device, like.dtype), like.requires_grad)
+def _own(module: nn.Module, probe: nn.Module, values: Tensor, drawn: Tensor) -> Tensor | None:
+    """The parameter of `module` that holds `values`, as the one of `probe` now holds `drawn`.
+
+    Where none does (Gemma's gain is 1 + weight), a new one like the others. None for a layer without parameters.
+    """
+    for name, parameter in probe.named_parameters(recurse=False):
+        if torch.allclose(parameter, drawn, rtol=_TOLERANCE, atol=1e-4):
+            return module.get_parameter(name)
+    like = next(module.parameters(recurse=False), None)
+    return None if like is None else nn.Parameter(values.to(like.device, like.dtype), like.requires_grad)

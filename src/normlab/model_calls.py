@@ -1,5 +1,6 @@
-"""Calling any network: with a tensor, arguments or keywords, whatever it returns."""
+"""Calling any network: with a tensor, arguments or keywords, whatever it returns or raises."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -7,8 +8,8 @@ from torch import Tensor, nn
 
 
 def call(model: nn.Module, batch: Any) -> Any:
-    """`model(**batch)` for a dict, `model(*batch)` for a tuple or list, else `model(batch)`."""
-    if isinstance(batch, dict):
+    """`model(**batch)` for a mapping, as tokenizers make; `model(*batch)` for a tuple or list, else `model(batch)`."""
+    if isinstance(batch, Mapping):
         return model(**batch)
     return model(*batch) if isinstance(batch, tuple | list) else model(batch)
 
@@ -17,7 +18,7 @@ def first_tensor(output: Any) -> Tensor:
     """The first tensor of what a network returned."""
     if isinstance(output, Tensor):
         return output
-    values = output.values() if isinstance(output, dict) else output
+    values = output.values() if isinstance(output, Mapping) else output
     return next(first_tensor(value) for value in values if value is not None)
 
 
@@ -28,3 +29,8 @@ def training_step(model: nn.Module, batch: Any) -> Tensor:
     y.float().square().mean().backward()
     optimizer.step()
     return y.detach()
+
+
+def in_words(error: Exception) -> str:
+    """Class and first line of what a network raised."""
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".: ")

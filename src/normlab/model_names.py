@@ -28,7 +28,7 @@ def build_named(name: str) -> nn.Module:
     """The network called `name`, in train mode, its weights drawn at random; nothing is downloaded.
 
     torchvision and timm give their networks in full size, `transformers:` a tiny one of that type. Anything else is
-    a function of no arguments in a module on the import path or in the working folder.
+    a function that needs no arguments in a module on the import path or in the working folder.
 
     Raises:
         NormLabError: a name that no library knows, a library that is not installed, a function that makes no module.
@@ -79,8 +79,9 @@ def _timm(name: str) -> nn.Module:
         import timm
     except ImportError as error:
         raise NormLabError(f"timm:{name} is built by timm: pip install 'normlab[models]'.") from error
-    if name not in timm.list_models():
-        raise _unknown(f"timm:{name}", timm.list_models())
+    known = timm.list_models(include_tags="." in name)  # a tag names weights, and sometimes the input's size with them
+    if name not in known:
+        raise _unknown(f"timm:{name}", known)
     return timm.create_model(name, pretrained=False)
 
 
@@ -104,6 +105,10 @@ def _function(module: str, name: str) -> nn.Module:
     function = getattr(importlib.import_module(module), name, None)
     if not callable(function):
         raise NormLabError(f"module {module!r} has no function {name!r}: write {FORMS}.")
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError) as error:
+        raise NormLabError(f"{module}:{name} needs arguments ({error}): name a function that needs none.") from None
     model = function()
     if not isinstance(model, nn.Module):
         raise NormLabError(f"{module}:{name} makes a {type(model).__name__}: name a function that makes an nn.Module.")
