@@ -1,7 +1,7 @@
 """What the checks of an audit look at: a network, its norm layers, how it is trained, and what reaches the norms."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -184,5 +184,5 @@ def quiet(model: nn.Module) -> Iterator[None]:
 
 
 def _tensors(batch: Any) -> Iterator[Tensor]:
-    values = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else [batch]
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple | list) else [batch]
     yield from (value for value in values if isinstance(value, Tensor))
