@@ -15,7 +15,7 @@ CLASSIFY = ("data.task=classify", "data.vocabulary=2000")
 
 
 def document_protocols(*overrides: str, seconds: float = 4.0) -> dict[str, Protocol]:
-    """smoke, cpu (AG News, width 32, 250 steps), cpu-embedded (lines of pydoc) and gpu (width 128, 2000 steps).
+    """smoke, cpu (AG News, width 32, 300 steps), cpu-embedded (lines of pydoc) and gpu (width 128, 2000 steps).
 
     Xavier's initial scale, with which word embeddings learn several times faster than with N(0, 0.02²). Arms say how
     documents are padded and what is asked of them. `seconds`: a trial's on one idle core.
@@ -32,7 +32,7 @@ def document_protocols(*overrides: str, seconds: float = 4.0) -> dict[str, Proto
         return ("model=transformer", *given, *size, *overrides)
 
     cpu = Protocol(
-        (*net("ag_news", 32, 2, 2, 250), "data.eval_subset=600"),
+        (*net("ag_news", 32, 2, 2, 300), "data.eval_subset=600"),
         seeds=5,
         learning_rates=RATES,
         tuning_seeds=1,
@@ -42,7 +42,7 @@ def document_protocols(*overrides: str, seconds: float = 4.0) -> dict[str, Proto
     return {
         "smoke": Protocol(smoke, seeds=1, seconds_per_trial=0.3),
         "cpu": cpu,
-        "cpu-embedded": replace(cpu, overrides=net("pydoc_lines", 32, 2, 2, 250), seconds_per_trial=seconds / 1.5),
+        "cpu-embedded": replace(cpu, overrides=net("pydoc_lines", 32, 2, 2, 300), seconds_per_trial=seconds / 1.5),
         "gpu": replace(cpu, overrides=(*net("ag_news", 128, 4, 4, 2000), "trainer=gpu"), seconds_per_trial=20.0),
     }
 
