@@ -69,6 +69,11 @@ def _target(subject: Subject) -> str:
     return str(subject.options["target"]) if subject.kind == "custom" else subject.kind
 
 
+def _short(name: str) -> str:
+    """`MyNorm` of `my_package.MyNorm eps=0.01`, for below an axis."""
+    return name.split(" ")[0].split(".")[-1]
+
+
 def _notes(found: Score) -> list[str]:
     return [f"stale: {reason}" for reason in sorted(found.stale)]
 
@@ -148,7 +153,7 @@ def _curve(found: Score) -> Markup:
         marks = [Dot(float(n), p.value, f"{name}, {n}, seed {p.seed}: {number(p.value)} %", p.diverged)
                  for n, points in sizes.items() for p in points]  # fmt: skip
         if means:
-            (bands if len(sizes) == 1 else lines).append(Series(name, means, marks, index=index, short=name))
+            (bands if len(sizes) == 1 else lines).append(Series(name, means, marks, index=index, short=_short(name)))
     if not lines:
         return Markup("")
     values = [dot.y for one in (*lines, *bands) for dot in one.dots]
