@@ -91,7 +91,8 @@ def test_an_unfit_norm_is_refused_in_a_sentence(name, options):
         subject_of(name, options)
 
 
-def test_options_are_numbers_lists_and_texts_as_they_are_written():
+def test_options_are_numbers_lists_and_texts_as_they_are_written(own, monkeypatch):
+    monkeypatch.syspath_prepend(str(own))
     given = subject_of("own_norms.Optional", ["eps=1e-3", "axes=[1,2]", "name=a,b", "affine=false"])
     assert given.options["options"] == {"eps": 1e-3, "axes": [1, 2], "name": "a,b", "affine": False}
     assert trial_config(given.overrides).norm.options == given.options["options"]
@@ -100,8 +101,9 @@ def test_options_are_numbers_lists_and_texts_as_they_are_written():
     assert len(keys) == 2  # a false is a choice, too
 
 
-def test_norms_are_compared_over_the_batches_that_both_ran():
+def test_norms_are_compared_over_the_batches_that_both_ran(own, monkeypatch):
     """A norm without ghost batches runs 2 and 8 only: an equal one with a knee at 4 is neither better nor worse."""
+    monkeypatch.syspath_prepend(str(own))
     batchnorm, moving, layernorm = (subject_of(name) for name in ("batchnorm", "own_norms.Moving", "layernorm"))
     accuracy = {1: 0.1, 2: 0.1, 4: 0.5, 8: 0.5, 16: 0.5, 64: 0.5}
     cells = {
