@@ -89,7 +89,7 @@ def arm_strips(panel: Panel) -> Markup:
     near = [limit for limit in limits if min(values) - spread <= limit <= max(values) + spread]
     scale = Scale.around([*values, *near], log)
     ticks = scale.ticks(4)
-    # One background for all rows: lines of their own would be an eighth of the page.
+    # One background for all rows: a page has hundreds of them, with the same lines in each panel.
     one = "linear-gradient(var(--grid), var(--grid))"
     lines = ", ".join(f"{one} {percent(x)} 0 / 1px 100% no-repeat" for x, _ in ticks)
     read = {arm: points for arm, points in panel.arms.items() if not panel.read or arm in panel.read}
