@@ -2,12 +2,12 @@
 
 import hydra
 
-from normlab.launch import launch
+from normlab.train.launch import launch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg):
-    from normlab.job import run_job
+    from normlab.train.job import run_job
 
     run_job(cfg)
 

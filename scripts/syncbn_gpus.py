@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from normlab.bench.store import show
-from normlab.bench.syncbn import measure_rows
+from normlab.cli.bench_console import show
 from normlab.errors import refuse
-from normlab.processes import run_group
+from normlab.measure.timing.syncbn import measure_rows
+from normlab.training.processes import run_group
 
 BATCHES, WORLD_SIZES = (8, 64, 512), (2, 4, 8)
 
@@ -22,11 +22,16 @@ BATCHES, WORLD_SIZES = (8, 64, 512), (2, 4, 8)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short timings, for a try")
-    parser.add_argument("--out", type=Path, help="append the rows to this file, a JSON object a line")
+    parser.add_argument(
+        "--out", type=Path, help="append the rows to this file, a JSON object a line"
+    )
     options = parser.parse_args()
     count = torch.cuda.device_count()
     names = ", ".join(torch.cuda.get_device_name(index) for index in range(count)) or "none"
-    print(f"GPUs: {names}; NCCL: {'yes' if torch.distributed.is_nccl_available() else 'no'}", flush=True)
+    print(
+        f"GPUs: {names}; NCCL: {'yes' if torch.distributed.is_nccl_available() else 'no'}",
+        flush=True,
+    )
     if count < 2 or not torch.distributed.is_nccl_available():
         refuse("messages between GPUs need two of them and NCCL: nothing is measured here.")
     rounds, seconds = (4, 0.01) if options.quick else (30, 0.1)
@@ -34,7 +39,9 @@ def main() -> None:
         rows = []
         for batch in BATCHES:
             arguments = (batch, "cuda", rounds, seconds, ("ours", "torch.nn"))
-            rows += run_group(measure_rows, world_size, *arguments, backend="nccl", wait_s=120.0, timeout_s=900.0)[0]
+            rows += run_group(
+                measure_rows, world_size, *arguments, backend="nccl", wait_s=120.0, timeout_s=900.0
+            )[0]
         show(rows)
         if options.out:
             with options.out.open("a") as file:

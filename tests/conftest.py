@@ -25,7 +25,11 @@ def pytest_collection_modifyitems(items):
 
 def pytest_report_header():
     data = os.environ.get("NORMLAB_DATA")
-    return f"data: real data sets from {data}" if data else "data: embedded only (NORMLAB_DATA is not set)"
+    return (
+        f"data: real data sets from {data}"
+        if data
+        else "data: embedded only (NORMLAB_DATA is not set)"
+    )
 
 
 @pytest.fixture
@@ -35,7 +39,9 @@ def real_data():
     images = ["data=cifar10", "data.subset=2000", "data.eval_subset=1000", "data.image_size=16"]
     return {
         "images": images if (folder / "cifar10").is_dir() else ["data=digits"],
-        "text": ["data=tiny_shakespeare"] if (folder / "tiny_shakespeare").is_dir() else ["data=pydoc"],
+        "text": ["data=tiny_shakespeare"]
+        if (folder / "tiny_shakespeare").is_dir()
+        else ["data=pydoc"],
     }
 
 
@@ -44,7 +50,13 @@ def train(tmp_path):
     """`python train.py *arguments` in an empty folder; the finished process with its text."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "COLUMNS": "200", **environment}
+        env = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "WANDB_MODE": "offline",
+            "COLUMNS": "200",
+            **environment,
+        }
         return subprocess.run(
             [sys.executable, str(ROOT / "train.py"), *arguments],
             cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
@@ -56,6 +68,8 @@ def train(tmp_path):
 @pytest.fixture(scope="module")
 def group_of_one():
     """A process group of this process alone, so that syncbatchnorm takes its own way and not that of batchnorm."""
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    torch.distributed.init_process_group(
+        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
     yield
     torch.distributed.destroy_process_group()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from normlab.claims.registry import EXPERIMENTS
-from normlab.claims.store import RESULTS
+from normlab.records.store import RESULTS
 from normlab.report.build import _links, html
 
 ROOT = EXPERIMENTS.parent
@@ -40,7 +40,11 @@ def test_runs(path, tmp_path):
     Python is the one that runs it; nothing is written beside the notebook."""
     before = sorted(path.parent.iterdir())
     folders = ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **dict.fromkeys(folders, str(tmp_path)), "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = {
+        **os.environ,
+        **dict.fromkeys(folders, str(tmp_path)),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
     environment |= {"OMP_NUM_THREADS": "1"}
     environment.pop("MPLBACKEND", None)  # the kernel draws into the notebook
     done = subprocess.run(

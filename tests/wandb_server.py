@@ -10,8 +10,19 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PROJECT = {"id": "p", "name": "normlab", "entity": {"id": "e", "name": "me"}}
-BUCKET = {"id": "b", "displayName": "", "description": "", "config": "{}", "sweepName": None, "historyLineCount": 0}
-COMMITTED = {"id": "a", "state": "COMMITTED", "artifactSequence": {"id": "s", "latestArtifact": None}}
+BUCKET = {
+    "id": "b",
+    "displayName": "",
+    "description": "",
+    "config": "{}",
+    "sweepName": None,
+    "historyLineCount": 0,
+}
+COMMITTED = {
+    "id": "a",
+    "state": "COMMITTED",
+    "artifactSequence": {"id": "s", "latestArtifact": None},
+}
 ANSWERS = {
     "upsertBucket": {"bucket": {**BUCKET, "name": "r", "project": PROJECT}, "inserted": True},
     "createArtifact": {"artifact": COMMITTED},

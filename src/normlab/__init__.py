@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _TOOLS = {  # name -> module
-    "fold": "folding", "convert": "conversion", "audit": "auditing", "AuditCallback": "auditing.callback"
+    "fold": "tools.fold", "convert": "tools.convert", "audit": "tools.audit", "AuditCallback": "tools.audit.callback"
 }  # fmt: skip
 
 

@@ -58,7 +58,11 @@ def toy(tmp_path):
         folder.mkdir(exist_ok=True)
         flags = tmp_path / "flags"
         flags.mkdir(exist_ok=True)
-        source = TOY.replace("ARMS", arms).replace("SEEDS", str(seeds)).replace("FOLDER", repr(str(flags)))
+        source = (
+            TOY.replace("ARMS", arms)
+            .replace("SEEDS", str(seeds))
+            .replace("FOLDER", repr(str(flags)))
+        )
         (folder / "toy.py").write_text(source.replace("TIMEOUT", str(timeout)))
         return folder
 

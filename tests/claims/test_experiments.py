@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from normlab.claims.configs import plain_config, trial_config
 from normlab.claims.profiles import STRENGTH, VARIANTS
 from normlab.claims.registry import EXPERIMENTS, docstring, load_claim, slugs
+from normlab.config.remembered import plain_config, trial_config
 from normlab.data import load_data
 from normlab.data.availability import PUBLISHED
 
@@ -38,10 +38,16 @@ def test_says_all_that_a_reader_needs(slug):
     assert len(path.read_text().splitlines()) <= 105
     text = docstring(slug)
     assert f"normlab run {slug}" in text and re.search("second|minute|nothing", text)
-    assert claim.statement.endswith(".") and claim.documents and set(claim.documents) <= DOCUMENTS | PAPERS
+    assert (
+        claim.statement.endswith(".")
+        and claim.documents
+        and set(claim.documents) <= DOCUMENTS | PAPERS
+    )
     for said in (claim.source, claim.prediction, claim.would_change, *claim.caveats):
         assert said.strip()
-    assert claim.caveats and any(word in claim.prediction for word in ("supported", "refuted", "inconclusive"))
+    assert claim.caveats and any(
+        word in claim.prediction for word in ("supported", "refuted", "inconclusive")
+    )
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -58,22 +64,31 @@ def test_protocols(slug):
     claim = load_claim(slug)
     assert {"smoke", "cpu"} <= set(claim.protocols) <= {"smoke", *STRENGTH}
     if claim.trial is None:
-        assert "gpu" in claim.protocols or any("cpu profile only" in caveat for caveat in claim.caveats)
+        assert "gpu" in claim.protocols or any(
+            "cpu profile only" in caveat for caveat in claim.caveats
+        )
     assert not any("data=cifar10" in override for override in claim.protocols["smoke"].overrides)
     for name in (name for names in VARIANTS.values() for name in names if name in claim.protocols):
         overrides = claim.protocols[name].overrides
         # what a direct trial trains on must be what the engine looks for before it chooses a protocol
-        assert claim.trial is None or claim.protocols[name].options.get("overrides", ()) == overrides
-    different = {(arm.overrides, tuple(arm.options.items()), arm.evaluations, arm.tune) for arm in claim.arms}
+        assert (
+            claim.trial is None or claim.protocols[name].options.get("overrides", ()) == overrides
+        )
+    different = {
+        (arm.overrides, tuple(arm.options.items()), arm.evaluations, arm.tune) for arm in claim.arms
+    }
     assert len(different) == len(claim.arms)
 
 
-@pytest.mark.parametrize("slug", [slug for slug in SLUGS if "cpu-embedded" in load_claim(slug).protocols])
+@pytest.mark.parametrize(
+    "slug", [slug for slug in SLUGS if "cpu-embedded" in load_claim(slug).protocols]
+)
 def test_embedded_data_are_as_large_as_what_is_asked_of_them(slug):
     claim = load_claim(slug)
     embedded = claim.protocols["cpu-embedded"].overrides
     different = {
-        json.dumps(plain_config(embedded + arm.overrides)["data"]): embedded + arm.overrides for arm in claim.arms
+        json.dumps(plain_config(embedded + arm.overrides)["data"]): embedded + arm.overrides
+        for arm in claim.arms
     }
     for overrides in different.values():
         cfg = trial_config(overrides).data

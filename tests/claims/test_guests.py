@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from normlab.claims.guests import compare, norm_overrides, with_guest
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_all, load_claim
 from normlab.claims.rules import in_words
-from normlab.claims.store import Store
+from normlab.claims.run.guests import compare, norm_overrides, with_guest
 from normlab.errors import NormLabError
-from normlab.records import Record
+from normlab.records.record import Record
+from normlab.records.store import Store
 
 
 def test_a_guest_takes_every_place_of_its_host_and_changes_nothing_else():
@@ -31,7 +31,10 @@ def test_claims_that_train_several_norms_take_guests():
         if claim.trial is not None:
             with pytest.raises(NormLabError, match="compares no norms by training"):
                 with_guest(claim, "frn")
-        elif len({part for arm in claim.arms for part in arm.overrides if part.startswith("norm=")}) > 1:
+        elif (
+            len({part for arm in claim.arms for part in arm.overrides if part.startswith("norm=")})
+            > 1
+        ):
             taking += bool(with_guest(claim, "frn")[1])
     assert taking > 10
 
@@ -58,9 +61,16 @@ def test_the_comparison_is_paired_by_seed(tmp_path):
         for arm, values in ((guest, (0.5, 0.6, 0.7)), (host, (0.45, 0.56, 0.64))):
             for seed, key in plan(claim, fixed, {}).evaluation[arm].items():
                 metrics = {"test_accuracy": values[seed]}
-                store.append(claim.slug, Record(key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics))
+                store.append(
+                    claim.slug,
+                    Record(key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics),
+                )
         row = next(row for row in compare(claim, places, fixed, store) if row[0] == guest)
-    assert row[1:4] == ("60", host, "55") and row[4].startswith("+5 [") and row[4].endswith("points, n = 3")
+    assert (
+        row[1:4] == ("60", host, "55")
+        and row[4].startswith("+5 [")
+        and row[4].endswith("points, n = 3")
+    )
 
 
 def test_no_data_is_said(tmp_path):

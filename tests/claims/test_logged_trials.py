@@ -33,12 +33,33 @@ def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tm
     experiments = toy(seeds=1)
     (experiments / "trained.py").write_text(TRAINED)
     places = {f"WANDB_{name}_DIR": str(tmp_path / "home") for name in ("CONFIG", "CACHE", "DATA")}
-    environment = {**os.environ, **places, "NORMLAB_EXPERIMENTS": str(experiments), "WANDB_MODE": "offline"}
-    command = [sys.executable, "-m", "normlab.cli", "run", "trained", "toy", "--results", "results", "--workers", "1"]
+    environment = {
+        **os.environ,
+        **places,
+        "NORMLAB_EXPERIMENTS": str(experiments),
+        "WANDB_MODE": "offline",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "normlab.cli",
+        "run",
+        "trained",
+        "toy",
+        "--results",
+        "results",
+        "--workers",
+        "1",
+    ]
 
     def run(*arguments):
         done = subprocess.run(
-            [*command, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+            [*command, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -46,9 +67,14 @@ def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tm
     assert "5 trials in" in (said := run("--logger", "wandb", "--logger", "tensorboard"))
     assert "logs in runs/claims/" in said
     assert run().startswith("0 trials in")  # a logger changes no key
-    rows = [json.loads(line) for line in (tmp_path / "results" / "trained.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (tmp_path / "results" / "trained.jsonl").read_text().splitlines()
+    ]
     logs = tmp_path / "runs" / "claims"
-    assert [folder.name for folder in logs.iterdir()] == ["trained"]  # toy measures in its own trial
+    assert [folder.name for folder in logs.iterdir()] == [
+        "trained"
+    ]  # toy measures in its own trial
     assert {folder.name for folder in (logs / "trained").iterdir()} == {row["key"] for row in rows}
     for row in rows:
         folder = logs / "trained" / row["key"]
@@ -64,8 +90,24 @@ def test_without_the_option_nothing_is_logged_and_an_unknown_logger_is_refused(t
     experiments = toy(seeds=1)
     (experiments / "trained.py").write_text(TRAINED)
     environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(experiments), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "normlab.cli", "run", "trained", "--results", "results", "--workers", "1"]
-    options = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    command = [
+        sys.executable,
+        "-m",
+        "normlab.cli",
+        "run",
+        "trained",
+        "--results",
+        "results",
+        "--workers",
+        "1",
+    ]
+    options = {
+        "env": environment,
+        "cwd": tmp_path,
+        "capture_output": True,
+        "text": True,
+        "timeout": 300,
+    }
     done = subprocess.run(command, **options)
     assert done.returncode == 0 and "3 trials in" in done.stdout, done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()

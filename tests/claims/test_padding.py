@@ -5,10 +5,15 @@ import torch
 from test_measures import accuracies
 
 from normlab.claims.claim import Arm
-from normlab.claims.padding import LAYERNORM, document_protocols, main_reason, padded_arm
+from normlab.claims.protocols.documents import (
+    LAYERNORM,
+    document_protocols,
+    main_reason,
+    padded_arm,
+)
 from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
-from normlab.claims.trained import train
 from normlab.data.documents import PAD
+from normlab.measure.trained import train
 from normlab.training.step import evaluate
 
 EMBEDDED = document_protocols("model.width=16", "trainer.max_steps=12", "data.eval_subset=100")[
@@ -22,12 +27,16 @@ def trained(arm: Arm, *overrides: str):
 
 
 @pytest.mark.parametrize(
-    ("arm", "rows"), [(LAYERNORM, ()), (padded_arm(32, "counted", 0), ()), (padded_arm(4, "counted", 0), (64,))]
+    ("arm", "rows"),
+    [(LAYERNORM, ()), (padded_arm(32, "counted", 0), ()), (padded_arm(4, "counted", 0), (64,))],
 )
 def test_masked_padding_is_no_padding(arm, rows):
     """Over 4 documents, which masked padding leaves as 4 * 16 rows."""
     ghost = [f"norm.ghost_batch={n}" for n in rows]
-    (without, loss), (masked, other) = trained(arm), trained(arm, "data.context=64", "model.padding=masked", *ghost)
+    (without, loss), (masked, other) = (
+        trained(arm),
+        trained(arm, "data.context=64", "model.padding=masked", *ghost),
+    )
     assert (without.data.padding_share, masked.data.padding_share) == (0, 0.75)
     assert loss == pytest.approx(other, abs=1e-4)
     for (name, value), changed in zip(
@@ -43,13 +52,17 @@ def test_padding_that_norms_see_changes_training_and_no_evaluation(how):
     x, _ = next(padded[0].data.eval_batches("test"))
     assert (x[:, 16:] == PAD).all() and x.shape[1] == 160
     with torch.inference_mode():
-        torch.testing.assert_close(padded[0].model(x)[:, :16], padded[0].model(x[:, :16]), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            padded[0].model(x)[:, :16], padded[0].model(x[:, :16]), atol=1e-4, rtol=1e-4
+        )
 
 
 def decide(layernorm, masked, padded, metric="test_loss", margin=0.02):
     noise = (0.0, 0.001, -0.001, 0.002, -0.002)
     means = {"layernorm": layernorm, "masked": masked, "padded": padded}
-    found = accuracies({arm: [mean + shift for shift in noise] for arm, mean in means.items()}, metric)
+    found = accuracies(
+        {arm: [mean + shift for shift in noise] for arm, mean in means.items()}, metric
+    )
     for seed, record in found.records["padded"].items():
         record.metrics[metric] += noise[-seed]
     return main_reason(["padded"], "masked", "layernorm", margin, metric)(found)

@@ -3,12 +3,12 @@
 import pytest
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.configs import trial_config
-from normlab.claims.execute import execute
 from normlab.claims.plan import FIRST_TUNING_SEED, plan
 from normlab.claims.rules import greater_by
-from normlab.config import compose, to_dict
-from normlab.records import Record, trial_key
+from normlab.claims.run.execute import execute
+from normlab.config.remembered import trial_config
+from normlab.config.schema import compose, to_dict
+from normlab.records.record import Record, trial_key
 
 BASE = ("data=digits", "trainer.max_steps=4")
 
@@ -18,13 +18,20 @@ def claim(arms, **options):
     return Claim("toy", "s", ("d",), "s", "p", parts, arms, **options)
 
 
-ARMS = (Arm("a", ("norm=groupnorm",)), Arm("b", ("norm=none",)), Arm("fixed", ("norm=layernorm",), tune=False))
+ARMS = (
+    Arm("a", ("norm=groupnorm",)),
+    Arm("b", ("norm=none",)),
+    Arm("fixed", ("norm=layernorm",), tune=False),
+)
 PROTOCOL = Protocol(BASE, seeds=3, learning_rates=(0.01, 0.1), tuning_seeds=2)
 
 
 def run(jobs, score):
     """Records of jobs whose validation accuracy is `score(job)`."""
-    return {job.key: Record(job.key, {}, status="ok", metrics={"val_accuracy": score(job)}) for job in jobs}
+    return {
+        job.key: Record(job.key, {}, status="ok", metrics={"val_accuracy": score(job)})
+        for job in jobs
+    }
 
 
 def rate(job):
@@ -34,9 +41,16 @@ def rate(job):
 def test_tuning_comes_first_and_seeds_never_meet():
     step = plan(claim(ARMS), PROTOCOL, {})
     tuned = [job for job in step.jobs if job.stage == "tune"]
-    assert len(tuned) == 2 * 2 * 2 and {job.seed for job in tuned} == {FIRST_TUNING_SEED, FIRST_TUNING_SEED + 1}
+    assert len(tuned) == 2 * 2 * 2 and {job.seed for job in tuned} == {
+        FIRST_TUNING_SEED,
+        FIRST_TUNING_SEED + 1,
+    }
     evaluated = [job for job in step.jobs if job.stage == "evaluate"]
-    assert {job.arm for job in evaluated} == {"fixed"} and {job.seed for job in evaluated} == {0, 1, 2}
+    assert {job.arm for job in evaluated} == {"fixed"} and {job.seed for job in evaluated} == {
+        0,
+        1,
+        2,
+    }
     assert step.remaining == len(step.jobs) + 2 * 3
 
 
@@ -74,7 +88,9 @@ def test_failed_and_not_finite_tuning_trials_are_the_worst():
             records[job.key].status = "failed"
             records[job.key].metrics = {}
     step = plan(claim(ARMS[:1]), PROTOCOL, records)
-    assert all(rate(job) < 0.01 for job in step.jobs)  # 0.01 is the best and at the edge: the grid grows downwards
+    assert all(
+        rate(job) < 0.01 for job in step.jobs
+    )  # 0.01 is the best and at the edge: the grid grows downwards
 
 
 @pytest.mark.parametrize("evaluations", [(), ("precise",)])
@@ -83,16 +99,26 @@ def test_planned_keys_are_those_of_the_records(evaluations, tmp_path):
     step = plan(claim((arm,)), Protocol(BASE, seeds=1), {})
     record = execute(step.jobs[0], tmp_path)
     assert record.status in ("ok", "diverged"), record.message  # four steps do not get far
-    assert record.key == step.jobs[0].key == trial_key(to_dict(compose(list(step.jobs[0].overrides))))
+    assert (
+        record.key == step.jobs[0].key == trial_key(to_dict(compose(list(step.jobs[0].overrides))))
+    )
     assert ("precise_test_accuracy" in record.metrics) == bool(evaluations)
     assert step.jobs[0].command.startswith("python train.py data=digits")
 
 
 def test_late_overrides_equal_composed_ones():
-    overrides = ("norm=batchnorm", "seed=3", "optim.lr=0.03", "evaluations=[statistics]", "logger=none")
+    overrides = (
+        "norm=batchnorm",
+        "seed=3",
+        "optim.lr=0.03",
+        "evaluations=[statistics]",
+        "logger=none",
+    )
     assert to_dict(trial_config(overrides)) == to_dict(compose(list(overrides)))
 
 
 def test_equal_overrides_give_equal_keys_in_other_claims():
     one, other = claim(ARMS[:1]), Claim("other", "s", ("d",), "s", "p", (), ARMS[:1])
-    assert [job.key for job in plan(one, PROTOCOL, {}).jobs] == [job.key for job in plan(other, PROTOCOL, {}).jobs]
+    assert [job.key for job in plan(one, PROTOCOL, {}).jobs] == [
+        job.key for job in plan(other, PROTOCOL, {}).jobs
+    ]

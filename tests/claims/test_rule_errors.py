@@ -22,13 +22,27 @@ POSITIVE = (SUPPORTED, PARTLY)
 NOISE = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "heavy": lambda rng, shape: rng.standard_t(3, shape) / np.sqrt(3),
-    "paired skew": lambda rng, shape: np.subtract(*rng.standard_exponential((2, *shape))) / np.sqrt(2),
+    "paired skew": lambda rng, shape: (
+        np.subtract(*rng.standard_exponential((2, *shape))) / np.sqrt(2)
+    ),
     "skewed up": lambda rng, shape: rng.standard_exponential(shape) - 1,
     "skewed down": lambda rng, shape: 1 - rng.standard_exponential(shape),
 }
 # With three standard errors of the simulation for normal noise, where the rules use their levels up.
-FALSE = {"normal": 0.05 + 0.0046, "heavy": 0.05, "paired skew": 0.05, "skewed up": 0.18, "skewed down": 0.18}
-ONE_SIDED = {"normal": 0.025 + 0.0033, "heavy": 0.025, "paired skew": 0.025, "skewed up": 0.13, "skewed down": 0.13}
+FALSE = {
+    "normal": 0.05 + 0.0046,
+    "heavy": 0.05,
+    "paired skew": 0.05,
+    "skewed up": 0.18,
+    "skewed down": 0.18,
+}
+ONE_SIDED = {
+    "normal": 0.025 + 0.0033,
+    "heavy": 0.025,
+    "paired skew": 0.025,
+    "skewed up": 0.13,
+    "skewed down": 0.13,
+}
 # Power: an effect of the margin and this many standard deviations is found in 80 % of cases, by n.
 SPARE = {3: 3.3, 5: 1.7}
 each_n = pytest.mark.parametrize("n", [3, 5])
@@ -49,11 +63,15 @@ def test_greater_by_is_seldom_wrong(n, kind):
     z = noise(kind, n)
     for margin in (0.0, *MARGINS):
         assert share(rules._decide_greater_by(z, margin), *POSITIVE) <= ONE_SIDED[kind]  # no effect
-        assert share(rules._decide_greater_by(z - 1, margin), *POSITIVE) <= ONE_SIDED[kind]  # the opposite
+        assert (
+            share(rules._decide_greater_by(z - 1, margin), *POSITIVE) <= ONE_SIDED[kind]
+        )  # the opposite
         half = rules._decide_greater_by(z + margin / 2, margin)  # as small as refuted says
         assert share(half, SUPPORTED) <= FALSE[kind]
         assert share(half, REFUTED) <= ONE_SIDED[kind]
-        assert share(rules._decide_greater_by(z + margin, margin), REFUTED) <= ONE_SIDED[kind]  # the planned effect
+        assert (
+            share(rules._decide_greater_by(z + margin, margin), REFUTED) <= ONE_SIDED[kind]
+        )  # the planned effect
 
 
 @each_n
@@ -94,21 +112,38 @@ def test_a_trend_is_seldom_wrong(n, kind):
     }
     for margin in (1.0, 4.0):
         assert share(rules._decide_trend(z, order, margin), *POSITIVE) <= ONE_SIDED[kind]
-        assert share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), SUPPORTED) <= FALSE[kind]
-        assert share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), REFUTED) <= ONE_SIDED[kind]
-        assert share(rules._decide_trend(z + margin * shape["rise"], order, margin), REFUTED) <= ONE_SIDED[kind]
+        assert (
+            share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), SUPPORTED)
+            <= FALSE[kind]
+        )
+        assert (
+            share(rules._decide_trend(z + margin / 2 * shape["rise"], order, margin), REFUTED)
+            <= ONE_SIDED[kind]
+        )
+        assert (
+            share(rules._decide_trend(z + margin * shape["rise"], order, margin), REFUTED)
+            <= ONE_SIDED[kind]
+        )
         for curve in ("hump", "dip", "wave"):
-            assert share(rules._decide_trend(z + margin * shape[curve], order, margin), SUPPORTED) <= FALSE[kind]
+            assert (
+                share(rules._decide_trend(z + margin * shape[curve], order, margin), SUPPORTED)
+                <= FALSE[kind]
+            )
 
 
 @each_n
 def test_an_interaction_is_seldom_wrong(n):
     """Two effects of one size, noise in all four arms: `interaction` itself, so fewer experiments."""
-    arms = np.random.default_rng(3).standard_normal((1_000, 4, n)) + np.array([3.0, 1.0, 2.0, 0.0])[:, None]
+    arms = (
+        np.random.default_rng(3).standard_normal((1_000, 4, n))
+        + np.array([3.0, 1.0, 2.0, 0.0])[:, None]
+    )
     assert np.isin([rules.interaction(*arm, 0.5).verdict for arm in arms], POSITIVE).mean() <= 0.04
     planned = arms + np.array([0.5, 0.0, 0.0, 0.0])[:, None]
     assert np.mean([rules.interaction(*arm, 0.5).verdict == REFUTED for arm in planned]) <= 0.04
-    found = arms + np.array([0.5 + 2 * SPARE[n], 0.0, 0.0, 0.0])[:, None]  # four arms: twice the standard deviation
+    found = (
+        arms + np.array([0.5 + 2 * SPARE[n], 0.0, 0.0, 0.0])[:, None]
+    )  # four arms: twice the standard deviation
     assert np.mean([rules.interaction(*arm, 0.5).verdict == SUPPORTED for arm in found]) >= 0.8
 
 
@@ -130,7 +165,10 @@ def test_an_identity_that_often_fails_is_seldom_supported():
 def whole(decision: rules.Decision) -> np.ndarray:
     """Verdicts of `combine` over axis 0 of decisions (parts, experiments)."""
     parts = [
-        [Finding(str(v), 0.0, 0.0, 0.0, "", 5, "", float(p)) for v, p in zip(*experiment, strict=True)]
+        [
+            Finding(str(v), 0.0, 0.0, 0.0, "", 5, "", float(p))
+            for v, p in zip(*experiment, strict=True)
+        ]
         for experiment in zip(decision.verdict.T, decision.p.T, strict=True)
     ]
     return np.array([rules.combine(findings) for findings in parts])
@@ -142,7 +180,9 @@ def whole(decision: rules.Decision) -> np.ndarray:
 def test_parts_of_no_effect_are_seldom_partly_supported(n, parts, shared):
     """`shared`: all parts are differences from one baseline. Any positive part alone would be up to 18 % of cases."""
     rng = np.random.default_rng(1)
-    z = rng.standard_normal((n, parts, EXPERIMENTS)) - shared * rng.standard_normal((n, 1, EXPERIMENTS))
+    z = rng.standard_normal((n, parts, EXPERIMENTS)) - shared * rng.standard_normal(
+        (n, 1, EXPERIMENTS)
+    )
     decision = rules._decide_greater_by(z, 1.0)
     some = np.isin(decision.verdict, POSITIVE).any(axis=0)  # no other can become positive
     positive = np.isin(whole(rules.Decision(*(array[:, some] for array in decision))), POSITIVE)
@@ -166,7 +206,9 @@ def test_a_planned_effect_is_found(n, kind):
     z, k = noise(kind, n), SPARE[n]
     for margin in (0.0, *MARGINS):
         assert share(rules._decide_greater_by(z + margin + k, margin), SUPPORTED) >= 0.8
-    assert share(rules._decide_greater_by(z, 2 * k), REFUTED) >= 0.8  # no effect, and a margin of 2 k
+    assert (
+        share(rules._decide_greater_by(z, 2 * k), REFUTED) >= 0.8
+    )  # no effect, and a margin of 2 k
     assert share(rules._decide_equivalent(z, k), SUPPORTED) >= 0.8
     assert share(rules._decide_equivalent(z + 2 + k, 2.0), REFUTED) >= 0.8
     inner = np.exp([-0.05 * 1.2 * k, 0.05 * 1.2 * k])  # both ends of the 95 % interval must fit in
@@ -182,9 +224,14 @@ def test_a_planned_trend_is_found(n):
     line = np.array([0, 1, 2, 3, 4.0])[None, :, None] / 4
     saturating = np.array([0, 0.5, 1, 1, 1.0])[None, :, None]
     assert share(rules._decide_trend(z + (margin + 2) * line, order, margin), SUPPORTED) >= 0.8
-    assert share(rules._decide_trend(z + (margin + 2) * saturating, order, margin), SUPPORTED) >= 0.8
+    assert (
+        share(rules._decide_trend(z + (margin + 2) * saturating, order, margin), SUPPORTED) >= 0.8
+    )
     noise_of_rise = 4 / np.sqrt(10)
-    assert share(rules._decide_trend(z + SPARE[n] * noise_of_rise * line, order, 0.5), *POSITIVE) >= 0.8
+    assert (
+        share(rules._decide_trend(z + SPARE[n] * noise_of_rise * line, order, 0.5), *POSITIVE)
+        >= 0.8
+    )
 
 
 def test_a_rare_collapse_needs_a_rate():

@@ -24,7 +24,10 @@ def test_a_finding_says_its_numbers():
     found = rules.greater_by(np.array([3.0, 4.0, 5.0]), 2.0)
     assert (found.effect, found.low, found.high) == pytest.approx((4.0, 1.51586, 6.48414), abs=1e-5)
     assert (found.n, found.unit, found.p) == (3, "points", pytest.approx(0.010102, abs=1e-6))
-    assert found.text == "4 points, 95 % interval 1.52 to 6.48, from 3 seeds; supported from 2, refuted below 1"
+    assert (
+        found.text
+        == "4 points, 95 % interval 1.52 to 6.48, from 3 seeds; supported from 2, refuted below 1"
+    )
     one = rules.greater_by(np.array([3.0]), 2.0)
     assert (one.effect, one.low, one.high) == (3.0, None, None)
 
@@ -42,7 +45,9 @@ def test_exact_within():
     assert rules.exact_within(np.full(20, 1e-6), 1e-6).verdict == SUPPORTED
     assert rules.exact_within(np.full(19, 1e-6), 1e-6).verdict == INCONCLUSIVE
     assert rules.exact_within(np.array([0.0] * 19 + [2e-6]), 1e-6).verdict == REFUTED
-    assert rules.exact_within(np.array([2e-6]), 1e-6).verdict == REFUTED  # one counter-example is enough
+    assert (
+        rules.exact_within(np.array([2e-6]), 1e-6).verdict == REFUTED
+    )  # one counter-example is enough
     assert rules.exact_within(np.array([]), 1e-6).verdict == INCONCLUSIVE
     with pytest.raises(ValueError, match="absolute"):
         rules.exact_within(np.array([-1.0]), 1e-6)
@@ -55,7 +60,9 @@ def test_exact_within():
 )  # fmt: skip
 def test_rate(successes, trials, above, verdict):
     assert rules.rate(successes, trials, 0.5, above).verdict == verdict
-    assert rules.rate(2, 2, 0.1).verdict == INCONCLUSIVE  # its interval lies above, but two are too few
+    assert (
+        rules.rate(2, 2, 0.1).verdict == INCONCLUSIVE
+    )  # its interval lies above, but two are too few
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,10 @@ def test_ratio_in_interval(ratios, verdict):
 
 
 def test_a_ratio_may_have_an_open_end():
-    assert rules.ratio_in_interval(np.log([5.0, 6.0, 5.5]), 2.0, np.inf, partly=(1.2, np.inf)).verdict == SUPPORTED
+    assert (
+        rules.ratio_in_interval(np.log([5.0, 6.0, 5.5]), 2.0, np.inf, partly=(1.2, np.inf)).verdict
+        == SUPPORTED
+    )
     assert rules.ratio_in_interval(np.log([0.5, 0.6, 0.55]), 0.0, 0.9).verdict == SUPPORTED
 
 
@@ -90,13 +100,17 @@ def test_monotone_trend():
 )  # fmt: skip
 def test_combine(verdicts, expected):
     for p in (None, 0.001, 0.025):
-        assert rules.combine([Finding(v, 1.0, 0.0, 2.0, "", 5, "", p) for v in verdicts]) == expected
+        assert (
+            rules.combine([Finding(v, 1.0, 0.0, 2.0, "", 5, "", p) for v in verdicts]) == expected
+        )
 
 
 def test_combine_asks_more_of_one_positive_part_among_many():
     def among(p: float, others: int) -> str:
         negative = Finding(REFUTED, 0.0, 0.0, 0.0, "", 5, "", 0.5)
-        return rules.combine([Finding(SUPPORTED, 1.0, 0.1, 2.0, "", 5, "", p)] + [negative] * others)
+        return rules.combine(
+            [Finding(SUPPORTED, 1.0, 0.1, 2.0, "", 5, "", p)] + [negative] * others
+        )
 
     assert [among(0.02, others) for others in (1, 2)] == [PARTLY, INCONCLUSIVE]
     assert [among(0.005, others) for others in (2, 9)] == [PARTLY, PARTLY]
@@ -128,7 +142,9 @@ eighths = st.integers(-80, 80).map(lambda i: i / 8)
 seeds = st.lists(eighths, min_size=1, max_size=8).map(np.array)
 margins = st.integers(1, 40).map(lambda i: i / 8)
 tables = st.integers(2, 5).flatmap(
-    lambda k: st.lists(st.lists(eighths, min_size=k, max_size=k), min_size=3, max_size=6).map(np.array)
+    lambda k: st.lists(st.lists(eighths, min_size=k, max_size=k), min_size=3, max_size=6).map(
+        np.array
+    )
 )
 ORDER = [REFUTED, INCONCLUSIVE, PARTLY, SUPPORTED]
 
@@ -136,7 +152,9 @@ ORDER = [REFUTED, INCONCLUSIVE, PARTLY, SUPPORTED]
 @settings(max_examples=150, deadline=None)
 @given(seeds, margins, st.integers(0, 80).map(lambda i: i / 8))
 def test_a_larger_effect_moves_the_verdict_one_way(difference, margin, more):
-    before, after = (rules.greater_by(values, margin).verdict for values in (difference, difference + more))
+    before, after = (
+        rules.greater_by(values, margin).verdict for values in (difference, difference + more)
+    )
     assert ORDER.index(after) >= ORDER.index(before)
 
 
@@ -145,7 +163,9 @@ def test_a_larger_effect_moves_the_verdict_one_way(difference, margin, more):
 def test_a_larger_margin_never_helps_a_difference_nor_hurts_an_equivalence(difference, margin):
     low, high = (ORDER.index(rules.greater_by(difference, m).verdict) for m in (margin, 2 * margin))
     assert high <= low
-    low, high = (ORDER.index(rules.equivalent_within(difference, m).verdict) for m in (margin, 2 * margin))
+    low, high = (
+        ORDER.index(rules.equivalent_within(difference, m).verdict) for m in (margin, 2 * margin)
+    )
     assert high >= low
 
 
@@ -158,14 +178,20 @@ def test_the_order_of_seeds_does_not_matter(difference, table, margin, random):
     assert rules.ratio_in_interval(mixed, 0.5, 2.0) == rules.ratio_in_interval(difference, 0.5, 2.0)
     rows = random.sample(range(len(table)), len(table))
     order = list(range(table.shape[1]))
-    assert rules.monotone_trend(table[rows], order, margin) == rules.monotone_trend(table, order, margin)
+    assert rules.monotone_trend(table[rows], order, margin) == rules.monotone_trend(
+        table, order, margin
+    )
 
 
 @settings(max_examples=150, deadline=None)
 @given(seeds, tables, margins, st.integers(-6, 6).map(lambda i: 2.0**i))
 def test_the_unit_does_not_matter(difference, table, margin, scale):
     order = list(range(table.shape[1]))
-    for rule in (rules.greater_by, rules.equivalent_within, lambda t, m: rules.monotone_trend(t, order, m)):
+    for rule in (
+        rules.greater_by,
+        rules.equivalent_within,
+        lambda t, m: rules.monotone_trend(t, order, m),
+    ):
         values = difference if rule in (rules.greater_by, rules.equivalent_within) else table
         plain, scaled = rule(values, margin), rule(scale * values, scale * margin)
         assert scaled.verdict == plain.verdict
@@ -176,4 +202,7 @@ def test_the_unit_does_not_matter(difference, table, margin, scale):
 @settings(max_examples=50, deadline=None)
 @given(seeds, margins)
 def test_equivalence_has_no_sign(difference, margin):
-    assert rules.equivalent_within(-difference, margin).verdict == rules.equivalent_within(difference, margin).verdict
+    assert (
+        rules.equivalent_within(-difference, margin).verdict
+        == rules.equivalent_within(difference, margin).verdict
+    )

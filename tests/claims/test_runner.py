@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-import normlab.claims.engines as engines
-from normlab.claims.engines import LocalEngine, build_engine
+import normlab.claims.run.engines as engines
 from normlab.claims.registry import load_claim
-from normlab.claims.runner import run_claims
-from normlab.claims.store import Store
+from normlab.claims.run.engines import LocalEngine, build_engine
+from normlab.claims.run.runner import run_claims
 from normlab.errors import NormLabError
+from normlab.records.store import Store
 
 
 def run(folder, results, engine="local", **options):
@@ -40,12 +40,16 @@ def test_runs_what_is_missing_and_skips_what_is_done(toy, tmp_path):
     assert tally.done == 0 and (results / "toy.jsonl").read_bytes() == before
     tally, store = run(folder, results, seeds=5)  # more seeds, for every arm alike
     assert tally.done == 4 and (results / "toy.jsonl").read_bytes().startswith(before)
-    assert {(r.arm, r.seed) for r in store.done().values()} == {(a, s) for a in "AB" for s in range(5)}
+    assert {(r.arm, r.seed) for r in store.done().values()} == {
+        (a, s) for a in "AB" for s in range(5)
+    }
 
 
 def test_a_crash_a_hang_and_a_dying_worker_stop_nobody_else(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "GRACE_S", 2.0)
-    arms = ", ".join(f'arm("{do}", 1.0, "{do}")' for do in ("work", "crash", "hang", "deaf", "die", "die once"))
+    arms = ", ".join(
+        f'arm("{do}", 1.0, "{do}")' for do in ("work", "crash", "hang", "deaf", "die", "die once")
+    )
     tally, store = run(toy(arms, seeds=2, timeout=1.0), tmp_path / "results")
     status = {(record.arm, record.seed): record.status for record in store.records.values()}
     expected = {
@@ -71,13 +75,27 @@ def test_parent_killed_many_times_loses_only_what_was_in_flight(toy, tmp_path):
     seeds = 30
     folder, results = toy(seeds=seeds), tmp_path / "results"
     generator = random.Random(0)
-    command = [sys.executable, "-m", "normlab.cli", "run", "toy", "--results", str(results), "--workers", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "normlab.cli",
+        "run",
+        "toy",
+        "--results",
+        str(results),
+        "--workers",
+        "2",
+    ]
     environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(folder)}
     kept = 0
     for _ in range(8):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         limit = time.monotonic() + 60
-        while len(complete(results)) <= kept and process.poll() is None and time.monotonic() < limit:
+        while (
+            len(complete(results)) <= kept and process.poll() is None and time.monotonic() < limit
+        ):
             time.sleep(0.01)
         time.sleep(generator.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
@@ -93,7 +111,10 @@ def test_parent_killed_many_times_loses_only_what_was_in_flight(toy, tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "cut a torn last line off" in done.stderr
-    assert len(lines(results)) == 2 * seeds and len({row["key"] for row in lines(results)}) == 2 * seeds
+    assert (
+        len(lines(results)) == 2 * seeds
+        and len({row["key"] for row in lines(results)}) == 2 * seeds
+    )
     assert "supported" in done.stdout
 
 
@@ -117,8 +138,14 @@ def test_killed_parents_leave_no_workers_behind(toy, tmp_path):
         "--workers",
         "2",
     ]
-    environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(folder), "NORMLAB_TEST_MARK": str(tmp_path)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {
+        **os.environ,
+        "NORMLAB_EXPERIMENTS": str(folder),
+        "NORMLAB_TEST_MARK": str(tmp_path),
+    }
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     flags = tmp_path / "flags"
     limit = time.monotonic() + 60
     while len(list(flags.iterdir()) if flags.exists() else []) < 2 and time.monotonic() < limit:
@@ -140,7 +167,11 @@ def working(mark):
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if mark.encode() in environment and b"loky" in command and b"resource_tracker" not in command:
+        if (
+            mark.encode() in environment
+            and b"loky" in command
+            and b"resource_tracker" not in command
+        ):
             found.append(int(pid))
     return found
 
@@ -181,7 +212,10 @@ def test_workers_have_one_thread(tmp_path, toy):
     source = (toy(seeds=1) / "toy.py").read_text()
     path = tmp_path / "experiments" / "toy.py"
     path.write_text(
-        source.replace('return {"score":', 'import torch\n    return {"threads": torch.get_num_threads(), "score":')
+        source.replace(
+            'return {"score":',
+            'import torch\n    return {"threads": torch.get_num_threads(), "score":',
+        )
     )
     _, store = run(tmp_path / "experiments", tmp_path / "results")
     assert {record.metrics["threads"] for record in store.records.values()} == {1}

@@ -5,13 +5,23 @@ import subprocess
 import sys
 
 from normlab.claims.registry import load_all, slugs
-from normlab.claims.store import RESULTS, Store
 from normlab.claims.verdicts import verdicts
+from normlab.records.store import RESULTS, Store
 
 
 def test_all_claims_run_under_smoke_and_feed_no_verdict(tmp_path):
     results = tmp_path / "results"
-    command = [sys.executable, "-m", "normlab.cli", "run", "--all", "--profile", "smoke", "--results", str(results)]
+    command = [
+        sys.executable,
+        "-m",
+        "normlab.cli",
+        "run",
+        "--all",
+        "--profile",
+        "smoke",
+        "--results",
+        str(results),
+    ]
     environment = {key: value for key, value in os.environ.items() if key != "NORMLAB_DATA"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -21,7 +31,9 @@ def test_all_claims_run_under_smoke_and_feed_no_verdict(tmp_path):
     assert len(ran) > 0.6 * len(slugs())
     # Trainings under smoke are other trials than those of any other profile: no evidence, even where they lie.
     trained = {claim.slug for claim in load_all() if claim.trial is None}
-    assert {row["verdict"] for row in verdicts(load_all(), Store(results)) if row["slug"] in trained} == {"no data"}
+    assert {
+        row["verdict"] for row in verdicts(load_all(), Store(results)) if row["slug"] in trained
+    } == {"no data"}
 
 
 def test_smoke_is_kept_out_of_results():

@@ -22,14 +22,18 @@ def test_students_own_data():
 @pytest.mark.parametrize("n", [2, 3, 5, 20])
 def test_agrees_with_scipys_t_test(n, confidence):
     values = np.random.default_rng(n).normal(0.3, 2.0, (n, 7))
-    theirs = scipy.stats.ttest_1samp(values, 0.5, alternative="two-sided").confidence_interval(confidence)
+    theirs = scipy.stats.ttest_1samp(values, 0.5, alternative="two-sided").confidence_interval(
+        confidence
+    )
     ours = stats.t_interval(values, confidence)
     np.testing.assert_allclose(ours.low, theirs.low, rtol=1e-12)
     np.testing.assert_allclose(ours.high, theirs.high, rtol=1e-12)
     greater = scipy.stats.ttest_1samp(values, 0.5, alternative="greater").pvalue
     less = scipy.stats.ttest_1samp(values, 0.9, alternative="less").pvalue
     np.testing.assert_allclose(stats.p_greater(values, 0.5), greater, rtol=1e-12)
-    np.testing.assert_allclose(stats.p_inside(values, 0.5, 0.9), np.maximum(greater, less), rtol=1e-12)
+    np.testing.assert_allclose(
+        stats.p_inside(values, 0.5, 0.9), np.maximum(greater, less), rtol=1e-12
+    )
     np.testing.assert_allclose(stats.p_inside(values, 0.5, np.inf), greater, rtol=1e-12)
 
 
@@ -59,7 +63,12 @@ def test_one_value_says_nothing():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused(bad):
-    for function in (stats.finite, stats.t_interval, stats.p_greater, lambda v: stats.p_inside(v, -1, 1)):
+    for function in (
+        stats.finite,
+        stats.t_interval,
+        stats.p_greater,
+        lambda v: stats.p_inside(v, -1, 1),
+    ):
         with pytest.raises(ValueError, match="1 of 3 values are not finite"):
             function(np.array([1.0, bad, 2.0]))
 
@@ -75,7 +84,9 @@ def test_the_number_of_dimensions_is_checked():
      (4, 20, 0.05733, 0.43661)],
 )  # fmt: skip
 def test_clopper_pearson_against_tables(successes, trials, low, high):
-    assert stats.clopper_pearson(successes, trials) == pytest.approx((successes / trials, low, high), abs=1e-5)
+    assert stats.clopper_pearson(successes, trials) == pytest.approx(
+        (successes / trials, low, high), abs=1e-5
+    )
 
 
 def test_p_of_a_rate_is_the_binomial_tail():
@@ -90,7 +101,9 @@ def test_rank_rise_is_the_fitted_line_over_ranks():
     np.testing.assert_allclose(stats.rank_rise(values, order), 3 * np.array(slopes))
     stacked = stats.rank_rise(np.stack([values, 2 * values], axis=-1), order)
     np.testing.assert_allclose(stacked, 3 * np.outer(slopes, [1, 2]))
-    assert stats.rank_rise(np.array([[1.0, 2.0, 4.0]]), np.array([1, 1, 2])) == pytest.approx([2.5])  # tied settings
+    assert stats.rank_rise(np.array([[1.0, 2.0, 4.0]]), np.array([1, 1, 2])) == pytest.approx(
+        [2.5]
+    )  # tied settings
 
 
 @pytest.mark.parametrize("order", [[1, 1, 1], [1, 2], [5]])

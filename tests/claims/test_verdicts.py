@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from normlab.claims.claim import Part
-from normlab.claims.execute import execute
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_claim
 from normlab.claims.rules import Finding
-from normlab.claims.store import Store
+from normlab.claims.run.execute import execute
 from normlab.claims.verdicts import to_json, verdict
+from normlab.records.store import Store
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ def test_no_records_no_verdict(toy, tmp_path):
 def test_a_part_without_data_leaves_the_claim_without_and_the_others_decided(decided):
     claim, results, _ = decided
     unmeasured = Part(
-        "elsewhere", "A > B", "1 point", lambda e: Finding("no data", None, None, None, "", 0, "not here")
+        "elsewhere",
+        "A > B",
+        "1 point",
+        lambda e: Finding("no data", None, None, None, "", 0, "not here"),
     )
     row = verdict(replace(claim, parts=(*claim.parts, unmeasured)), Store(results))
     assert row["verdict"] == "no data" and row["n"] == 5

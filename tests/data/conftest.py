@@ -23,7 +23,9 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def write_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Writes a small CIFAR in the hub's columns under a new NORMLAB_DATA and returns its folder."""
 
-    def write(name: str = "cifar10", num_train: int = 40, form: str = "PNG", **replaced: Any) -> Path:
+    def write(
+        name: str = "cifar10", num_train: int = 40, form: str = "PNG", **replaced: Any
+    ) -> Path:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -32,11 +34,18 @@ def write_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         draw = np.random.default_rng(0)
         for split, count in (("train", num_train), ("test", 10)):
             images = draw.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-            cells = [{"bytes": encoded(pixels, form), "path": f"{i}.png"} for i, pixels in enumerate(images)]
+            cells = [
+                {"bytes": encoded(pixels, form), "path": f"{i}.png"}
+                for i, pixels in enumerate(images)
+            ]
             labels = [i % 10 for i in range(count)]
             columns = {"img": cells, "label": labels}
             if name == "cifar100":
-                columns = {"img": cells, "fine_label": [9 * label for label in labels], "coarse_label": labels}
+                columns = {
+                    "img": cells,
+                    "fine_label": [9 * label for label in labels],
+                    "coarse_label": labels,
+                }
             columns |= {column: values[:count] for column, values in replaced.items()}
             pq.write_table(pa.table(columns), folder / f"{split}-00000-of-00001.parquet")
         monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))

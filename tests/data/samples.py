@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from normlab.config import (
+from normlab.config.schema import (
     DocumentDataConfig,
     DocumentTask,
     ImageDataConfig,
@@ -35,14 +35,20 @@ def numbered(n: int = 60, size: int = 6, num_test: int | None = None) -> RawImag
     """Images that differ everywhere, labelled with their number: what comes out of a batch can be told apart."""
 
     def pool(count: int, seed: int) -> Pool:
-        pixels = np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(seed).integers(
+            0, 256, (count, size, size, 3), dtype=np.uint8
+        )
         return Pool(pixels, np.arange(count))
 
     return RawImages("numbered", n, pool(n, 0), None if num_test is None else pool(num_test, 1))
 
 
-def document_cfg(name: str = "pydoc_lines", task: str = "classify", **options: Any) -> DocumentDataConfig:
-    return DocumentDataConfig(name=name, task=DocumentTask(task), **{"batch_size": 8, "context": 16, **options})
+def document_cfg(
+    name: str = "pydoc_lines", task: str = "classify", **options: Any
+) -> DocumentDataConfig:
+    return DocumentDataConfig(
+        name=name, task=DocumentTask(task), **{"batch_size": 8, "context": 16, **options}
+    )
 
 
 def numbered_documents(n: int = 200, longest: int = 20) -> RawDocuments:
@@ -50,7 +56,9 @@ def numbered_documents(n: int = 200, longest: int = 20) -> RawDocuments:
     draw = np.random.default_rng(0)
     lengths = 1 + np.arange(n) % longest
     words = [f"w{i}" for i in range(30)]
-    documents = [[*draw.choice(words, length - 1).tolist(), f"d{i}"] for i, length in enumerate(lengths)]
+    documents = [
+        [*draw.choice(words, length - 1).tolist(), f"d{i}"] for i, length in enumerate(lengths)
+    ]
     return RawDocuments("numbers", 4, documents, np.arange(n) % 4)
 
 

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import normlab.compat  # noqa: F401  (before torchvision)
+import normlab.models.torchvision_operators
 from normlab.data.augment import Crops
 
 
-def gathered(crops: Crops, offsets: Tensor, shape: tuple[int, int, int], channels_last: bool) -> Tensor:
+def gathered(
+    crops: Crops, offsets: Tensor, shape: tuple[int, int, int], channels_last: bool
+) -> Tensor:
     """What `gather` returns, as (n, C, H, W) whatever the layout."""
     c, h, w = shape
     pixels = crops.gather(offsets)
@@ -28,15 +30,23 @@ def gathered(crops: Crops, offsets: Tensor, shape: tuple[int, int, int], channel
     seed=st.integers(0, 99),
 )
 @settings(max_examples=80, deadline=None)
-def test_every_crop_is_the_window_of_the_padded_image(n, height, width, channels, padding, flip, channels_last, seed):
+def test_every_crop_is_the_window_of_the_padded_image(
+    n, height, width, channels, padding, flip, channels_last, seed
+):
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (n, height, width, channels), generator=generator, dtype=torch.uint8)
+    images = torch.randint(
+        0, 256, (n, height, width, channels), generator=generator, dtype=torch.uint8
+    )
     crops = Crops(images, padding, flip, channels_last, "cpu")
     sides = 2 * padding + 1
-    index, top, left = torch.cartesian_prod(torch.arange(n), torch.arange(sides), torch.arange(sides)).T
+    index, top, left = torch.cartesian_prod(
+        torch.arange(n), torch.arange(sides), torch.arange(sides)
+    ).T
     mirrored = torch.randint(2, (len(index),), generator=generator).bool() & flip
 
-    ours = gathered(crops, crops.offsets(index, top, left, mirrored), (channels, height, width), channels_last)
+    ours = gathered(
+        crops, crops.offsets(index, top, left, mirrored), (channels, height, width), channels_last
+    )
 
     padded = F.pad(images.permute(0, 3, 1, 2), (padding,) * 4)
     for crop, i, y, x, m in zip(ours, index, top, left, mirrored, strict=True):
@@ -48,13 +58,17 @@ def test_equals_torchvision_for_the_same_offsets(monkeypatch):
     from torchvision.transforms import RandomCrop
     from torchvision.transforms.functional import hflip
 
-    images = torch.randint(0, 256, (50, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    images = torch.randint(
+        0, 256, (50, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     crops = Crops(images, 4, True, False, "cpu")
     draw = torch.Generator().manual_seed(1)
     top, left = torch.randint(9, (2, 50), generator=draw)
     mirrored = torch.randint(2, (50,), generator=draw).bool()
     ours = crops.gather(crops.offsets(torch.arange(50), top, left, mirrored))
-    for image, crop, y, x, m in zip(images.permute(0, 3, 1, 2), ours, top, left, mirrored, strict=True):
+    for image, crop, y, x, m in zip(
+        images.permute(0, 3, 1, 2), ours, top, left, mirrored, strict=True
+    ):
         monkeypatch.setattr(RandomCrop, "get_params", lambda *_, y=y, x=x: (int(y), int(x), 32, 32))
         theirs = RandomCrop(32, padding=4)(image)
         assert torch.equal(crop, hflip(theirs) if m else theirs)
@@ -75,4 +89,7 @@ def test_without_flip_nothing_is_mirrored_and_nothing_is_stored_twice():
     index = torch.arange(3).repeat(20)
     drawn = plain.gather(plain.draw(index, torch.Generator().manual_seed(0)))
     assert torch.equal(drawn, images.permute(0, 3, 1, 2)[index])
-    assert mirrored._windows.untyped_storage().nbytes() == 2 * plain._windows.untyped_storage().nbytes()
+    assert (
+        mirrored._windows.untyped_storage().nbytes()
+        == 2 * plain._windows.untyped_storage().nbytes()
+    )

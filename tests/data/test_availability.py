@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from samples import image_cfg, text_cfg
 
-from normlab.config import ImageFolderConfig, TextFileConfig
+from normlab.config.schema import ImageFolderConfig, TextFileConfig
 from normlab.data import availability, check_available
 from normlab.errors import NormLabError
 

@@ -51,7 +51,9 @@ def test_decodes_again_when_a_source_file_changes(write_folder, decoded_images, 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"garbage" * 99, "cut", "missing"])
 @pytest.mark.parametrize("array", ["train_images", "test_labels", "jpeg"])
-def test_a_damaged_entry_is_decoded_again_and_replaced(array, damage, write_cifar, decoded_images, tmp_path):
+def test_a_damaged_entry_is_decoded_again_and_replaced(
+    array, damage, write_cifar, decoded_images, tmp_path
+):
     write_cifar()
     expected = load_data(image_cfg("cifar10"), seed=0).fingerprint
     (entry,) = entries(tmp_path)
@@ -60,15 +62,28 @@ def test_a_damaged_entry_is_decoded_again_and_replaced(array, damage, write_cifa
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-1] if damage == "cut" else damage)
-    assert load_data(image_cfg("cifar10"), seed=0).fingerprint == expected and len(decoded_images) == 100
-    assert load_data(image_cfg("cifar10"), seed=0).fingerprint == expected and len(decoded_images) == 100
+    assert (
+        load_data(image_cfg("cifar10"), seed=0).fingerprint == expected
+        and len(decoded_images) == 100
+    )
+    assert (
+        load_data(image_cfg("cifar10"), seed=0).fingerprint == expected
+        and len(decoded_images) == 100
+    )
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(write_cifar, decoded_images, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("a file, so that no folder can be made below it")  # holds for root, too
+def test_a_folder_that_cannot_be_written_is_no_error(
+    write_cifar, decoded_images, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text(
+        "a file, so that no folder can be made below it"
+    )  # holds for root, too
     monkeypatch.setenv("NORMLAB_CACHE", str(tmp_path / "file" / "cache"))
     write_cifar()
-    assert load_data(image_cfg("cifar10"), seed=0).fingerprint == load_data(image_cfg("cifar10"), seed=0).fingerprint
+    assert (
+        load_data(image_cfg("cifar10"), seed=0).fingerprint
+        == load_data(image_cfg("cifar10"), seed=0).fingerprint
+    )
     assert len(decoded_images) == 100
 
 

@@ -3,7 +3,7 @@
 import torch
 from samples import numbered
 
-from normlab.bench import data_path
+from normlab.measure.timing import data_path
 
 
 def test_rows(monkeypatch):
@@ -14,7 +14,11 @@ def test_rows(monkeypatch):
     assert [row["batch_size"] for row in rows] == [2, 2, 64, 64]
     for row in rows:
         assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"] and row["ratio"] > 0
-        assert row["benchmark"] == "data-path" and row["data"] == "random 32x32x3 bytes" and row["threads"] == 1
+        assert (
+            row["benchmark"] == "data-path"
+            and row["data"] == "random 32x32x3 bytes"
+            and row["threads"] == 1
+        )
 
 
 def test_both_sides_make_batches_of_the_same_shape():

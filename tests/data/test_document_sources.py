@@ -36,7 +36,10 @@ def test_splits_are_disjoint_complete_and_balanced_from_the_beginning():
 
 
 def test_tokens_are_lower_case_words_and_single_characters():
-    assert " ".join(tokens_of("It's  the U.S. (AP) #39; \u00e9_1")) == "it ' s the u . s . ( ap ) # 39 ; \u00e9_1"
+    assert (
+        " ".join(tokens_of("It's  the U.S. (AP) #39; \u00e9_1"))
+        == "it ' s the u . s . ( ap ) # 39 ; \u00e9_1"
+    )
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -47,14 +50,24 @@ def test_real_documents(name, task, monkeypatch):
     again = load_data(document_cfg(name, task, context=32, vocabulary=1000), seed=1)
     assert again.fingerprint == data.fingerprint and data.num_train > 2000
     texts = [
-        set(map(tuple, rows(load_data(document_cfg(name, context=64, vocabulary=9999), 0), s).tolist())) for s in SPLITS
+        set(
+            map(
+                tuple,
+                rows(load_data(document_cfg(name, context=64, vocabulary=9999), 0), s).tolist(),
+            )
+        )
+        for s in SPLITS
     ]
     assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
     x = rows(data, "train")
     assert (x == UNKNOWN).double().mean() < 0.3 and 0.01 < data.padding_share < 0.7
     if task == "classify":
         assert data.num_outputs == (4 if name == "ag_news" else 8)
-        assert 0.97 * math.log(data.num_outputs) < data.trivial_loss < 1.0001 * math.log(data.num_outputs)
+        assert (
+            0.97 * math.log(data.num_outputs)
+            < data.trivial_loss
+            < 1.0001 * math.log(data.num_outputs)
+        )
     else:
         assert 4.5 < data.trivial_loss < math.log(1000)
 
@@ -62,12 +75,21 @@ def test_real_documents(name, task, monkeypatch):
 def test_pydoc_lines_are_there_once_with_the_topic_they_are_from():
     from pydoc_data.topics import topics
 
-    raw, classified = read_documents(document_cfg("pydoc_lines", "masked")), read_documents(document_cfg("pydoc_lines"))
+    raw, classified = (
+        read_documents(document_cfg("pydoc_lines", "masked")),
+        read_documents(document_cfg("pydoc_lines")),
+    )
     lines = {" ".join(line.split()) for text in topics.values() for line in text.split("\n")}
     assert len(raw.documents) == sum(len(tokens_of(line)) >= 4 for line in lines)
-    assert len(classified.documents) == (raw.labels >= 0).sum() == np.bincount(classified.labels, minlength=8).sum()
+    assert (
+        len(classified.documents)
+        == (raw.labels >= 0).sum()
+        == np.bincount(classified.labels, minlength=8).sum()
+    )
     assert (np.diff(np.bincount(classified.labels)) <= 0).all()
-    tokens = {text: {tuple(tokens_of(line)) for line in text.split("\n")} for text in topics.values()}
+    tokens = {
+        text: {tuple(tokens_of(line)) for line in text.split("\n")} for text in topics.values()
+    }
     topic_of = {}
     for document, label in zip(classified.documents, classified.labels, strict=True):
         owners = [text for text, documents in tokens.items() if tuple(document) in documents]
@@ -82,7 +104,10 @@ def write_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **replaced: Any)
 
     folder = tmp_path / "data" / "ag_news"
     folder.mkdir(parents=True, exist_ok=True)
-    columns = {"text": [f"Story\n{i}:  new" for i in range(60)], "label": [i % 4 for i in range(60)]} | replaced
+    columns = {
+        "text": [f"Story\n{i}:  new" for i in range(60)],
+        "label": [i % 4 for i in range(60)],
+    } | replaced
     pq.write_table(pa.table(columns), folder / "test-00000-of-00001.parquet")
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
 
@@ -97,11 +122,14 @@ def test_ag_news_from_parquet_then_from_the_cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "replaced", [{"label": [4] * 60}, {"text": [" "] * 60}, {"text": list(range(60))}, {"text": [None] * 60}]
+    "replaced",
+    [{"label": [4] * 60}, {"text": [" "] * 60}, {"text": list(range(60))}, {"text": [None] * 60}],
 )
 def test_news_of_another_kind(replaced, tmp_path, monkeypatch):
     write_news(tmp_path, monkeypatch, **replaced)
-    with pytest.raises(NormLabError, match=r"without text or with labels outside 0 to 3.*data=pydoc_lines"):
+    with pytest.raises(
+        NormLabError, match=r"without text or with labels outside 0 to 3.*data=pydoc_lines"
+    ):
         load_data(document_cfg("ag_news"), seed=0)
 
 

@@ -23,7 +23,9 @@ RAW = numbered_documents()
 ALL_WORDS = 3 + 30 + 200
 
 
-def make(task: str = "classify", raw: RawDocuments = RAW, seed: int = 0, **options: Any) -> DocumentData:
+def make(
+    task: str = "classify", raw: RawDocuments = RAW, seed: int = 0, **options: Any
+) -> DocumentData:
     return DocumentData(document_cfg(task=task, **{"vocabulary": ALL_WORDS, **options}), raw, seed)
 
 
@@ -66,7 +68,10 @@ def test_rows_are_the_first_tokens_of_the_documents_then_padding():
     for split, index in split_documents(RAW.labels).items():
         x, y = whole(data, split)
         known = {word for i in split_documents(RAW.labels)["train"] for word in RAW.documents[i]}
-        shown = [[word if word in known else SPECIAL[UNKNOWN] for word in RAW.documents[i][:12]] for i in index]
+        shown = [
+            [word if word in known else SPECIAL[UNKNOWN] for word in RAW.documents[i][:12]]
+            for i in index
+        ]
         assert words(data, x) == shown and torch.equal(y, torch.from_numpy(RAW.labels[index]))
         assert ((x != PAD).int().diff(dim=1) <= 0).all()  # nothing but padding behind padding
 
@@ -77,16 +82,21 @@ def test_the_split_is_the_same_for_every_seed_task_context_and_crop():
         expected = [RAW.documents[i][:15] for i in index if len(RAW.documents[i]) >= 15]
         x, y = whole(other, split)
         assert words(other, torch.where(y == IGNORED, x, y)) == [
-            [word if word in other.vocabulary else "<unknown>" for word in document] for document in expected
+            [word if word in other.vocabulary else "<unknown>" for word in document]
+            for document in expected
         ]
 
 
-@pytest.mark.parametrize(("crop", "context", "share"), [(8, 8, 0.0), (8, 16, 0.5), (8, 32, 0.75), (4, 40, 0.9)])
+@pytest.mark.parametrize(
+    ("crop", "context", "share"), [(8, 8, 0.0), (8, 16, 0.5), (8, 32, 0.75), (4, 40, 0.9)]
+)
 @pytest.mark.parametrize("task", ["classify", "masked"])
 def test_a_crop_sets_the_share_of_padding_in_every_row(task, crop, context, share):
     data = make(task, crop=crop, context=context)
     assert data.padding_share == pytest.approx(share)
-    assert data.num_train == sum(len(RAW.documents[i]) >= crop for i in split_documents(RAW.labels)["train"])
+    assert data.num_train == sum(
+        len(RAW.documents[i]) >= crop for i in split_documents(RAW.labels)["train"]
+    )
     for x in (data.batch(0)[0], *(whole(data, split)[0] for split in SPLITS)):
         assert ((x == PAD).sum(1) == context - crop).all()
 
@@ -95,14 +105,19 @@ def test_without_a_crop_the_share_of_padding_is_that_of_the_training_rows():
     data = make(context=12, eval_context=30)
     lengths = [min(12, len(RAW.documents[i])) for i in split_documents(RAW.labels)["train"]]
     assert data.padding_share == pytest.approx(1 - sum(lengths) / (12 * len(lengths)))
-    assert (whole(data, "val")[0] != PAD).sum(1).max() == 12  # what evaluation adds is padding, not text
+    assert (whole(data, "val")[0] != PAD).sum(
+        1
+    ).max() == 12  # what evaluation adds is padding, not text
 
 
 @pytest.mark.parametrize("task", ["classify", "masked"])
 def test_more_padding_changes_nothing_else(task):
     narrow, wide = (make(task, crop=8, context=context) for context in (8, 20))
     batches = [(narrow.batch(step), wide.batch(step)) for step in range(30)]
-    for (x, y), (wide_x, wide_y) in [*batches, *((whole(narrow, s), whole(wide, s)) for s in SPLITS)]:
+    for (x, y), (wide_x, wide_y) in [
+        *batches,
+        *((whole(narrow, s), whole(wide, s)) for s in SPLITS),
+    ]:
         assert torch.equal(wide_x[:, :8], x) and (wide_x[:, 8:] == PAD).all()
         assert torch.equal(wide_y[:, :8], y) if task == "masked" else torch.equal(wide_y, y)
         assert task == "classify" or (wide_y[:, 8:] == IGNORED).all()
@@ -116,8 +131,15 @@ def test_the_vocabulary_is_of_the_training_split_alone_whatever_the_crop_and_the
     assert set(make(vocabulary=1000).vocabulary) == {*SPECIAL, *train}
     counts = Counter(train)
     small = make("masked", vocabulary=13)
-    assert small.vocabulary == (*SPECIAL, *sorted(counts, key=lambda word: (-counts[word], word))[:10])
-    assert small.num_outputs == 13 and small.vocabulary[PAD] == "<pad>" and small.vocabulary[MASK] == "<mask>"
+    assert small.vocabulary == (
+        *SPECIAL,
+        *sorted(counts, key=lambda word: (-counts[word], word))[:10],
+    )
+    assert (
+        small.num_outputs == 13
+        and small.vocabulary[PAD] == "<pad>"
+        and small.vocabulary[MASK] == "<mask>"
+    )
     for options in ({"subset": 20}, {"crop": 7}, {"context": 3}, {"eval_subset": 5}):
         assert make(vocabulary=13, **options).vocabulary == small.vocabulary
     x, _ = whole(small, "train")
@@ -145,7 +167,9 @@ def test_the_share_of_hidden_words():
     data = make("masked", raw, context=40, mask_share=0.25)
     hidden = torch.cat([data.batch(step)[0] == MASK for step in range(100)])
     assert abs(hidden.double().mean() - 0.25) < 5 * math.sqrt(0.25 * 0.75 / hidden.numel())
-    assert abs(hidden.double().mean(0) - 0.25).max() < 5 * math.sqrt(0.25 * 0.75 / len(hidden))  # everywhere alike
+    assert abs(hidden.double().mean(0) - 0.25).max() < 5 * math.sqrt(
+        0.25 * 0.75 / len(hidden)
+    )  # everywhere alike
     one = make("masked", raw, context=40, mask_share=1e-9)
     assert (torch.cat([one.batch(step)[0] == MASK for step in range(50)]).sum(1) == 1).all()
 
@@ -154,15 +178,23 @@ def test_training_hides_other_words_in_each_epoch_and_evaluation_the_same_for_ev
     data, other = make("masked"), make("masked", seed=3)
     epochs = []
     for epoch in (0, 1):
-        batches = [data.batch(epoch * data.steps_per_epoch + step) for step in range(data.steps_per_epoch)]
+        batches = [
+            data.batch(epoch * data.steps_per_epoch + step) for step in range(data.steps_per_epoch)
+        ]
         restored = [torch.where(y == IGNORED, x, y) for x, y in batches]
-        by_document = zip(torch.cat(restored).tolist(), torch.cat([x for x, _ in batches]).tolist(), strict=True)
+        by_document = zip(
+            torch.cat(restored).tolist(), torch.cat([x for x, _ in batches]).tolist(), strict=True
+        )
         epochs.append({tuple(row): x for row, x in by_document})
     shared = epochs[0].keys() & epochs[1].keys()
     long = [row for row in shared if row.count(PAD) < 6]
-    assert len(long) > 50 and sum(epochs[0][row] != epochs[1][row] for row in long) > 0.8 * len(long)
+    assert len(long) > 50 and sum(epochs[0][row] != epochs[1][row] for row in long) > 0.8 * len(
+        long
+    )
     for split in SPLITS:
-        assert all(torch.equal(a, b) for a, b in zip(whole(data, split), whole(other, split), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(whole(data, split), whole(other, split), strict=True)
+        )
 
 
 # ---- the batches
@@ -176,13 +208,19 @@ def test_batches_depend_on_seed_and_step_alone(task):
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(5)
     again = [backward.batch(step) for step in reversed(range(40))][::-1]
-    assert all(torch.equal(a, b) for p, q in zip(first, again, strict=True) for a, b in zip(p, q, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for p, q in zip(first, again, strict=True)
+        for a, b in zip(p, q, strict=True)
+    )
     assert not torch.equal(first[0][0], make(task, seed=2).batch(0)[0])
 
 
 def test_an_epoch_shows_each_document_at_most_once():
     data = make(context=20, vocabulary=1000)
-    names = [row[-1] for step in range(data.steps_per_epoch) for row in words(data, data.batch(step)[0])]
+    names = [
+        row[-1] for step in range(data.steps_per_epoch) for row in words(data, data.batch(step)[0])
+    ]
     assert len(set(names)) == len(names) == data.num_train // 8 * 8
 
 
@@ -190,7 +228,8 @@ def test_an_epoch_shows_each_document_at_most_once():
 def test_ranks_parts_make_the_global_batch(task):
     data = make(task)
     ranks = [
-        DocumentData(document_cfg(task=task, vocabulary=ALL_WORDS), RAW, 0, rank=rank, world_size=2) for rank in (0, 1)
+        DocumentData(document_cfg(task=task, vocabulary=ALL_WORDS), RAW, 0, rank=rank, world_size=2)
+        for rank in (0, 1)
     ]
     for step in (0, 17, 40):
         parts = [rank.batch(step) for rank in ranks]
@@ -201,7 +240,10 @@ def test_ranks_parts_make_the_global_batch(task):
 def test_trivial_loss_against_a_hand_computation():
     assert make().trivial_loss == pytest.approx(math.log(4))
     uneven = replace(RAW, labels=np.array([0] * 150 + [1] * 50))
-    train, val = (np.bincount(uneven.labels[split_documents(uneven.labels)[s]], minlength=4) for s in ("train", "val"))
+    train, val = (
+        np.bincount(uneven.labels[split_documents(uneven.labels)[s]], minlength=4)
+        for s in ("train", "val")
+    )
     expected = -(val * np.log((train + 1) / (train + 1).sum())).sum() / val.sum()
     assert make(raw=uneven).trivial_loss == pytest.approx(expected) and 0.5 < expected < 0.7
 
@@ -233,7 +275,12 @@ def test_fingerprint_changes_with_content_and_options_only():
         fingerprint(eval_subset=10),
     ]
     assert len(set(different)) == len(different)
-    assert fingerprint(seed=1) == fingerprint(batch_size=2) == fingerprint(eval_batch_size=3) == different[0]
+    assert (
+        fingerprint(seed=1)
+        == fingerprint(batch_size=2)
+        == fingerprint(eval_batch_size=3)
+        == different[0]
+    )
 
 
 @pytest.mark.parametrize(

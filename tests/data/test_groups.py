@@ -31,16 +31,30 @@ def test_each_group_has_its_classes_and_equally_many_of_each(size, classes):
 def test_batches_have_all_classes_alike_and_groups_meet_at_random():
     data = load(group_size=8, group_classes=1)
     epoch = [data.batch(step)[1] for step in range(data.steps_per_epoch)]
-    assert torch.stack([y.bincount(minlength=4) for y in epoch]).float().mean(0).tolist() == [8, 8, 8, 8]
+    assert torch.stack([y.bincount(minlength=4) for y in epoch]).float().mean(0).tolist() == [
+        8,
+        8,
+        8,
+        8,
+    ]
     orders = {tuple(y[::8].tolist()) for y in epoch}
     assert len(orders) > 10  # of 24
     pairs = load(group_size=8, group_classes=2)
-    seen = {tuple(sorted(set(g.tolist()))) for s in range(pairs.steps_per_epoch) for g in pairs.batch(s)[1].split(8)}
+    seen = {
+        tuple(sorted(set(g.tolist())))
+        for s in range(pairs.steps_per_epoch)
+        for g in pairs.batch(s)[1].split(8)
+    }
     assert len(seen) == 6  # every pair of four classes
 
 
 def test_no_image_comes_twice_in_an_epoch_and_all_come_in_time():
-    raw = RawImages("numbered", 4, Pool(np.arange(2000 * 4).reshape(2000, 2, 2, 1).astype(np.uint8), LABELS), None)
+    raw = RawImages(
+        "numbered",
+        4,
+        Pool(np.arange(2000 * 4).reshape(2000, 2, 2, 1).astype(np.uint8), LABELS),
+        None,
+    )
     data = ImageData(image_cfg(batch_size=32, group_size=8, group_classes=2), raw, seed=0)
     order = data._order(torch.Generator().manual_seed(0))
     assert len(order.unique()) == len(order) >= data.steps_per_epoch * 32
@@ -53,7 +67,9 @@ def test_no_image_comes_twice_in_an_epoch_and_all_come_in_time():
 def test_without_groups_nothing_changes():
     """The order that every trial before groups existed was run with."""
     data = load()
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence((0, 0)).generate_state(1, np.uint64)[0]))
+    generator = torch.Generator().manual_seed(
+        int(np.random.SeedSequence((0, 0)).generate_state(1, np.uint64)[0])
+    )
     order = torch.randperm(data.num_train, generator=generator)
     assert torch.equal(data._order(torch.Generator().manual_seed(generator.initial_seed())), order)
     assert torch.equal(data.batch(0)[1], data._labels["train"][order[:32]])

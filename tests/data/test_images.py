@@ -27,13 +27,22 @@ def same(a: tuple[torch.Tensor, torch.Tensor], b: tuple[torch.Tensor, torch.Tens
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("augment", [False, True])
 def test_shapes_and_types(augment, channels_last):
-    data = ImageData(image_cfg(augment=augment, eval_batch_size=8), RAW, seed=0, channels_last=channels_last)
-    assert (data.modality, data.input_shape, data.num_outputs, data.num_train) == ("image", (3, 6, 6), 60, 42)
+    data = ImageData(
+        image_cfg(augment=augment, eval_batch_size=8), RAW, seed=0, channels_last=channels_last
+    )
+    assert (data.modality, data.input_shape, data.num_outputs, data.num_train) == (
+        "image",
+        (3, 6, 6),
+        60,
+        42,
+    )
     assert data.steps_per_epoch == 5 and data.trivial_loss == pytest.approx(math.log(60))
     for x, y in (data.batch(7), next(data.eval_batches("val"))):
         assert x.dtype == torch.float32 and y.dtype == torch.int64
         assert x.shape == (8, 3, 6, 6) and y.shape == (8,)
-        assert x.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        assert x.is_contiguous(
+            memory_format=torch.channels_last if channels_last else torch.contiguous_format
+        )
 
 
 def test_memory_format_changes_no_number():
@@ -42,7 +51,9 @@ def test_memory_format_changes_no_number():
     assert a.fingerprint == b.fingerprint
     assert all(same(a.batch(step), b.batch(step)) for step in (0, 4, 11))
     for split in ("train", "val", "test"):
-        assert all(same(p, q) for p, q in zip(a.eval_batches(split), b.eval_batches(split), strict=True))
+        assert all(
+            same(p, q) for p, q in zip(a.eval_batches(split), b.eval_batches(split), strict=True)
+        )
 
 
 def test_batches_depend_on_seed_and_step_alone():
@@ -53,12 +64,17 @@ def test_batches_depend_on_seed_and_step_alone():
     np.random.seed(0)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
     first = [forward.batch(step) for step in steps]
-    assert torch.equal(torch.get_rng_state(), before[0]) and (np.random.get_state()[1] == before[1]).all()
+    assert (
+        torch.equal(torch.get_rng_state(), before[0])
+        and (np.random.get_state()[1] == before[1]).all()
+    )
     torch.manual_seed(99)
     again = [backward.batch(step) for step in reversed(steps)][::-1]
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     assert not same(first[0], ImageData(cfg, RAW, seed=2).batch(0))
-    assert not same(first[0], first[5]) and not same(first[5], first[10])  # the first batches of three epochs
+    assert not same(first[0], first[5]) and not same(
+        first[5], first[10]
+    )  # the first batches of three epochs
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 7, 42])
@@ -68,15 +84,21 @@ def test_an_epoch_shows_each_image_once_in_an_order_of_its_own(batch_size):
     orders = [labels_of_epoch(data, number) for number in range(3)]
     assert len(orders[0]) == 42 // batch_size * batch_size
     for order in orders:
-        assert order.unique().numel() == len(order) and set(order.tolist()) <= set(training_labels.tolist())
+        assert order.unique().numel() == len(order) and set(order.tolist()) <= set(
+            training_labels.tolist()
+        )
     assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[1], orders[2])
 
 
 def test_many_small_batches_are_the_large_one_in_parts():
-    small, large = (ImageData(image_cfg(batch_size=size, augment=True), RAW, seed=0) for size in (2, 14))
+    small, large = (
+        ImageData(image_cfg(batch_size=size, augment=True), RAW, seed=0) for size in (2, 14)
+    )
     for step in range(3):
         parts = [small.batch(7 * step + i) for i in range(7)]
-        assert same(large.batch(step), tuple(torch.cat(values) for values in zip(*parts, strict=True)))
+        assert same(
+            large.batch(step), tuple(torch.cat(values) for values in zip(*parts, strict=True))
+        )
 
 
 def test_blocks_of_batches_end_with_the_epoch(monkeypatch):
@@ -95,12 +117,16 @@ def test_blocks_of_batches_end_with_the_epoch(monkeypatch):
 def test_ranks_parts_make_the_global_batch(world_size):
     cfg = image_cfg(augment=True)
     whole = ImageData(cfg, RAW, seed=0)
-    ranks = [ImageData(cfg, RAW, seed=0, rank=rank, world_size=world_size) for rank in range(world_size)]
+    ranks = [
+        ImageData(cfg, RAW, seed=0, rank=rank, world_size=world_size) for rank in range(world_size)
+    ]
     assert {rank.steps_per_epoch for rank in ranks} == {whole.steps_per_epoch}
     for step in (0, 6):
         parts = [rank.batch(step) for rank in ranks]
         assert all(len(y) == 8 // world_size for _, y in parts)
-        assert same(whole.batch(step), tuple(torch.cat(values) for values in zip(*parts, strict=True)))
+        assert same(
+            whole.batch(step), tuple(torch.cat(values) for values in zip(*parts, strict=True))
+        )
 
 
 def test_normalisation_is_that_of_the_training_split_whatever_the_subset():
@@ -132,7 +158,8 @@ def test_splits_are_disjoint_complete_and_the_same_for_every_seed():
     for seed in (0, 1):
         data = ImageData(image_cfg(eval_batch_size=4), RAW, seed=seed)
         splits = {
-            split: torch.cat([y for _, y in data.eval_batches(split)]).tolist() for split in ("train", "val", "test")
+            split: torch.cat([y for _, y in data.eval_batches(split)]).tolist()
+            for split in ("train", "val", "test")
         }
         assert sorted(splits["train"] + splits["val"] + splits["test"]) == list(range(60))
         assert {split: len(y) for split, y in splits.items()} == {"train": 42, "val": 9, "test": 9}
@@ -142,7 +169,10 @@ def test_splits_are_disjoint_complete_and_the_same_for_every_seed():
 
 def test_a_published_test_set_stays_apart():
     data = ImageData(image_cfg(), numbered(60, num_test=20), seed=0)
-    splits = {split: torch.cat([y for _, y in data.eval_batches(split)]).tolist() for split in ("train", "val", "test")}
+    splits = {
+        split: torch.cat([y for _, y in data.eval_batches(split)]).tolist()
+        for split in ("train", "val", "test")
+    }
     assert sorted(splits["train"] + splits["val"]) == list(range(60)) and len(splits["val"]) == 6
     assert sorted(splits["test"]) == list(range(20))
 
@@ -150,13 +180,24 @@ def test_a_published_test_set_stays_apart():
 def test_the_split_is_pinned():
     """A change here changes every recorded result."""
     indices = split_indices(1797, None)
-    assert {split: len(index) for split, index in indices.items()} == {"train": 1257, "val": 270, "test": 270}
+    assert {split: len(index) for split, index in indices.items()} == {
+        "train": 1257,
+        "val": 270,
+        "test": 270,
+    }
     assert indices["train"][:3].tolist() == [1633, 965, 1755]
-    assert [len(index) for index in split_indices(50_000, 10_000).values()] == [45_000, 5_000, 10_000]
+    assert [len(index) for index in split_indices(50_000, 10_000).values()] == [
+        45_000,
+        5_000,
+        10_000,
+    ]
 
 
 def test_subsets_are_the_first_of_the_split():
-    whole, part = ImageData(image_cfg(), RAW, 0), ImageData(image_cfg(subset=16, eval_subset=5), RAW, 0)
+    whole, part = (
+        ImageData(image_cfg(), RAW, 0),
+        ImageData(image_cfg(subset=16, eval_subset=5), RAW, 0),
+    )
     assert part.num_train == 16 and part.steps_per_epoch == 2
     for split, size in (("train", 16), ("val", 5), ("test", 5)):
         a, b = (torch.cat([y for _, y in data.eval_batches(split)]) for data in (whole, part))
@@ -164,7 +205,11 @@ def test_subsets_are_the_first_of_the_split():
 
 
 def test_resizing_averages_and_keeps_flat_areas():
-    pixels = np.repeat(np.arange(20, dtype=np.uint8)[:, None, None, None] * 10, 8, 1).repeat(8, 2).repeat(3, 3)
+    pixels = (
+        np.repeat(np.arange(20, dtype=np.uint8)[:, None, None, None] * 10, 8, 1)
+        .repeat(8, 2)
+        .repeat(3, 3)
+    )
     raw = RawImages("flat", 20, Pool(pixels, np.arange(20)))
     for size in (1, 4, 16):
         data = ImageData(image_cfg(image_size=size), raw, seed=0)
@@ -194,7 +239,13 @@ def test_fingerprint_changes_with_content_and_options_only():
         fingerprint(augment=True, crop_padding=2),
     ]
     assert len(set(different)) == len(different)
-    for unchanged in ({"seed": 1}, {"batch_size": 2}, {"eval_batch_size": 3}, {"flip": False}, {"crop_padding": 2}):
+    for unchanged in (
+        {"seed": 1},
+        {"batch_size": 2},
+        {"eval_batch_size": 3},
+        {"flip": False},
+        {"crop_padding": 2},
+    ):
         assert fingerprint(**unchanged) == different[0]
 
 

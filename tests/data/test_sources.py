@@ -25,7 +25,12 @@ def refusal(cfg) -> str:
 
 def test_digits():
     data = load_data(image_cfg("digits"), seed=0)
-    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == ("digits", (1, 8, 8), 10, 1257)
+    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == (
+        "digits",
+        (1, 8, 8),
+        10,
+        1257,
+    )
     x = torch.cat([x for x, _ in data.eval_batches("train")])
     assert len(x[:, 0].unique()) == 17  # 0 to 16, as scikit-learn has them
     assert load_data(image_cfg("digits"), seed=1).fingerprint == data.fingerprint
@@ -35,14 +40,23 @@ def test_digits():
 def test_cifar_from_parquet(name, num_classes, write_cifar):
     write_cifar(name)
     data = load_data(image_cfg(name, augment=True), seed=0)
-    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == (name, (3, 32, 32), num_classes, 36)
+    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == (
+        name,
+        (3, 32, 32),
+        num_classes,
+        36,
+    )
     x, y = data.batch(0)
     assert x.shape == (8, 3, 32, 32) and y.min() >= 0 and y.max() < num_classes
-    assert {split: sum(len(y) for _, y in data.eval_batches(split)) for split in ("val", "test")} == {
+    assert {
+        split: sum(len(y) for _, y in data.eval_batches(split)) for split in ("val", "test")
+    } == {
         "val": 4,
         "test": 10,
     }
-    assert sum(y.sum() for _, y in data.eval_batches("test")) == 45 * (9 if name == "cifar100" else 1)
+    assert sum(y.sum() for _, y in data.eval_batches("test")) == 45 * (
+        9 if name == "cifar100" else 1
+    )
 
 
 def test_a_jpeg_copy_of_cifar_says_so(write_cifar):
@@ -56,8 +70,15 @@ def test_imagefolder(write_folder):
     (folder / "a" / "notes.txt").write_text("no image")
     (folder / ".hidden").mkdir()
     data = load_data(image_cfg("imagefolder", path=str(folder)), seed=0)
-    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == ("pictures", (3, 12, 10), 2, 14)
-    assert load_data(image_cfg("imagefolder", path=str(folder), image_size=8), seed=0).input_shape == (3, 8, 8)
+    assert (data.name, data.input_shape, data.num_outputs, data.num_train) == (
+        "pictures",
+        (3, 12, 10),
+        2,
+        14,
+    )
+    assert load_data(
+        image_cfg("imagefolder", path=str(folder), image_size=8), seed=0
+    ).input_shape == (3, 8, 8)
 
 
 def test_imagefolder_resizes_images_of_any_size_and_mode(write_folder):
@@ -86,7 +107,9 @@ def test_tiny_shakespeare_and_textfile(tmp_path, monkeypatch):
     (tmp_path / "tiny_shakespeare" / "input.txt").write_bytes(text.encode())
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
     published = load_data(text_cfg("tiny_shakespeare"), seed=0)
-    own = load_data(text_cfg("textfile", path=str(tmp_path / "tiny_shakespeare" / "input.txt")), seed=0)
+    own = load_data(
+        text_cfg("textfile", path=str(tmp_path / "tiny_shakespeare" / "input.txt")), seed=0
+    )
     assert (published.name, own.name) == ("tiny_shakespeare", "input.txt")
     assert published.fingerprint == own.fingerprint
     assert own.num_train == 4300 * 90 // 100 and "\r" not in own.vocabulary
@@ -112,7 +135,11 @@ REAL_TEXTS = {"pydoc": None, "tiny_shakespeare": 65, "wikitext2": None}
 
 
 def here(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name not in PUBLISHED or Path(REAL_DATA, PUBLISHED[name].folder).is_dir()]
+    return [
+        name
+        for name in names
+        if name not in PUBLISHED or Path(REAL_DATA, PUBLISHED[name].folder).is_dir()
+    ]
 
 
 @pytest.mark.parametrize("name", here(REAL_IMAGES))
@@ -122,7 +149,9 @@ def test_real_images(name, monkeypatch):
     data = load_data(image_cfg(name, batch_size=128, augment=True), seed=0)
     assert (data.input_shape, data.num_outputs, data.num_train) == (shape, 10, num_train)
     counts = torch.cat([y for _, y in data.eval_batches("train")]).bincount() / num_train
-    assert counts.min() > 0.085 and counts.max() < 0.115  # balanced, so the split is no stretch of a sorted file
+    assert (
+        counts.min() > 0.085 and counts.max() < 0.115
+    )  # balanced, so the split is no stretch of a sorted file
     x = torch.cat([data.batch(step)[0] for step in range(20)])
     assert x.isfinite().all() and 0.8 < x.std() < 1.4
     small = load_data(image_cfg(name, subset=500, eval_subset=100, image_size=4), seed=0)
@@ -145,9 +174,16 @@ def test_from_the_hub(name, monkeypatch):
     def load_dataset(repo, config, revision):
         asked.append((repo, config, revision))
         if name == "cifar10":
-            images = [{"bytes": encoded(np.full((32, 32, 3), i, np.uint8)), "path": None} for i in range(20)]
-            features = datasets.Features({"img": datasets.Image(), "label": datasets.Value("int64")})
-            rows = datasets.Dataset.from_dict({"img": images, "label": [i % 10 for i in range(20)]}, features)
+            images = [
+                {"bytes": encoded(np.full((32, 32, 3), i, np.uint8)), "path": None}
+                for i in range(20)
+            ]
+            features = datasets.Features(
+                {"img": datasets.Image(), "label": datasets.Value("int64")}
+            )
+            rows = datasets.Dataset.from_dict(
+                {"img": images, "label": [i % 10 for i in range(20)]}, features
+            )
             return {"train": rows, "test": rows}
         return {
             split: datasets.Dataset.from_dict({"text": [f"{split} one \n", f"{split} two \n"] * 30})
@@ -178,10 +214,14 @@ def test_from_the_cache_of_datasets_without_a_network(write_cifar, tmp_path, mon
     expected = load_data(image_cfg("cifar10"), seed=0).fingerprint
     monkeypatch.delenv("NORMLAB_DATA")
     datasets.disable_progress_bars()
-    datasets.load_dataset(str(folder.parent), cache_dir=str(tmp_path / "hf"))  # as the hub's would be prepared
+    datasets.load_dataset(
+        str(folder.parent), cache_dir=str(tmp_path / "hf")
+    )  # as the hub's would be prepared
     (prepared,) = (tmp_path / "hf").glob("*/default")
     info = next(prepared.rglob("dataset_info.json"))
-    info.write_text(info.read_text().replace('"config_name": "default"', '"config_name": "plain_text"'))
+    info.write_text(
+        info.read_text().replace('"config_name": "default"', '"config_name": "plain_text"')
+    )
     (tmp_path / "hf" / "uoft-cs___cifar10").mkdir()
     prepared.rename(tmp_path / "hf" / "uoft-cs___cifar10" / "plain_text")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
@@ -210,7 +250,9 @@ def test_corrupt_parquet(damage, write_cifar):
 
 
 def test_corrupt_image_in_a_parquet_file(write_cifar):
-    good = [{"bytes": encoded(np.zeros((32, 32, 3), np.uint8)), "path": f"{i}.png"} for i in range(40)]
+    good = [
+        {"bytes": encoded(np.zeros((32, 32, 3), np.uint8)), "path": f"{i}.png"} for i in range(40)
+    ]
     good[17]["bytes"] = good[17]["bytes"][:40]
     write_cifar(img=good)
     sentence = refusal(image_cfg("cifar10"))
@@ -219,7 +261,11 @@ def test_corrupt_image_in_a_parquet_file(write_cifar):
 
 @pytest.mark.parametrize(
     ("replaced", "word"),
-    [({"label": [10] * 40}, "labels"), ({"label": [-1] * 40}, "labels"), ({"img": ["text"] * 40}, "cifar10")],
+    [
+        ({"label": [10] * 40}, "labels"),
+        ({"label": [-1] * 40}, "labels"),
+        ({"img": ["text"] * 40}, "cifar10"),
+    ],
 )
 def test_parquet_of_another_kind(replaced, word, write_cifar):
     write_cifar(**replaced)

@@ -15,7 +15,11 @@ def test_a_number_is_one_style_and_keeps_the_order_of_values():
     assert one.shape == (1, 3, 256) and (one[0] == two[1]).all() and (two[0] != two[1]).any()
     for curve in tables(range(20), 3).reshape(-1, 256).astype(int):
         assert (np.diff(curve) >= 0).all() and curve[-1] - curve[0] >= 0.29 * 255
-    assert tables([0], 3)[0, :, [0, 255]].T.tolist() == [[22, 226], [46, 230], [36, 209]]  # for ever
+    assert tables([0], 3)[0, :, [0, 255]].T.tolist() == [
+        [22, 226],
+        [46, 230],
+        [36, 209],
+    ]  # for ever
 
 
 def test_images_take_turns_and_each_channel_has_its_own_curve():
@@ -36,4 +40,6 @@ def test_styles_change_the_images_and_neither_labels_nor_normalisation():
         x, y = (torch.cat(v) for v in zip(*styled.eval_batches(split), strict=True))
         assert torch.equal(y, torch.cat([y for _, y in plain.eval_batches(split)]))
         shown = restyle(RAW.train.images[y.numpy()], [4, 9])
-        torch.testing.assert_close(x, (torch.from_numpy(shown).permute(0, 3, 1, 2).float() - mean) * scale)
+        torch.testing.assert_close(
+            x, (torch.from_numpy(shown).permute(0, 3, 1, 2).float() - mean) * scale
+        )

@@ -12,11 +12,18 @@ from normlab.data.text import TextData
 from normlab.data.text_sources import RawText
 from normlab.errors import NormLabError
 
-RAW = RawText("words", "the quick brown fox jumps over the lazy dog. " * 20, "a lazy dog sleeps. " * 5, "the fox! " * 6)
+RAW = RawText(
+    "words",
+    "the quick brown fox jumps over the lazy dog. " * 20,
+    "a lazy dog sleeps. " * 5,
+    "the fox! " * 6,
+)
 
 
 def decode(data: TextData, tokens: torch.Tensor) -> str:
-    return "".join((data.vocabulary + "\N{REPLACEMENT CHARACTER}")[token] for token in tokens.flatten())
+    return "".join(
+        (data.vocabulary + "\N{REPLACEMENT CHARACTER}")[token] for token in tokens.flatten()
+    )
 
 
 def test_shapes_and_types():
@@ -51,7 +58,11 @@ def test_batches_depend_on_seed_and_step_alone():
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(5)
     again = [backward.batch(step) for step in reversed(range(40))][::-1]
-    assert all(torch.equal(a, b) for p, q in zip(first, again, strict=True) for a, b in zip(p, q, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for p, q in zip(first, again, strict=True)
+        for a, b in zip(p, q, strict=True)
+    )
     assert not torch.equal(first[0][0], TextData(text_cfg(), RAW, seed=2).batch(0)[0])
     assert not torch.equal(first[0][0], first[14][0])  # the second epoch's first batch
 
@@ -67,9 +78,13 @@ def test_ranks_parts_make_the_global_batch():
 
 @given(length=st.integers(18, 90), context=st.integers(1, 17), eval_batch_size=st.integers(1, 9))
 @settings(max_examples=50, deadline=None)
-def test_evaluation_predicts_each_character_once_up_to_the_last_whole_window(length, context, eval_batch_size):
+def test_evaluation_predicts_each_character_once_up_to_the_last_whole_window(
+    length, context, eval_batch_size
+):
     raw = RawText("words", RAW.train, RAW.train[:length], RAW.test)
-    data = TextData(text_cfg(context=context, eval_batch_size=eval_batch_size, batch_size=1), raw, seed=0)
+    data = TextData(
+        text_cfg(context=context, eval_batch_size=eval_batch_size, batch_size=1), raw, seed=0
+    )
     x, y = (torch.cat(values) for values in zip(*data.eval_batches("val"), strict=True))
     predicted = (length - 1) // context * context
     assert x.shape == y.shape == (predicted // context, context)
@@ -87,7 +102,11 @@ def test_unknown_characters_share_one_token_that_is_there_only_if_needed():
 def test_at_most_255_characters_are_kept_and_they_are_the_frequent_ones():
     rare = "".join(chr(0x4E00 + i) for i in range(300))
     data = TextData(text_cfg(), RawText("t", "abc " * 50 + rare, "abc " * 10, "abc " * 10), 0)
-    assert data.num_outputs == 256 and set("abc ") < set(data.vocabulary) and len(data.vocabulary) == 255
+    assert (
+        data.num_outputs == 256
+        and set("abc ") < set(data.vocabulary)
+        and len(data.vocabulary) == 255
+    )
     x = torch.cat([x for x, _ in data.eval_batches("train")])
     assert x.max() == 255
 
@@ -113,12 +132,24 @@ def test_fingerprint_changes_with_content_and_options_only():
         fingerprint(eval_subset=30),
     ]
     assert len(set(different)) == len(different)
-    assert fingerprint(seed=1) == fingerprint(batch_size=2) == fingerprint(eval_batch_size=3) == different[0]
+    assert (
+        fingerprint(seed=1)
+        == fingerprint(batch_size=2)
+        == fingerprint(eval_batch_size=3)
+        == different[0]
+    )
 
 
 def test_a_subset_is_the_beginning_and_keeps_the_vocabulary():
-    whole, part = TextData(text_cfg(), RAW, 0), TextData(text_cfg(subset=40, eval_subset=20), RAW, 0)
-    assert part.num_train == 40 and part.vocabulary == whole.vocabulary and part.num_outputs == whole.num_outputs
+    whole, part = (
+        TextData(text_cfg(), RAW, 0),
+        TextData(text_cfg(subset=40, eval_subset=20), RAW, 0),
+    )
+    assert (
+        part.num_train == 40
+        and part.vocabulary == whole.vocabulary
+        and part.num_outputs == whole.num_outputs
+    )
     (x, _), (y, _) = next(part.eval_batches("val")), next(whole.eval_batches("val"))
     assert x.shape == (1, 16) and torch.equal(x, y[:1])
 

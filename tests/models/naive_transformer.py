@@ -12,13 +12,22 @@ from normlab.norms import make_norm
 WIDTH, HEADS, VOCABULARY, CONTEXT, CLASSES = 12, 3, 11, 7, 4
 
 
-def build(modality="text", kind="layernorm", depth=2, seed=0, context=CONTEXT, width=WIDTH, **options):
+def build(
+    modality="text", kind="layernorm", depth=2, seed=0, context=CONTEXT, width=WIDTH, **options
+):
     shape = (context,) if modality == "text" else (context, VOCABULARY)
     outputs = CLASSES if modality == "documents" else VOCABULARY
     generator = torch.Generator().manual_seed(seed)
     options = {"num_heads": HEADS, **options}
     return Transformer(
-        shape, outputs, partial(make_norm, kind), generator, modality=modality, depth=depth, width=width, **options
+        shape,
+        outputs,
+        partial(make_norm, kind),
+        generator,
+        modality=modality,
+        depth=depth,
+        width=width,
+        **options,
     )
 
 
@@ -33,7 +42,9 @@ def randomised(model):
 
 
 def documents(lengths, context=CONTEXT, seed=3):
-    ids = torch.randint(3, VOCABULARY, (len(lengths), context), generator=torch.Generator().manual_seed(seed))
+    ids = torch.randint(
+        3, VOCABULARY, (len(lengths), context), generator=torch.Generator().manual_seed(seed)
+    )
     for row, length in zip(ids, lengths, strict=True):
         row[length:] = PAD
     return ids
@@ -66,7 +77,10 @@ def naive_attention(x, parameters, name, causal, qk_norm):
         columns = slice(head * WIDTH // HEADS, (head + 1) * WIDTH // HEADS)
         qh, kh = q[:, columns], k[:, columns]
         if qk_norm:
-            qh, kh = layer_norm(parameters, f"{name}.norm_q")(qh), layer_norm(parameters, f"{name}.norm_k")(kh)
+            qh, kh = (
+                layer_norm(parameters, f"{name}.norm_q")(qh),
+                layer_norm(parameters, f"{name}.norm_k")(kh),
+            )
         rows = []
         for t in range(len(x)):
             seen = t + 1 if causal else len(x)
@@ -81,7 +95,17 @@ def naive_mlp(x, parameters, name):
     return (0.5 * h * (1 + torch.erf(h / math.sqrt(2)))) @ parameters[f"{name}.out.weight"].T
 
 
-def naive(model, ids, depth, placement="pre", modality="text", init="gpt2", tied=True, qk_norm=False, **scaling):
+def naive(
+    model,
+    ids,
+    depth,
+    placement="pre",
+    modality="text",
+    init="gpt2",
+    tied=True,
+    qk_norm=False,
+    **scaling,
+):
     """Logits of `ids`, sequence by sequence and only of the tokens that are there."""
     parameters = dict(model.named_parameters())
     outputs = []
@@ -102,7 +126,9 @@ def naive(model, ids, depth, placement="pre", modality="text", init="gpt2", tied
                 def branch(x, name=name, part=part):
                     if part == "mlp":
                         return naive_mlp(x, parameters, f"{name}.branch")
-                    return naive_attention(x, parameters, f"{name}.branch", modality == "text", qk_norm)
+                    return naive_attention(
+                        x, parameters, f"{name}.branch", modality == "text", qk_norm
+                    )
 
                 x = FORMULAS[placement](x, branch, norm, depth)
         if placement in ("pre", "sandwich"):
@@ -115,10 +141,16 @@ def naive(model, ids, depth, placement="pre", modality="text", init="gpt2", tied
 
 def assert_same_forward_and_gradients(model, ids, expected):
     """`expected`: one tensor for each sequence, of the valid tokens or of the document."""
-    actual = [out[: len(e)] if e.dim() == 2 else out for out, e in zip(model(ids), expected, strict=True)]
-    actual, expected = (torch.cat([part.flatten() for part in parts]) for parts in (actual, expected))
+    actual = [
+        out[: len(e)] if e.dim() == 2 else out for out, e in zip(model(ids), expected, strict=True)
+    ]
+    actual, expected = (
+        torch.cat([part.flatten() for part in parts]) for parts in (actual, expected)
+    )
     torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
-    direction = torch.randn(actual.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    direction = torch.randn(
+        actual.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
     names, parameters = zip(*model.named_parameters(), strict=True)
     ours = torch.autograd.grad((actual * direction).sum(), parameters)
     theirs = torch.autograd.grad((expected * direction).sum(), parameters, allow_unused=True)

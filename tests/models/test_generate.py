@@ -14,7 +14,7 @@ from normlab.models.generate import generate, token_wise
 from normlab.models.rnn import RNN
 from normlab.models.transformer import PLACEMENTS, Transformer
 from normlab.norms import make_norm
-from normlab.sample import encode, sample
+from normlab.tools.sample import encode, sample
 
 CONTEXT, VOCABULARY = 9, 7
 
@@ -22,7 +22,9 @@ CONTEXT, VOCABULARY = 9, 7
 def build(kind="layernorm", dtype=torch.float64, context=CONTEXT, model=Transformer, **options):
     size = {"num_heads": 4, "width": 16, "depth": 2} if model is Transformer else {"width": 16}
     generator = torch.Generator().manual_seed(0)
-    network = model((context,), VOCABULARY, partial(make_norm, kind), generator, **size, **options).to(dtype)
+    network = model(
+        (context,), VOCABULARY, partial(make_norm, kind), generator, **size, **options
+    ).to(dtype)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(float(parameter.dim() == 1), 0.3, generator=generator)
@@ -52,7 +54,9 @@ def test_decoding_with_the_cache_is_the_full_forward_pass(options, dtype, tolera
     model, ids = build(dtype=dtype, **options), tokens()
     cache = Cache()
     logits = torch.cat([model(part, cache) for part in ids.split(parts, dim=1)], dim=1)
-    torch.testing.assert_close(logits, model(ids), rtol=tolerance, atol=tolerance * float(logits.detach().abs().max()))
+    torch.testing.assert_close(
+        logits, model(ids), rtol=tolerance, atol=tolerance * float(logits.detach().abs().max())
+    )
     assert cache.length == CONTEXT
     with pytest.raises(NormLabError, match="at most 9"):
         model(ids[:, :1], cache)
@@ -63,19 +67,25 @@ def drawn_without_cache(model, ids, length, seed):
     generator = torch.Generator().manual_seed(seed)
     for _ in range(length):
         logits = model(ids[:, -CONTEXT:] if isinstance(model, Transformer) else ids)
-        new = torch.multinomial((logits[:, -1].detach().float() / 4).softmax(1), 1, generator=generator)
+        new = torch.multinomial(
+            (logits[:, -1].detach().float() / 4).softmax(1), 1, generator=generator
+        )
         ids = torch.cat((ids, new), dim=1)
     return ids[:, -length:]
 
 
 @pytest.mark.parametrize(
-    "options", [*CASES, {"kind": "groupnorm"}, {"kind": "causal_batchnorm"}, {"model": RNN}], ids=str
+    "options",
+    [*CASES, {"kind": "groupnorm"}, {"kind": "causal_batchnorm"}, {"model": RNN}],
+    ids=str,
 )
 @pytest.mark.parametrize("prompt", [1, 5, CONTEXT, CONTEXT + 4])
 def test_text_is_that_of_full_forward_passes_over_a_window(options, prompt):
     model, ids = build(**options), tokens(t=prompt)
     expected = drawn_without_cache(model, ids, 12, seed=4)
-    assert torch.equal(generate(model, ids, 12, 4.0, generator=torch.Generator().manual_seed(4)), expected)
+    assert torch.equal(
+        generate(model, ids, 12, 4.0, generator=torch.Generator().manual_seed(4)), expected
+    )
     assert len(expected.unique()) > 2
 
 
@@ -87,11 +97,16 @@ def test_the_cache_is_used_until_the_context_is_full():
 
 
 def test_norms_that_mix_or_count_positions_are_found_out():
-    assert token_wise(build("batchnorm"), CONTEXT) and token_wise(build("rmsnorm", qk_norm=True), CONTEXT)
+    assert token_wise(build("batchnorm"), CONTEXT) and token_wise(
+        build("rmsnorm", qk_norm=True), CONTEXT
+    )
     for kind in ("groupnorm", "instancenorm", "causal_batchnorm"):
         assert not token_wise(build(kind), CONTEXT)
     by_batch = Transformer(
-        (CONTEXT,), VOCABULARY, partial(make_norm, "batchnorm", statistics="batch"), torch.Generator()
+        (CONTEXT,),
+        VOCABULARY,
+        partial(make_norm, "batchnorm", statistics="batch"),
+        torch.Generator(),
     )
     assert not token_wise(by_batch.eval(), CONTEXT)
 
@@ -106,7 +121,9 @@ def test_draws_follow_the_model():
         kept = logits.clone()
         kept[logits.argsort(descending=True)[top_k or VOCABULARY :]] = -torch.inf
         expected = (kept / temperature).softmax(0)
-        drawn = generate(model, ids.expand(n, -1), 1, temperature, top_k, torch.Generator().manual_seed(2))
+        drawn = generate(
+            model, ids.expand(n, -1), 1, temperature, top_k, torch.Generator().manual_seed(2)
+        )
         observed = torch.bincount(drawn.flatten(), minlength=VOCABULARY) / n
         assert ((observed - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt()).all()
 
@@ -122,7 +139,10 @@ def test_temperature_0_takes_the_most_likely_token():
 
 def test_a_seed_repeats_the_text_and_the_mode_is_left_as_it_was():
     model = build().train()
-    texts = [generate(model, tokens(), 12, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    texts = [
+        generate(model, tokens(), 12, generator=torch.Generator().manual_seed(seed))
+        for seed in (0, 0, 1)
+    ]
     assert torch.equal(texts[0], texts[1]) and not torch.equal(texts[0], texts[2])
     assert model.training and texts[0].shape == (3, 12)
     assert generate(model, tokens(), 0).shape == (3, 0)
@@ -153,7 +173,9 @@ def test_text_from_a_checkpoint_of_train(train, tmp_path):
     assert done.returncode == 0, done.stderr
     checkpoint = tmp_path / "run" / "last.ckpt"
     prompt = "The import statement"
-    done = CliRunner().invoke(app, ["sample", str(checkpoint), "--prompt", prompt, "--length", "40", "--seed", "3"])
+    done = CliRunner().invoke(
+        app, ["sample", str(checkpoint), "--prompt", prompt, "--length", "40", "--seed", "3"]
+    )
     assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith(prompt) and len(done.stdout) == len(prompt) + 40 + 1
     assert done.stdout[:-1] == sample(checkpoint, prompt, 40, 1.0, None, seed=3)
@@ -173,7 +195,9 @@ def test_text_from_a_checkpoint_of_train(train, tmp_path):
     checkpoint.rename(lonely)
     for path, words in ((checkpoint, "no such file"), (lonely, "in its run directory")):
         refused = CliRunner().invoke(app, ["sample", str(path)])
-        assert refused.exit_code == 2 and words in refused.stderr and "Traceback" not in refused.stderr
+        assert (
+            refused.exit_code == 2 and words in refused.stderr and "Traceback" not in refused.stderr
+        )
 
 
 def test_prompts_are_encoded_by_the_vocabulary():

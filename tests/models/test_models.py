@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.models import MODELS, build_model, model_class
@@ -16,8 +16,19 @@ SMALL = {"resnet": ["model.depth=8"], "transformer": ["model.depth=2", "data.con
 
 
 def composed(model, kind, *more):
-    sequence = ["allow_noncausal=true"] if model == "transformer" and not KINDS[kind].causal_safe else []
-    return compose([f"model={model}", f"norm={kind}", "data.batch_size=8", *SMALL.get(model, []), *sequence, *more])
+    sequence = (
+        ["allow_noncausal=true"] if model == "transformer" and not KINDS[kind].causal_safe else []
+    )
+    return compose(
+        [
+            f"model={model}",
+            f"norm={kind}",
+            "data.batch_size=8",
+            *SMALL.get(model, []),
+            *sequence,
+            *more,
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +58,9 @@ def test_every_norm_and_model_takes_a_step(model, kind, loaded):
         return
     network = build(cfg, data).train()
     before = {name: value.clone() for name, value in network.named_parameters()}
-    losses = train_steps(network, build_optimizer(cfg.optim, network), learning_rate(cfg.optim, 10), data.batch, 0, 2)
+    losses = train_steps(
+        network, build_optimizer(cfg.optim, network), learning_rate(cfg.optim, 10), data.batch, 0, 2
+    )
     assert torch.isfinite(losses).all()
     still = [name for name, value in network.named_parameters() if torch.equal(value, before[name])]
     # The gain of a gradient-free path: nothing may be left out of training.
@@ -73,7 +86,9 @@ def test_same_seed_gives_the_same_weights_under_every_norm(model, loaded):
             assert all((bias == 0).all() for bias in roles["bias"])
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if "image" in model_class(name).modalities])
+@pytest.mark.parametrize(
+    "model", [name for name in MODELS if "image" in model_class(name).modalities]
+)
 def test_biases_stand_only_where_the_norm_has_no_shift(model, loaded):
     for kind in ("none", "rmsnorm", "batchnorm", "layernorm"):
         if LAYOUT[model] not in KINDS[kind].layouts:
@@ -90,9 +105,16 @@ def test_reparametrised_models_train_and_keep_roles(model, reparam, loaded):
     data = loaded(cfg)
     network = build(cfg, data)
     roles = parameters_by_role(network)
-    assert sum(len(group) for group in roles.values()) == len([p for p in network.parameters() if p.requires_grad])
-    assert all(parameter.dim() >= 2 and parameter.numel() > parameter.shape[0] for parameter in roles["matrix"])
-    losses = train_steps(network, build_optimizer(cfg.optim, network), learning_rate(cfg.optim, 10), data.batch, 0, 2)
+    assert sum(len(group) for group in roles.values()) == len(
+        [p for p in network.parameters() if p.requires_grad]
+    )
+    assert all(
+        parameter.dim() >= 2 and parameter.numel() > parameter.shape[0]
+        for parameter in roles["matrix"]
+    )
+    losses = train_steps(
+        network, build_optimizer(cfg.optim, network), learning_rate(cfg.optim, 10), data.batch, 0, 2
+    )
     assert torch.isfinite(losses).all()
 
 

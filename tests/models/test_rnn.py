@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.models import build_model
 from normlab.models.rnn import RNN
 from normlab.norms import KINDS, make_norm
-from normlab.norms.reference import reference
+from normlab.norms.formulas import reference
 from normlab.training.optim import build_optimizer, learning_rate, parameters_by_role
 from normlab.training.step import train_steps
 
@@ -33,7 +33,9 @@ def stirred(model):
     with torch.no_grad():
         for name, tensor in model.double().state_dict(keep_vars=True).items():
             if isinstance(tensor, nn.Parameter) or "running" in name:
-                tensor.add_(0.3 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64))
+                tensor.add_(
+                    0.3 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+                )
     return model
 
 
@@ -42,7 +44,10 @@ def oracle(model, ids, kind, training=True):
 
     Replaces the running statistics in `state` of each norm, which is returned.
     """
-    state = {name: tensor.clone() if "running" in name else tensor for name, tensor in model.named_buffers()}
+    state = {
+        name: tensor.clone() if "running" in name else tensor
+        for name, tensor in model.named_buffers()
+    }
     p = dict(model.named_parameters(remove_duplicate=False))
 
     def normalize(name, step, rows):
@@ -52,8 +57,13 @@ def oracle(model, ids, kind, training=True):
             return rows
         own = {key: (p | state).get(prefix + key) for key in ("weight", "bias")}
         own = {key: value for key, value in own.items() if value is not None}
-        running = {key: state.get(prefix + key) for key in ("running_mean", "running_var", "num_batches_tracked")}
-        y = reference(kind, rows, "NC", own, **({"training": training, "running": running} if steps else {}))
+        running = {
+            key: state.get(prefix + key)
+            for key in ("running_mean", "running_var", "num_batches_tracked")
+        }
+        y = reference(
+            kind, rows, "NC", own, **({"training": training, "running": running} if steps else {})
+        )
         if steps:
             state.update({prefix + key: value for key, value in running.items()})
         return y
@@ -65,7 +75,11 @@ def oracle(model, ids, kind, training=True):
         outputs = []
         for t, xt in enumerate(x):
             a = normalize(f"{own}.norm_h", t, h @ p[f"{own}.recurrent.weight"].T)
-            a = a + normalize(f"{own}.norm_x", t, xt @ p[f"{own}.input.weight"].T) + p[f"{own}.input.bias"]
+            a = (
+                a
+                + normalize(f"{own}.norm_x", t, xt @ p[f"{own}.input.weight"].T)
+                + p[f"{own}.input.bias"]
+            )
             i, f, g, o = a[:, :C], a[:, C : 2 * C], a[:, 2 * C : 3 * C], a[:, 3 * C :]
             c = c / (1 + torch.exp(-f)) + torch.tanh(g) / (1 + torch.exp(-i))
             h = torch.tanh(normalize(f"{own}.norm_c", t, c)) / (1 + torch.exp(-o))
@@ -106,7 +120,9 @@ def test_matches_the_formula(kind, options, training):
     theirs = dict(written.named_parameters())
     assert len(theirs) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-8, atol=1e-10, msg=name)
+        torch.testing.assert_close(
+            parameter.grad, theirs[name].grad, rtol=1e-8, atol=1e-10, msg=name
+        )
     for name, buffer in model.named_buffers():
         torch.testing.assert_close(buffer.double(), state[name].double(), msg=name)
 
@@ -162,7 +178,9 @@ def test_gain_and_bias_are_shared_between_time_steps(kind):
     assert torch.equal(restored.eval()(IDS), stepwise.eval()(IDS))
 
 
-@pytest.mark.parametrize("options", [{}, {"per_step": True}, {"norm_at": "input", "per_step": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"per_step": True}, {"norm_at": "input", "per_step": True}]
+)
 def test_twice_the_context_uses_the_last_statistics(options):
     model = stirred(rnn("batchnorm", **options))
     model(IDS)
@@ -189,10 +207,14 @@ def test_no_norm_shows_it_the_future(kind):
     assert not torch.allclose(model(past)[:, -1], logits[:, -1])
 
 
-@pytest.mark.parametrize("options", [{"norm_at": "all"}, {"norm_at": "input"}, {"norm_at": "all", "per_step": True}])
+@pytest.mark.parametrize(
+    "options", [{"norm_at": "all"}, {"norm_at": "input"}, {"norm_at": "all", "per_step": True}]
+)
 def test_the_gain_that_norms_start_at(options):
     model = rnn("layernorm", norm_gain=0.1, **options)
-    gains = [p for name, p in model.named_parameters() if "norm" in name and name.endswith("weight")]
+    gains = [
+        p for name, p in model.named_parameters() if "norm" in name and name.endswith("weight")
+    ]
     assert len(gains) == (3 if options["norm_at"] == "all" else 1)
     assert all((gain == torch.tensor(0.1)).all() for gain in gains)
     biases = [p for name, p in model.named_parameters() if "norm" in name and name.endswith("bias")]
@@ -212,7 +234,9 @@ def test_weights_start_orthogonal_and_the_same_under_every_norm():
         options = {"norm": {"num_groups": 2}} if kind == "groupnorm" else {}
         others = parameters_by_role(rnn(kind, per_step=True, **options))
         for role in ("embedding", "matrix", "bias"):
-            assert all(torch.equal(a, b) for a, b in zip(roles[role], others[role], strict=True)), kind
+            assert all(torch.equal(a, b) for a, b in zip(roles[role], others[role], strict=True)), (
+                kind
+            )
 
 
 @pytest.mark.parametrize(
@@ -239,12 +263,22 @@ def test_bfloat16_stays_near_float32():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("kind", "options"), [("batchnorm", ["model.per_step=true"]), ("layernorm", []), ("none", [])])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("batchnorm", ["model.per_step=true"]), ("layernorm", []), ("none", [])]
+)
 def test_learns_from_text(kind, options):
-    shared = ["model=rnn", "model.width=16", "data.context=12", "data.batch_size=16", "data.eval_subset=2000"]
+    shared = [
+        "model=rnn",
+        "model.width=16",
+        "data.context=12",
+        "data.batch_size=16",
+        "data.eval_subset=2000",
+    ]
     cfg = compose([*shared, f"norm={kind}", "optim.lr=0.02", *options])
     data = load_data(cfg.data, cfg.seed)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-    losses = train_steps(model, build_optimizer(cfg.optim, model), learning_rate(cfg.optim, 150), data.batch, 0, 150)
+    losses = train_steps(
+        model, build_optimizer(cfg.optim, model), learning_rate(cfg.optim, 150), data.batch, 0, 150
+    )
     assert losses[:3].mean() > data.trivial_loss
     assert losses[-10:].mean() < data.trivial_loss - 0.2

@@ -18,7 +18,7 @@ from naive_transformer import (
     randomised,
 )
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.errors import NormLabError
 from normlab.models import build_model
 from normlab.models.attention import Visibility
@@ -27,9 +27,18 @@ from normlab.norms import Norm
 
 CASES = [
     *({"placement": placement, "depth": depth} for placement in PLACEMENTS for depth in (2, 3)),
-    *({"placement": placement, "depth": 2, "qk_norm": True, "tied": False} for placement in ("pre", "deepnorm")),
-    *({"placement": placement, "depth": 3, "layer_scaling": True} for placement in ("pre", "sandwich")),
-    *({"placement": placement, "depth": 2, "init": "xavier"} for placement in ("pre", "post", "deepnorm")),
+    *(
+        {"placement": placement, "depth": 2, "qk_norm": True, "tied": False}
+        for placement in ("pre", "deepnorm")
+    ),
+    *(
+        {"placement": placement, "depth": 3, "layer_scaling": True}
+        for placement in ("pre", "sandwich")
+    ),
+    *(
+        {"placement": placement, "depth": 2, "init": "xavier"}
+        for placement in ("pre", "post", "deepnorm")
+    ),
 ]
 
 
@@ -54,7 +63,9 @@ def test_default_weights_are_drawn_as_they_always_were():
     assert len(matrices) == len(expected)
     for name, std in expected.items():
         weight = matrices[f"{name}.weight"]
-        assert torch.equal(weight, torch.empty(weight.shape).normal_(0.0, std, generator=generator)), name
+        assert torch.equal(
+            weight, torch.empty(weight.shape).normal_(0.0, std, generator=generator)
+        ), name
 
 
 @pytest.mark.parametrize("init", ["gpt2", "xavier"])
@@ -67,7 +78,9 @@ def test_draws_depend_on_neither_norm_nor_placement(init):
     assert "head.weight" in reference
     for kind in ("rmsnorm", "none", "batchnorm"):
         other = matrices(kind=kind, qk_norm=True)
-        assert reference.keys() == other.keys() and all(torch.equal(other[name], reference[name]) for name in other)
+        assert reference.keys() == other.keys() and all(
+            torch.equal(other[name], reference[name]) for name in other
+        )
     beta = (8 * 2) ** -0.25
     for placement in PLACEMENTS:
         scaled = placement in ("deepnorm", "deepnorm_beta")
@@ -80,7 +93,9 @@ def test_draws_depend_on_neither_norm_nor_placement(init):
             assert torch.equal(weight, expected), (placement, name)
 
 
-@pytest.mark.parametrize(("placement", "beta"), [("deepnorm", (8 * 4) ** -0.25), ("deepnorm_alpha", 1.0), ("pre", 1.0)])
+@pytest.mark.parametrize(
+    ("placement", "beta"), [("deepnorm", (8 * 4) ** -0.25), ("deepnorm_alpha", 1.0), ("pre", 1.0)]
+)
 def test_initial_standard_deviations(placement, beta):
     """Glorot & Bengio 2010 with DeepNorm's gain on values, outputs and MLP, as in figure 2 of Wang et al. 2022."""
     c = 160
@@ -98,19 +113,25 @@ def test_initial_standard_deviations(placement, beta):
         (model.tokens.weight, 1 / math.sqrt(c)),
     ):
         # Of n draws the measured deviation has a relative standard error of 1 / sqrt(2 n).
-        assert float(weight.detach().std()) == pytest.approx(std, rel=5 / math.sqrt(2 * weight.numel()))
+        assert float(weight.detach().std()) == pytest.approx(
+            std, rel=5 / math.sqrt(2 * weight.numel())
+        )
     gpt2 = build(depth=4, width=c, num_heads=4, placement=placement)
     out = gpt2.blocks[2].mlp.branch.out.weight.detach()
     assert float(out.std()) == pytest.approx(beta * 0.02 / math.sqrt(8), rel=0.02)
 
 
-@pytest.mark.parametrize(("placement", "alpha"), [("deepnorm", 2), ("deepnorm_alpha", 2), ("deepnorm_beta", 1)])
+@pytest.mark.parametrize(
+    ("placement", "alpha"), [("deepnorm", 2), ("deepnorm_alpha", 2), ("deepnorm_beta", 1)]
+)
 def test_alpha_multiplies_the_residual_and_not_the_branch(placement, alpha):
     """Depth 8: alpha = 16^(1/4) = 2."""
     model = build(kind="none", depth=8, placement=placement)
     residual = model.blocks[5].mlp
     x = torch.randn(2, CONTEXT, WIDTH)
-    torch.testing.assert_close(residual(x, Visibility()), alpha * x + residual.branch(x, Visibility()))
+    torch.testing.assert_close(
+        residual(x, Visibility()), alpha * x + residual.branch(x, Visibility())
+    )
 
 
 NORMS_OF = {"pre": (2, 1), "post": (2, 0), "sandwich": (4, 1), "deepnorm": (2, 0)}
@@ -165,13 +186,21 @@ def test_two_hundred_blocks_take_a_step():
 
 
 def test_configuration_reaches_the_model():
-    cfg = compose(["model=transformer", "model.placement=deepnorm", "model.init=xavier", "model.qk_norm=true"])
+    cfg = compose(
+        ["model=transformer", "model.placement=deepnorm", "model.init=xavier", "model.qk_norm=true"]
+    )
     model = build_model(cfg, "text", (CONTEXT,), VOCABULARY)
     block = model.blocks[0]
-    assert block.attention.alpha == 6**0.25 and block.attention.total is not None and block.attention.before is None
+    assert (
+        block.attention.alpha == 6**0.25
+        and block.attention.total is not None
+        and block.attention.before is None
+    )
     assert block.attention.branch.norm_q is not None and model.embedding_scale == 8
     cfg = compose(["model=transformer", "model.padding=masked", "model.tied=false"])
-    assert build_model(cfg, "documents", (CONTEXT, VOCABULARY), CLASSES)(documents([3, 2])).shape == (2, CLASSES)
+    assert build_model(cfg, "documents", (CONTEXT, VOCABULARY), CLASSES)(
+        documents([3, 2])
+    ).shape == (2, CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_masked_norms_see_nothing_of_padding(kind, options):
     torch.testing.assert_close(outputs_with(long, padded, 5.0), alone, rtol=1e-10, atol=1e-10)
     short.eval(), long.eval()
     # One batch has gone into the running statistics of each, and nothing of its padding.
-    torch.testing.assert_close(outputs_with(long, padded, 5.0), outputs_with(short, ids, 9.0), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        outputs_with(long, padded, 5.0), outputs_with(short, ids, 9.0), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_counted_batchnorm_sees_padding_and_zeroed_only_its_share():

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.norms import KINDS, make_norm
-from normlab.norms.reference import reference
+from normlab.norms.formulas import reference
 
 CHANNELS = 32  # four values a group of groupnorm, at the least
 SHAPES = {"NC": (8, CHANNELS), "NCHW": (6, CHANNELS, 5, 3), "NTC": (6, 7, CHANNELS)}
@@ -20,7 +20,10 @@ VARIANTS = [
     ("syncbatchnorm", {"momentum": None, "eps": 0.1}),
     ("batchnorm", {"frozen": True}),
     ("batchrenorm", {"ghost_batch": 2, "warmup_steps": 0}),
-    ("batchrenorm", {"ghost_batch": 4, "warmup_steps": 2, "r_max": 1.1, "d_max": 0.1, "momentum": None}),
+    (
+        "batchrenorm",
+        {"ghost_batch": 4, "warmup_steps": 2, "r_max": 1.1, "d_max": 0.1, "momentum": None},
+    ),
     ("causal_batchnorm", {"statistics": "prefix", "max_positions": 7}),
     ("causal_batchnorm", {"momentum": None, "eps": 0.1}),
     ("groupnorm", {"num_groups": 1}),
@@ -30,7 +33,11 @@ VARIANTS = [
 FORMULA = {"syncbatchnorm": "batchnorm"}  # of one process; tests/distributed/ has several
 CASES = (
     [(kind, layout, options) for kind, options in VARIANTS for layout in KINDS[kind].layouts]
-    + [(kind, layout, {"ghost_batch": 1}) for kind in ("batchnorm", "batchrenorm") for layout in ("NCHW", "NTC")]
+    + [
+        (kind, layout, {"ghost_batch": 1})
+        for kind in ("batchnorm", "batchrenorm")
+        for layout in ("NCHW", "NTC")
+    ]
     + [("batchnorm", layout, {"statistics": "instance"}) for layout in ("NCHW", "NTC")]
 )
 
@@ -61,7 +68,9 @@ def draw(layout: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Te
     return x * scale + shift
 
 
-def build(kind: str, layout: str, options: dict[str, object], dtype: torch.dtype = torch.float32) -> nn.Module:
+def build(
+    kind: str, layout: str, options: dict[str, object], dtype: torch.dtype = torch.float32
+) -> nn.Module:
     """A norm whose parameters and running statistics are no longer those of a new one."""
     norm = make_norm(kind, CHANNELS, layout, **options)
     if dtype == torch.float64:
@@ -87,9 +96,22 @@ def oracle_state(norm: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 def expected(
-    kind: str, norm: nn.Module, x: Tensor, layout: str, options: dict[str, object], training: bool = True
+    kind: str,
+    norm: nn.Module,
+    x: Tensor,
+    layout: str,
+    options: dict[str, object],
+    training: bool = True,
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """The oracle's output, parameters and running statistics after the call."""
     parameters, running = oracle_state(norm)
-    y = reference(FORMULA.get(kind, kind), x, layout, parameters, training=training, running=running, **options)
+    y = reference(
+        FORMULA.get(kind, kind),
+        x,
+        layout,
+        parameters,
+        training=training,
+        running=running,
+        **options,
+    )
     return y, parameters, running

@@ -27,8 +27,13 @@ def test_no_position_sees_a_later_one(statistics, position):
     assert bool(x.grad[:, :position].any()) is (statistics == "prefix" and position > 0)
     later = x.detach().clone()
     later[:, position + 1 :] = 1e6
-    assert torch.equal(new(statistics).double()(later)[:, : position + 1], norm(x)[:, : position + 1])
-    assert torch.equal(new(statistics)(later.float())[:, : position + 1], new(statistics)(x.float())[:, : position + 1])
+    assert torch.equal(
+        new(statistics).double()(later)[:, : position + 1], norm(x)[:, : position + 1]
+    )
+    assert torch.equal(
+        new(statistics)(later.float())[:, : position + 1],
+        new(statistics)(x.float())[:, : position + 1],
+    )
 
 
 def test_prefix_and_position_are_batchnorm_where_they_must_be():
@@ -48,7 +53,9 @@ def test_prefix_and_position_are_batchnorm_where_they_must_be():
 @pytest.mark.parametrize("offset", [100.0, 1e4])
 def test_statistics_survive_a_mean_far_from_zero(statistics, offset):
     """In float32, over a long sequence: sums of squares would leave nothing of a variance of 1 at a mean of 1e4."""
-    x = (torch.randn(16, 200, CHANNELS, generator=torch.Generator().manual_seed(0)) + offset).requires_grad_()
+    x = (
+        torch.randn(16, 200, CHANNELS, generator=torch.Generator().manual_seed(0)) + offset
+    ).requires_grad_()
     x64 = x.detach().double().requires_grad_()
     y, wanted = new(statistics)(x), new(statistics).double()(x64)
     torch.testing.assert_close(y.double(), wanted, rtol=1e-3, atol=1e-6 * offset)
@@ -110,7 +117,10 @@ def test_positions_without_statistics_are_refused(statistics):
     norm = new(statistics, max_positions=8)
     x = torch.randn(2, 9, CHANNELS)
     for mode in (True, False):
-        with pytest.raises(NormLabError, match=r"^9 positions are more than norm.max_positions=8: pass a larger one.$"):
+        with pytest.raises(
+            NormLabError,
+            match=r"^9 positions are more than norm.max_positions=8: pass a larger one.$",
+        ):
             norm.train(mode)(x)
     norm.train()(x[:, :5])
     norm.eval()(x[:, :5])
@@ -120,4 +130,6 @@ def test_positions_without_statistics_are_refused(statistics):
 
 def test_a_new_one_evaluates_as_a_new_batchnorm():
     x = draw("NTC").float()
-    torch.testing.assert_close(new("position").eval()(x), make_norm("batchnorm", CHANNELS, "NTC").eval()(x))
+    torch.testing.assert_close(
+        new("position").eval()(x), make_norm("batchnorm", CHANNELS, "NTC").eval()(x)
+    )

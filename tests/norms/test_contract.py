@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from norm_cases import CASES, CHANNELS, KIND_LAYOUTS, SHAPES, build, case_id, draw
 
-from normlab.config import SCHEMAS, compose, to_dict
+from normlab.config.schema import SCHEMAS, compose, to_dict
 from normlab.errors import NormLabError
 from normlab.norms import KINDS, make_norm, require_causal
 
@@ -25,9 +25,14 @@ def test_the_configuration_file_states_every_default(kind):
     norm = make_norm(num_features=CHANNELS, layout=KINDS[kind].layouts[-1], **cfg)
     plain = make_norm(kind, CHANNELS, KINDS[kind].layouts[-1])
     assert str(norm) == str(plain)
-    assert {**norm.__dict__, **norm._parameters}.keys() == {**plain.__dict__, **plain._parameters}.keys()
+    assert {**norm.__dict__, **norm._parameters}.keys() == {
+        **plain.__dict__,
+        **plain._parameters,
+    }.keys()
     for name in KINDS[kind].options:
-        assert getattr(norm, name, None) is getattr(plain, name, None) or getattr(norm, name) == getattr(plain, name)
+        assert getattr(norm, name, None) is getattr(plain, name, None) or getattr(
+            norm, name
+        ) == getattr(plain, name)
 
 
 def test_the_groups_of_groupnorm():
@@ -45,10 +50,18 @@ CANNOT_BUILD = [
         {"ghost": 2},
         "unknown option 'ghost' of norm 'batchnorm': choose one of eps, momentum, ghost_batch",
     ),
-    (("none", 4), {"eps": 2}, "unknown option 'eps' of norm 'none': leave it out, for it has none."),
+    (
+        ("none", 4),
+        {"eps": 2},
+        "unknown option 'eps' of norm 'none': leave it out, for it has none.",
+    ),
     (("instancenorm", 4, "NC"), {}, "instancenorm cannot take layout NC: choose one of NCHW, NTC."),
     (("frn", 4, "NTC"), {}, "frn cannot take layout NTC: choose one of NCHW."),
-    (("groupnorm", 12), {}, "num_groups=8 does not divide 12 channels: choose one of 1, 2, 3, 4, 6, 12."),
+    (
+        ("groupnorm", 12),
+        {},
+        "num_groups=8 does not divide 12 channels: choose one of 1, 2, 3, 4, 6, 12.",
+    ),
     (
         ("groupnorm", 12),
         {"num_groups": 0},
@@ -59,8 +72,16 @@ CANNOT_BUILD = [
         {"channels_per_group": 2},
         "channels_per_group=2 does not divide 9 channels: choose one of 1, 3, 9.",
     ),
-    (("groupnorm", 4), {"num_groups": 2, "channels_per_group": 2}, "num_groups or channels_per_group, not both"),
-    (("batchnorm", 4), {"ghost_batch": 0}, "ghost_batch must be at least 1 sample or null for the whole batch, not 0."),
+    (
+        ("groupnorm", 4),
+        {"num_groups": 2, "channels_per_group": 2},
+        "num_groups or channels_per_group, not both",
+    ),
+    (
+        ("batchnorm", 4),
+        {"ghost_batch": 0},
+        "ghost_batch must be at least 1 sample or null for the whole batch, not 0.",
+    ),
     (("batchrenorm", 4), {"ghost_batch": -1}, "ghost_batch must be at least 1"),
     (
         ("batchnorm", 4),
@@ -68,15 +89,39 @@ CANNOT_BUILD = [
         "momentum must be between 0 and 1 or null for the cumulative average, not 1.5.",
     ),
     (("batchrenorm", 4), {"momentum": -0.1}, "momentum must be between 0 and 1"),
-    (("batchnorm", 4), {"statistics": "group"}, "unknown statistics 'group': choose one of running, batch, instance."),
-    (("batchnorm", 4, "NC"), {"statistics": "instance"}, "one value per statistic on layout NC: use running or batch."),
-    (("batchnorm", 4), {"frozen": True, "statistics": "batch"}, "a frozen batchnorm uses its running statistics"),
-    (("batchrenorm", 4), {"r_max": 0.5}, "batchrenorm needs r_max >= 1 and d_max >= 0, not 0.5 and 5.0."),
+    (
+        ("batchnorm", 4),
+        {"statistics": "group"},
+        "unknown statistics 'group': choose one of running, batch, instance.",
+    ),
+    (
+        ("batchnorm", 4, "NC"),
+        {"statistics": "instance"},
+        "one value per statistic on layout NC: use running or batch.",
+    ),
+    (
+        ("batchnorm", 4),
+        {"frozen": True, "statistics": "batch"},
+        "a frozen batchnorm uses its running statistics",
+    ),
+    (
+        ("batchrenorm", 4),
+        {"r_max": 0.5},
+        "batchrenorm needs r_max >= 1 and d_max >= 0, not 0.5 and 5.0.",
+    ),
     (("batchrenorm", 4), {"d_max": -1.0}, "batchrenorm needs r_max >= 1 and d_max >= 0"),
     (("batchrenorm", 4), {"warmup_steps": -1}, "warmup_steps must be at least 0, not -1."),
     (("causal_batchnorm", 4, "NTC"), {"momentum": 2.0}, "momentum must be between 0 and 1"),
-    (("causal_batchnorm", 4, "NTC"), {"statistics": "batch"}, "statistics 'batch': choose one of position, prefix."),
-    (("causal_batchnorm", 4, "NTC"), {"max_positions": 0}, "max_positions must be at least 1, not 0."),
+    (
+        ("causal_batchnorm", 4, "NTC"),
+        {"statistics": "batch"},
+        "statistics 'batch': choose one of position, prefix.",
+    ),
+    (
+        ("causal_batchnorm", 4, "NTC"),
+        {"max_positions": 0},
+        "max_positions must be at least 1, not 0.",
+    ),
     *(
         ((kind, 8, spec.layouts[-1]), {"eps": 0.0}, "eps must be positive, not 0.0.")
         for kind, spec in KINDS.items()
@@ -123,7 +168,9 @@ ONE_VALUE = [
 def test_one_value_per_statistic_is_refused(kind, shape, options):
     layout = {2: "NC", 3: "NTC", 4: "NCHW"}[len(shape)]
     norm = make_norm(kind, shape[-1] if layout == "NTC" else shape[1], layout, **options)
-    with pytest.raises(NormLabError, match=r"one value per statistic on this input.*: use ") as caught:
+    with pytest.raises(
+        NormLabError, match=r"one value per statistic on this input.*: use "
+    ) as caught:
         norm(torch.randn(shape))
     assert_one_sentence(caught.value)
     if KINDS[kind].train_eval_differ:
@@ -153,7 +200,9 @@ def test_an_input_of_another_shape_is_refused(kind, layout):
 
 def test_adain_refuses_a_style_of_another_shape():
     norm = make_norm("adain", 4)
-    with pytest.raises(NormLabError, match=r"the scale of adain has shape \(4,\): pass one of shape \(2, 4\)"):
+    with pytest.raises(
+        NormLabError, match=r"the scale of adain has shape \(4,\): pass one of shape \(2, 4\)"
+    ):
         norm(torch.randn(2, 4, 3, 3), scale=torch.ones(4))
     with pytest.raises(NormLabError, match="the shift of adain"):
         norm(torch.randn(2, 4, 3, 3), shift=torch.ones(1, 4))
@@ -199,7 +248,9 @@ def test_autocast_changes_neither_the_dtype_nor_the_values(kind, layout, dtype):
         y.backward(x)  # inside, where a matrix product would be done in bfloat16
     assert y.dtype == dtype
     assert cast.grad.dtype == dtype
-    tolerance = {"rtol": 1e-5, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1.6e-2, "atol": 1.6e-2}
+    tolerance = (
+        {"rtol": 1e-5, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1.6e-2, "atol": 1.6e-2}
+    )
     torch.testing.assert_close(y, wanted, **tolerance)
     torch.testing.assert_close(cast.grad, plain.grad, **tolerance)
 
@@ -214,7 +265,11 @@ def test_parameters_stay_in_float32_when_the_model_is_cast(kind, layout, dtype):
         assert torch.equal(tensor, wanted[name]), name
         assert not tensor.is_floating_point() or tensor.dtype == torch.float32
     assert norm(draw(layout).to(dtype)).dtype == dtype
-    assert all(t.dtype == torch.float64 for t in norm.double().state_dict().values() if t.is_floating_point())
+    assert all(
+        t.dtype == torch.float64
+        for t in norm.double().state_dict().values()
+        if t.is_floating_point()
+    )
 
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_LAYOUTS, ids=case_id)
@@ -225,7 +280,9 @@ def test_state_dict_round_trip(kind, layout):
     restored.load_state_dict(trained.state_dict())
     x = draw(layout, seed=1).float()
     for mode in (True, False):
-        assert torch.equal(copy.deepcopy(trained).train(mode)(x), copy.deepcopy(restored).train(mode)(x))
+        assert torch.equal(
+            copy.deepcopy(trained).train(mode)(x), copy.deepcopy(restored).train(mode)(x)
+        )
 
 
 def test_state_of_batchnorm_is_that_of_torch():
@@ -258,7 +315,9 @@ def test_batch_statistics_in_eval_mode_leave_the_running_ones_alone(layout):
         assert all(torch.equal(before[name], tensor) for name, tensor in norm.state_dict().items())
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 @pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
 def test_an_in_place_activation_may_follow(kind, layout, options, memory_format):
     x = draw(layout).float()
@@ -282,7 +341,9 @@ def test_a_view_that_is_not_contiguous(kind, layout):
     torch.testing.assert_close(build(kind, layout, {})(wide), build(kind, layout, {})(x))
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 @pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
 def test_a_gradient_that_is_one_number_expanded(kind, layout, options, memory_format):
     """As `y.mean().backward()` and global pooling hand it back."""

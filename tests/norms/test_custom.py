@@ -12,11 +12,11 @@ from norm_cases import case_id
 from omegaconf import OmegaConf
 from torch import nn
 
-from normlab.claims.sources import changed_files, load_sources
 from normlab.errors import NormLabError
 from normlab.norms import KINDS, NormSpec, make_norm, spec_of
 from normlab.norms.properties import CHANNELS, SHAPES, measured_spec
-from normlab.records import Record, trial_key
+from normlab.records.provenance import changed_files, load_sources
+from normlab.records.record import Record, trial_key
 
 FILE = """
 import torch
@@ -100,14 +100,21 @@ def test_what_is_measured_is_what_every_kind_declares(kind):
 
 def test_layers_of_torch_are_measured_where_they_fit():
     batch = spec_of("custom", target="torch.nn.BatchNorm2d")
-    assert batch.layouts == ("NCHW",) and batch.batch_dependent and batch.train_eval_differ and batch.has_shift
+    assert (
+        batch.layouts == ("NCHW",)
+        and batch.batch_dependent
+        and batch.train_eval_differ
+        and batch.has_shift
+    )
     layer = spec_of("custom", target="torch.nn.LayerNorm")
     assert layer.layouts == ("NC", "NTC") and layer.causal_safe and not layer.batch_dependent
 
 
 @pytest.mark.parametrize("layout", SHAPES)
 def test_a_layer_is_told_its_layout_and_options(module, layout):
-    norm = make_norm("custom", CHANNELS, layout, target=f"{module}.Softened", options={"alpha": 2.0})
+    norm = make_norm(
+        "custom", CHANNELS, layout, target=f"{module}.Softened", options={"alpha": 2.0}
+    )
     x = torch.randn(SHAPES[layout], dtype=torch.bfloat16)
     dim = 2 if layout == "NTC" else 1
     wanted = x / (2 + x.abs().mean(dim, keepdim=True))
@@ -161,13 +168,23 @@ def test_trains_and_a_change_of_its_file_makes_the_record_stale(module, train, t
 
 
 def test_bad_options_end_in_a_sentence(module, train):
-    done = train("norm=custom", f"norm.target={module}.Softened", "norm.options={beta: 1}", "trainer.max_steps=2")
+    done = train(
+        "norm=custom",
+        f"norm.target={module}.Softened",
+        "norm.options={beta: 1}",
+        "trainer.max_steps=2",
+    )
     assert done.returncode == 2 and "'beta'" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_options_may_be_lists_and_what_a_layer_raises_is_said(module):
     options = OmegaConf.create({"axes": [1, 2]})
-    assert make_norm("custom", 8, "NC", target=f"{module}.Refusing", options=options)(torch.ones(2, 8)).sum() == 32
+    assert (
+        make_norm("custom", 8, "NC", target=f"{module}.Refusing", options=options)(
+            torch.ones(2, 8)
+        ).sum()
+        == 32
+    )
     with pytest.raises(NormLabError, match="ValueError: an even number"):
         make_norm("custom", 7, "NC", target=f"{module}.Refusing")
     with pytest.raises(NormLabError, match="give names and values"):
@@ -177,7 +194,11 @@ def test_options_may_be_lists_and_what_a_layer_raises_is_said(module):
 def test_a_changed_class_is_another_trial(module):
     config = {"norm": {"kind": "custom", "target": f"{module}.Softened"}}
     before = trial_key(config)
-    assert before == trial_key(config) != trial_key({"norm": {"kind": "custom", "target": "no_such.Softened"}})
+    assert (
+        before
+        == trial_key(config)
+        != trial_key({"norm": {"kind": "custom", "target": "no_such.Softened"}})
+    )
     file = Path(f"{module}.py")
     file.write_text(file.read_text().replace("x.abs()", "x.square()"))
     assert trial_key(config) != before
@@ -198,17 +219,34 @@ def test_an_installed_package_adds_a_kind(tmp_path, train, init):
     metadata = tmp_path / "my_package-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[normlab.norms]\nhalved = my_package.halved:Halved\n")
-    done = train("norm=halved", "norm.factor=0.7", "trainer.max_steps=2", "hydra.run.dir=run", PYTHONPATH=str(tmp_path))
+    (metadata / "entry_points.txt").write_text(
+        "[normlab.norms]\nhalved = my_package.halved:Halved\n"
+    )
+    done = train(
+        "norm=halved",
+        "norm.factor=0.7",
+        "trainer.max_steps=2",
+        "hydra.run.dir=run",
+        PYTHONPATH=str(tmp_path),
+    )
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "run" / "record.json").read_text())["config"]["norm"]["factor"] == 0.7
+    assert (
+        json.loads((tmp_path / "run" / "record.json").read_text())["config"]["norm"]["factor"]
+        == 0.7
+    )
     script = "from my_package.halved import Halved; import normlab.norms as n; print(n.make_norm('halved', 4).factor)"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment
+    )
     assert done.stdout == "0.5\n", done.stderr
     (metadata / "entry_points.txt").write_text("[normlab.norms]\nhalved = my_package:Halved\n")
     done = train("norm=halved", "trainer.max_steps=2", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 2 and "halved = my_package:Halved" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "halved = my_package:Halved" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_a_layer_of_modules_inside_keeps_its_wide_parameters_in_half():

@@ -10,7 +10,9 @@ from torch import nn
 
 from normlab.norms import make_norm
 
-FORMATS = pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+FORMATS = pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 quick = settings(max_examples=15, deadline=None, derandomize=True)
 maps = st.tuples(st.integers(1, 7), st.integers(1, 12), st.integers(1, 5), st.integers(2, 5))
 
@@ -65,7 +67,9 @@ def test_one_group_is_layernorm_over_chw(memory_format, shape):
 @given(shape=maps)
 def test_one_channel_a_group_is_instancenorm(memory_format, shape):
     x = images(shape, memory_format)
-    assert_same(norm("groupnorm", shape[1], channels_per_group=1), norm("instancenorm", shape[1]), x)
+    assert_same(
+        norm("groupnorm", shape[1], channels_per_group=1), norm("instancenorm", shape[1]), x
+    )
 
 
 @FORMATS
@@ -94,7 +98,9 @@ def test_ghost_batches_are_batchnorm_of_each_part(memory_format, shape, ghost):
     x = images(shape, memory_format)
     plain = norm("batchnorm", shape[1])
     assert_same(
-        norm("batchnorm", shape[1], ghost_batch=ghost), lambda x: torch.cat([plain(p) for p in x.split(ghost)]), x
+        norm("batchnorm", shape[1], ghost_batch=ghost),
+        lambda x: torch.cat([plain(p) for p in x.split(ghost)]),
+        x,
     )
 
 
@@ -107,7 +113,9 @@ def test_ghost_batches_without_maps(layout, n, ghost, c):
     x = draw(layout, shape=(n, c) if layout == "NC" else (n, 3, c))
     plain = norm("batchnorm", c, layout)
     assert_same(
-        norm("batchnorm", c, layout, ghost_batch=ghost), lambda x: torch.cat([plain(p) for p in x.split(ghost)]), x
+        norm("batchnorm", c, layout, ghost_batch=ghost),
+        lambda x: torch.cat([plain(p) for p in x.split(ghost)]),
+        x,
     )
 
 
@@ -116,7 +124,10 @@ def test_ghost_batches_without_maps(layout, n, ghost, c):
 @given(shape=maps, more=st.integers(0, 3))
 def test_a_ghost_batch_as_large_as_the_batch_is_batchnorm(memory_format, shape, more):
     x = images(shape, memory_format)
-    ghost, plain = norm("batchnorm", shape[1], ghost_batch=shape[0] + more), nn.BatchNorm2d(shape[1]).double()
+    ghost, plain = (
+        norm("batchnorm", shape[1], ghost_batch=shape[0] + more),
+        nn.BatchNorm2d(shape[1]).double(),
+    )
     assert_same(ghost, plain, x)
     for name, buffer in plain.named_buffers():
         torch.testing.assert_close(ghost.state_dict()[name], buffer)
@@ -158,7 +169,9 @@ def test_eval_statistics_of_the_batch_and_of_the_instance(memory_format, shape):
     x = images(shape, memory_format)
     training = norm("batchnorm", shape[1])
     assert_same(norm("batchnorm", shape[1], statistics="batch").eval(), training, x)
-    assert_same(norm("batchnorm", shape[1], statistics="instance").eval(), norm("instancenorm", shape[1]), x)
+    assert_same(
+        norm("batchnorm", shape[1], statistics="instance").eval(), norm("instancenorm", shape[1]), x
+    )
 
 
 @quick

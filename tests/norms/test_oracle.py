@@ -2,12 +2,27 @@
 
 import pytest
 import torch
-from norm_cases import CASES, CHANNELS, FORMULA, KIND_LAYOUTS, TOLERANCE, build, case_id, draw, expected, oracle_state
+from norm_cases import (
+    CASES,
+    CHANNELS,
+    FORMULA,
+    KIND_LAYOUTS,
+    TOLERANCE,
+    build,
+    case_id,
+    draw,
+    expected,
+    oracle_state,
+)
 
 from normlab.norms import KINDS
-from normlab.norms.reference import reference
+from normlab.norms.formulas import reference
 
-STATEFUL = [case for case in CASES if case[0] in ("batchnorm", "batchrenorm", "causal_batchnorm", "syncbatchnorm")]
+STATEFUL = [
+    case
+    for case in CASES
+    if case[0] in ("batchnorm", "batchrenorm", "causal_batchnorm", "syncbatchnorm")
+]
 
 
 def assert_close(actual, wanted, dtype, what):
@@ -15,11 +30,17 @@ def assert_close(actual, wanted, dtype, what):
     size = max(1.0, wanted.abs().max().item())
     tolerance = TOLERANCE[dtype]
     torch.testing.assert_close(
-        actual.double(), wanted, rtol=tolerance["rtol"], atol=tolerance["atol"] * size, msg=lambda m: f"{what}: {m}"
+        actual.double(),
+        wanted,
+        rtol=tolerance["rtol"],
+        atol=tolerance["atol"] * size,
+        msg=lambda m: f"{what}: {m}",
     )
 
 
-def check(kind, layout, options, dtype, memory_format=torch.contiguous_format, training=True, device="cpu"):
+def check(
+    kind, layout, options, dtype, memory_format=torch.contiguous_format, training=True, device="cpu"
+):
     norm = build(kind, layout, options, dtype).to(device).train(training)
     x = draw(layout).to(device, dtype)
     x = x.contiguous(memory_format=memory_format).requires_grad_()
@@ -60,12 +81,16 @@ def test_matches_the_oracle_on_a_gpu(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=case_id)
-@pytest.mark.parametrize(("kind", "options"), [(k, o) for k, layout, o in CASES if layout == "NCHW"], ids=case_id)
+@pytest.mark.parametrize(
+    ("kind", "options"), [(k, o) for k, layout, o in CASES if layout == "NCHW"], ids=case_id
+)
 def test_matches_the_oracle_on_channels_last(kind, options, dtype):
     check(kind, "NCHW", options, dtype, torch.channels_last)
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 @pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
 def test_bfloat16_is_rounded_once(kind, layout, options, memory_format):
     """Statistics and arithmetic in float32: the output is the oracle's to one unit in the last place."""
@@ -106,7 +131,9 @@ def test_eval_mode_matches_the_oracle(kind, layout, options, dtype):
     check(kind, layout, options, dtype, training=False)
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 @pytest.mark.parametrize(("kind", "layout", "options"), STATEFUL, ids=case_id)
 def test_running_statistics_after_several_updates(kind, layout, options, memory_format):
     norm = build(kind, layout, options)
@@ -116,7 +143,9 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
         if layout == "NCHW":
             x = x.contiguous(memory_format=memory_format)
         y = norm(x)
-        wanted = reference(FORMULA.get(kind, kind), x.double(), layout, parameters, running=running, **options)
+        wanted = reference(
+            FORMULA.get(kind, kind), x.double(), layout, parameters, running=running, **options
+        )
         assert_close(y, wanted.detach(), torch.float32, f"output of step {seed}")
     assert torch.equal(norm.num_batches_tracked, running["num_batches_tracked"])
     assert int(norm.num_batches_tracked.max()) == (0 if options.get("frozen") else 5)
@@ -124,7 +153,13 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
     assert_close(norm.running_var, running["running_var"], torch.float32, "running_var")
     norm.eval()
     wanted = reference(
-        FORMULA.get(kind, kind), x.double(), layout, parameters, training=False, running=running, **options
+        FORMULA.get(kind, kind),
+        x.double(),
+        layout,
+        parameters,
+        training=False,
+        running=running,
+        **options,
     )
     before = norm.running_mean.clone()
     assert_close(norm(x), wanted.detach(), torch.float32, "output in eval mode")
@@ -136,7 +171,10 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
 def test_adain_takes_scale_and_shift_from_outside(layout, dtype):
     norm = build("adain", layout, {})
     x = draw(layout).to(dtype).requires_grad_()
-    scale, shift = (torch.randn(len(x), x.shape[1 if layout == "NCHW" else 2]).requires_grad_() for _ in range(2))
+    scale, shift = (
+        torch.randn(len(x), x.shape[1 if layout == "NCHW" else 2]).requires_grad_()
+        for _ in range(2)
+    )
     x64, scale64, shift64 = (t.detach().double().requires_grad_() for t in (x, scale, shift))
     y = norm(x, scale, shift)
     wanted = reference("adain", x64, layout, {}, scale=scale64, shift=shift64)
@@ -147,14 +185,25 @@ def test_adain_takes_scale_and_shift_from_outside(layout, dtype):
     wanted.backward(dy.double())
     for ours, oracle in ((x, x64), (scale, scale64), (shift, shift64)):
         assert_close(ours.grad, oracle.grad, dtype, "gradient")
-    assert_close(norm(x, shift=shift), reference("adain", x64, layout, {}, shift=shift64), dtype, "shift alone")
+    assert_close(
+        norm(x, shift=shift),
+        reference("adain", x64, layout, {}, shift=shift64),
+        dtype,
+        "shift alone",
+    )
 
 
 @pytest.mark.parametrize("offset", [10.0, 100.0])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=case_id
+)
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(kind, options) for kind, layout, options in CASES if layout == "NCHW" and kind not in ("none", "dyt", "derf")],
+    [
+        (kind, options)
+        for kind, layout, options in CASES
+        if layout == "NCHW" and kind not in ("none", "dyt", "derf")
+    ],
     ids=case_id,
 )
 def test_statistics_survive_a_mean_far_from_zero(kind, options, memory_format, offset):

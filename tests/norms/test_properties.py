@@ -6,7 +6,9 @@ from norm_cases import CHANNELS, KIND_LAYOUTS, SHAPES, case_id, draw
 
 from normlab.norms import KINDS, make_norm
 
-KIND_SEQUENCES = [(kind, "NTC" if "NTC" in spec.layouts else "NCHW") for kind, spec in KINDS.items()]
+KIND_SEQUENCES = [
+    (kind, "NTC" if "NTC" in spec.layouts else "NCHW") for kind, spec in KINDS.items()
+]
 
 
 def new(kind, layout):
@@ -39,7 +41,10 @@ def test_batch_dependent(kind, layout):
     x = draw(layout)
     other = x.clone()
     other[1:] = 3 * draw(layout, seed=1)[1:] + 1
-    assert same(new(kind, layout)(x)[0], new(kind, layout)(other)[0]) is not KINDS[kind].batch_dependent
+    assert (
+        same(new(kind, layout)(x)[0], new(kind, layout)(other)[0])
+        is not KINDS[kind].batch_dependent
+    )
 
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_LAYOUTS, ids=case_id)
@@ -81,7 +86,11 @@ def test_has_shift(kind, layout):
 @pytest.mark.parametrize(("kind", "layout"), KIND_LAYOUTS, ids=case_id)
 def test_parameters_start_at_ones_and_zeros(kind, layout):
     norm = make_norm(kind, CHANNELS, layout)
-    start = {"weight": torch.ones(CHANNELS), "bias": torch.zeros(CHANNELS), "tau": torch.zeros(CHANNELS)}
+    start = {
+        "weight": torch.ones(CHANNELS),
+        "bias": torch.zeros(CHANNELS),
+        "tau": torch.zeros(CHANNELS),
+    }
     start |= {"alpha": torch.tensor(0.5), "shift": torch.tensor(0.0)}
     for name, parameter in norm.named_parameters():
         assert torch.equal(parameter.detach(), start[name]), name

@@ -8,8 +8,8 @@ import numpy as np
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.plan import plan
 from normlab.claims.rules import equivalent_within, greater_by
-from normlab.claims.store import Store
-from normlab.records import Record, code_state
+from normlab.records.record import Record, code_state
+from normlab.records.store import Store
 
 DEVICE = "cpu (x86_64, 1 thread)"
 
@@ -18,7 +18,9 @@ def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda jo
     """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the plan is done."""
     protocol = claim.protocols[profile]
     with Store(folder) as store:
-        while jobs := [job for job in plan(claim, protocol, store.done()).jobs if not leave_out(job)]:
+        while jobs := [
+            job for job in plan(claim, protocol, store.done()).jobs if not leave_out(job)
+        ]:
             for job in jobs:
                 noise = np.random.default_rng([job.seed, *job.arm.encode()]).normal()
                 store.append(claim.slug, record(claim, job, measure(job, noise)))
@@ -27,7 +29,11 @@ def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda jo
 
 def record(claim: Claim, job, fields) -> Record:
     given = fields if "metrics" in fields else {"metrics": fields}
-    config = {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}} if job.options is None else {}
+    config = (
+        {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}}
+        if job.options is None
+        else {}
+    )
     base = {
         "status": "ok", "device": DEVICE, "data": {"name": "cifar10 (JPEG copy)", "fingerprint": "abc"},
         "code": code_state(), "versions": {"python": "3.11.2", "torch": "2.13.0"}, "duration_s": 4.5,
@@ -36,7 +42,13 @@ def record(claim: Claim, job, fields) -> Record:
 
 
 def accuracy(value: float, **more) -> dict:
-    return {"test_accuracy": value, "val_accuracy": value, "test_loss": 1.0, "trivial_loss": math.log(10), **more}
+    return {
+        "test_accuracy": value,
+        "val_accuracy": value,
+        "test_loss": 1.0,
+        "trivial_loss": math.log(10),
+        **more,
+    }
 
 
 def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:

@@ -40,7 +40,10 @@ def row(store, one):
 
 def block(store, *claims):
     return readme.block(
-        [build_card(one, found, store) for one, found in zip(claims, verdicts(claims, store), strict=True)]
+        [
+            build_card(one, found, store)
+            for one, found in zip(claims, verdicts(claims, store), strict=True)
+        ]
     )
 
 
@@ -48,7 +51,9 @@ def rewrite(folder: Path, slug: str, change):
     """Each record of a file through `change`, which returns it, or None to leave it out."""
     path = folder / f"{slug}.jsonl"
     records = [change(json.loads(line)) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps(record, sort_keys=True) + "\n" for record in records if record))
+    path.write_text(
+        "".join(json.dumps(record, sort_keys=True) + "\n" for record in records if record)
+    )
 
 
 def test_this_checkout_is_up_to_date():
@@ -79,15 +84,25 @@ def test_console_builds_checks_and_names_what_is_old(tmp_path):
     one = next(one for one in load_all() if one.slug == "in-removes-contrast")
     fill(tmp_path, one, lambda job, noise: {"metrics": {"error": 1e-5 * abs(noise)}})
     missing = normlab("report", "--results", str(tmp_path), "--check")
-    assert missing.returncode == 1 and "index.html" in missing.stderr and "verdicts.json" in missing.stderr
+    assert (
+        missing.returncode == 1
+        and "index.html" in missing.stderr
+        and "verdicts.json" in missing.stderr
+    )
     assert not (tmp_path / "report").exists()
     assert normlab("report", "--results", str(tmp_path), PYTHONHASHSEED="1").returncode == 0
-    assert normlab("report", "--results", str(tmp_path), "--check", PYTHONHASHSEED="2").returncode == 0
+    assert (
+        normlab("report", "--results", str(tmp_path), "--check", PYTHONHASHSEED="2").returncode == 0
+    )
     (tmp_path / "report" / "index.html").write_text("typed")
     old = normlab("report", "--results", str(tmp_path), "--check")
     assert old.returncode == 1 and "index.html" in old.stderr and "verdicts.json" not in old.stderr
     refused = normlab("report", "--results", str(tmp_path / "nowhere"))
-    assert refused.returncode == 2 and "no such folder" in refused.stderr and "Traceback" not in refused.stderr
+    assert (
+        refused.returncode == 2
+        and "no such folder" in refused.stderr
+        and "Traceback" not in refused.stderr
+    )
 
 
 def test_altering_one_metric_moves_the_verdict(tmp_path):
@@ -113,12 +128,18 @@ def test_altering_one_metric_moves_the_verdict(tmp_path):
 def test_removing_two_seeds_is_inconclusive_and_says_so(tmp_path):
     one = claim(parts=1)
     store = fill(tmp_path, one, better(0.03))
-    rewrite(tmp_path, one.slug, lambda record: None if record["seed"] in (1, 4) and record["arm"] == "new" else record)
+    rewrite(
+        tmp_path,
+        one.slug,
+        lambda record: None if record["seed"] in (1, 4) and record["arm"] == "new" else record,
+    )
     store.reload()
     assert row(store, one)["verdict"] == "inconclusive"
     html = page(tmp_path, one)
     assert "missing: new: 3 of 5 seeds" in html
-    assert len(re.findall(r'class="mark \w* ?hollow"', html)) == 2  # seeds 1 and 4 of the other arm: shown, not counted
+    assert (
+        len(re.findall(r'class="mark \w* ?hollow"', html)) == 2
+    )  # seeds 1 and 4 of the other arm: shown, not counted
     assert "| **inconclusive** |" in block(store, one)
 
 
@@ -136,7 +157,9 @@ def test_failed_trials_and_divergence_are_shown(tmp_path):
     one = claim(parts=1)
 
     def measure(job, noise):
-        diverged = {"status": "diverged", "message": "stuck"} if (job.arm, job.seed) == ("old", 3) else {}
+        diverged = (
+            {"status": "diverged", "message": "stuck"} if (job.arm, job.seed) == ("old", 3) else {}
+        )
         return {"metrics": accuracy(0.1 if diverged else 0.6 + 0.01 * noise), **diverged}
 
     fill(tmp_path, one, measure, leave_out=lambda job: (job.arm, job.seed) == ("new", 0))
@@ -149,7 +172,7 @@ def test_failed_trials_and_divergence_are_shown(tmp_path):
     from made_up import record
 
     from normlab.claims.plan import plan
-    from normlab.claims.store import Store
+    from normlab.records.store import Store
 
     with Store(tmp_path) as store:
         (job,) = plan(one, one.protocols["cpu"], store.done()).jobs
@@ -160,7 +183,9 @@ def test_failed_trials_and_divergence_are_shown(tmp_path):
 def test_stale_records_are_named(tmp_path):
     one = claim(parts=1)
     old = {"git": "f" * 40, "dirty": False, "source": "0123456789ab"}
-    store = fill(tmp_path, one, lambda job, noise: {"metrics": better(0.03)(job, noise), "code": old})
+    store = fill(
+        tmp_path, one, lambda job, noise: {"metrics": better(0.03)(job, noise), "code": old}
+    )
     assert "stale: made by code that is not known here (0123456789ab)" in page(tmp_path, one)
     assert "**supported** (stale)" in block(store, one)
 

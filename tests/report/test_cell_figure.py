@@ -9,9 +9,9 @@ from made_up import DEVICE, better, claim, fill, record
 from normlab.claims.claim import Arm, Part, Protocol
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_claim
-from normlab.claims.store import Store
 from normlab.claims.timing_rules import most_cells
 from normlab.claims.verdicts import verdict, verdicts
+from normlab.records.store import Store
 from normlab.report.build import built
 from normlab.report.cell_figure import size
 from normlab.report.figures import draw
@@ -24,7 +24,9 @@ def page(folder, one):
 
 def cells(ratio, void=()):
     sizes = (512, 2048)
-    return {f"log 64x{x} float32 forward": math.nan if x in void else math.log(ratio) for x in sizes}
+    return {
+        f"log 64x{x} float32 forward": math.nan if x in void else math.log(ratio) for x in sizes
+    }
 
 
 def figure(one, store):
@@ -34,7 +36,9 @@ def figure(one, store):
 
 def test_cells_have_a_line_for_each_arm_and_the_band(tmp_path):
     part = Part("inside", "inside", "75 %", most_cells("copies, a", 0.36, 0.93))
-    words = "cells over width of a row; of copies; as time in copies; band 0.36 0.93 7 to 64 % faster"
+    words = (
+        "cells over width of a row; of copies; as time in copies; band 0.36 0.93 7 to 64 % faster"
+    )
     arms = (Arm("copies, a", ("norm=frn",)), Arm("copies, b"), Arm("other", ("norm=none",)))
     one = claim(figure=words, arms=arms, rules=(part,), parts=1)
 
@@ -45,9 +49,17 @@ def test_cells_have_a_line_for_each_arm_and_the_band(tmp_path):
     store = fill(tmp_path, one, measure)
     svg = figure(one, store)
     assert re.findall(r"</svg>([^<]*)</li>", svg) == ["a", "b"]  # not `other`
-    assert svg.count("<title>a, 512") == 5 and svg.count("<title>b, 512") == 4 and svg.count("<title>b, 2,048") == 5
+    assert (
+        svg.count("<title>a, 512") == 5
+        and svg.count("<title>b, 512") == 4
+        and svg.count("<title>b, 2,048") == 5
+    )
     assert 'class="zone yes"' in svg and "7 to 64 % faster" in svg
-    assert ">time in copies (log scale)</p>" in svg and ">width of a row</p>" in svg and "nan" not in svg
+    assert (
+        ">time in copies (log scale)</p>" in svg
+        and ">width of a row</p>" in svg
+        and "nan" not in svg
+    )
     assert "ratio of times" in page(tmp_path, one)  # the strip of what the rule read
 
 
@@ -57,30 +69,44 @@ def test_size_is_the_last_one_that_a_name_has():
     assert size("memory_format channels_last, batch 16, width 8, size 32") == 32
 
 
-@pytest.mark.parametrize(("ratio", "expected"), [(0.7, "supported"), (1.0, "refuted"), (0.2, "refuted")])
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(0.7, "supported"), (1.0, "refuted"), (0.2, "refuted")]
+)
 def test_rmsnorm_claim_from_made_up_records(ratio, expected, tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
     store = fill(tmp_path, one, lambda job, noise: cells(ratio * math.exp(0.005 * noise)))
     assert verdict(one, store)["verdict"] == expected
-    assert f"{one.statement}</h3>" in page(tmp_path, one) and figure(one, store).count("<polyline") == len(one.arms)
+    assert f"{one.statement}</h3>" in page(tmp_path, one) and figure(one, store).count(
+        "<polyline"
+    ) == len(one.arms)
 
 
-@pytest.mark.parametrize("slug", ["bn-ln-cost-comparable", "gn-overhead", "ln-slower-spatial", "norm-cost-at-depth"])
+@pytest.mark.parametrize(
+    "slug", ["bn-ln-cost-comparable", "gn-overhead", "ln-slower-spatial", "norm-cost-at-depth"]
+)
 def test_pages_of_the_other_timed_claims(slug, tmp_path):
     one = load_claim(slug)
 
     def measure(job, noise):
         log = math.log(1.3) + 0.005 * noise
-        return {"log 4x64x32x32 float32 forward block": log, "gain 4x64x32x32": log, "log 4x64x8x8 float32 f": log}
+        return {
+            "log 4x64x32x32 float32 forward block": log,
+            "gain 4x64x32x32": log,
+            "log 4x64x8x8 float32 f": log,
+        }
 
     store = fill(tmp_path, one, measure)
-    assert verdict(one, store)["verdict"] == ("refuted" if slug == "norm-cost-at-depth" else "supported")
+    assert verdict(one, store)["verdict"] == (
+        "refuted" if slug == "norm-cost-at-depth" else "supported"
+    )
     assert "nan" not in page(tmp_path, one)
 
 
 def test_most_void_is_no_data_and_says_to_run_again(tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
-    store = fill(tmp_path, one, lambda job, noise: cells(0.7, void=(512, 2048) if job.arm == "ours" else ()))
+    store = fill(
+        tmp_path, one, lambda job, noise: cells(0.7, void=(512, 2048) if job.arm == "ours" else ())
+    )
     row = verdict(one, store)
     assert row["verdict"] == "inconclusive"
     assert any("2 of 2 cells are void" in part["text"] for part in row["parts"])
@@ -92,7 +118,10 @@ def two_devices(tmp_path):
     """A claim that its GPU refutes and its CPU supports."""
     one = claim(
         parts=1,
-        protocols={"cpu": Protocol(("data=digits",)), "gpu": Protocol(("data=digits", "data.batch_size=32"))},
+        protocols={
+            "cpu": Protocol(("data=digits",)),
+            "gpu": Protocol(("data=digits", "data.batch_size=32")),
+        },
     )
     fill(tmp_path, one, better(0.03), profile="cpu")
     with Store(tmp_path) as store:
@@ -108,7 +137,10 @@ def test_the_stronger_device_decides_and_the_other_is_shown(two_devices):
     assert (row["verdict"], row["profile"], row["device"]) == ("refuted", "gpu", "Made-up GPU")
     assert row["others"] == [{"profile": "cpu", "device": DEVICE, "verdict": "supported", "n": 5}]
     html = page(folder, one)
-    assert "By itself, other evidence says" in html and "cpu profile on x86_64, 1 thread, n = 5" in html
+    assert (
+        "By itself, other evidence says" in html
+        and "cpu profile on x86_64, 1 thread, n = 5" in html
+    )
     assert page(folder, one) == html
 
 
@@ -128,4 +160,6 @@ def test_a_third_device_of_the_same_profile_is_shown_by_itself(tmp_path):
 
     row = verdict(one, fill(tmp_path, one, measure))
     assert row["device"] == DEVICE and row["n"] == 3
-    assert row["others"] == [{"profile": "cpu", "device": "another machine", "verdict": "inconclusive", "n": 2}]
+    assert row["others"] == [
+        {"profile": "cpu", "device": "another machine", "verdict": "inconclusive", "n": 2}
+    ]

@@ -11,7 +11,13 @@ from made_up import accuracy, better, claim, fill
 
 from normlab.claims.claim import Arm, Part
 from normlab.claims.registry import load_claim
-from normlab.claims.rules import equivalent_within, greater_by, monotone_trend, rate, ratio_in_interval
+from normlab.claims.rules import (
+    equivalent_within,
+    greater_by,
+    monotone_trend,
+    rate,
+    ratio_in_interval,
+)
 from normlab.claims.verdicts import verdicts
 from normlab.report.build import built
 from normlab.report.figures import draw
@@ -89,7 +95,10 @@ def test_page_is_whole_self_contained_and_its_links_lead_somewhere(headline, tmp
         *(part.rule for part in one.parts),
     ):
         assert said in text
-    assert "normlab run bn-batch-below-16 --profile cpu" in text and "python train.py data=cifar10" in text
+    assert (
+        "normlab run bn-batch-below-16 --profile cpu" in text
+        and "python train.py data=cifar10" in text
+    )
     assert "cifar10 (JPEG copy), 5,000 images of 16×16" in text
 
 
@@ -97,7 +106,11 @@ def test_what_a_record_or_claim_says_is_never_markup(tmp_path):
     one = claim(arms=(Arm("<script>new", ("norm=frn",)), Arm("old")), parts=1, rules=(
         Part("<i>gain", "a & b", "a < b", lambda evidence: greater_by(evidence.difference("<script>new", "old"), 1.0)),
     ))  # fmt: skip
-    fill(tmp_path, one, lambda job, noise: {"metrics": accuracy(0.5), "data": {"name": "<u>x", "fingerprint": ""}})
+    fill(
+        tmp_path,
+        one,
+        lambda job, noise: {"metrics": accuracy(0.5), "data": {"name": "<u>x", "fingerprint": ""}},
+    )
     text = built(tmp_path, claims=[one])[tmp_path / "report" / "index.html"]
     assert not {"script", "i", "u"} & Page(text).tags
     assert "<b>bold" not in text and "&lt;b&gt;bold&lt;/b&gt; &amp; plain" in text
@@ -105,10 +118,17 @@ def test_what_a_record_or_claim_says_is_never_markup(tmp_path):
 
 def test_headline_figure_has_every_line_band_and_seed(headline):
     one, folder = headline
-    from normlab.claims.store import Store
+    from normlab.records.store import Store
 
     svg = figure(one, Store(folder))
-    for name in ("BatchNorm", "BatchNorm with re-estimated statistics", "BatchRenorm", "GroupNorm", "LayerNorm", "FRN"):
+    for name in (
+        "BatchNorm",
+        "BatchNorm with re-estimated statistics",
+        "BatchRenorm",
+        "GroupNorm",
+        "LayerNorm",
+        "FRN",
+    ):
         assert f"</svg>{name}</li>" in svg
     assert svg.count("<title>batchnorm 1, seed") == 2 * 5  # running and re-estimated statistics
     assert svg.count("<title>frn, seed") == 5
@@ -118,9 +138,16 @@ def test_headline_figure_has_every_line_band_and_seed(headline):
 def test_sweep_reads_numbers_from_the_arms_names(tmp_path):
     gains = (0.1, 0.3, 1, 3)
     arms = [
-        Arm(f"{k} gain {g}", (f"norm={k}", f"norm.eps={g / 1e5}")) for k in ("batchnorm", "groupnorm") for g in gains
+        Arm(f"{k} gain {g}", (f"norm={k}", f"norm.eps={g / 1e5}"))
+        for k in ("batchnorm", "groupnorm")
+        for g in gains
     ]
-    trend = Part("flat", "flat", "flat", lambda e: monotone_trend(e.table([a.name for a in arms[:4]]), gains, 0.1))
+    trend = Part(
+        "flat",
+        "flat",
+        "flat",
+        lambda e: monotone_trend(e.table([a.name for a in arms[:4]]), gains, 0.1),
+    )
     one = claim(figure="sweep", arms=(*arms, Arm("frn", ("norm=frn",))), rules=(trend,))
     svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
     assert "batchnorm gain</li>" in svg and "groupnorm gain</li>" in svg and ">FRN</text>" in svg
@@ -130,7 +157,9 @@ def test_sweep_reads_numbers_from_the_arms_names(tmp_path):
 def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
     losses = {"post, no warm-up, 2": 2.0, "post, no warm-up, 12": 3.0, "pre, warm-up, 2": 1.0}
     arms = tuple(Arm(name, (f"norm.eps={index + 1}e-5",)) for index, name in enumerate(losses))
-    rules = (Part("a", "", "", lambda e: greater_by(e.difference(*list(losses)[:2], "test_loss"), 1.0)),)
+    rules = (
+        Part("a", "", "", lambda e: greater_by(e.difference(*list(losses)[:2], "test_loss"), 1.0)),
+    )
     one = claim(figure="heat_map test_loss over layers", arms=arms, rules=rules)
 
     def measure(job, noise):
@@ -139,7 +168,12 @@ def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
         return {"metrics": metrics, "status": "diverged" if stuck else "ok"}
 
     table = figure(one, fill(tmp_path, one, measure))
-    assert re.findall(r'<th scope="(?:col|row)"[^>]*>([^<]*)', table) == ["2", "12", "post, no warm-up", "pre, warm-up"]
+    assert re.findall(r'<th scope="(?:col|row)"[^>]*>([^<]*)', table) == [
+        "2",
+        "12",
+        "post, no warm-up",
+        "pre, warm-up",
+    ]
     assert re.findall(r"--share: (\d+)%", table) == ["50", "100", "0"]
     assert table.count("<td></td>") == 1 and table.count("1 of 5 stuck") == 1
     assert "by layers" in table and "3.00 nats" in table
@@ -158,7 +192,11 @@ def test_a_sweeps_series_is_the_name_without_its_number(names, series, over, tmp
     rules = (Part("a", "", "", lambda e: greater_by(e.difference(*names), 1.0)),)
     one = claim(figure=f"sweep over {over}" if over else "sweep", arms=arms, rules=rules)
     svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
-    assert svg.count("<polyline") == 1 and f"</svg>{series}</li>" in svg and f">{over or 'width'}</p>" in svg
+    assert (
+        svg.count("<polyline") == 1
+        and f"</svg>{series}</li>" in svg
+        and f">{over or 'width'}</p>" in svg
+    )
 
 
 def test_curves_leave_out_what_was_not_finite(tmp_path):
@@ -178,11 +216,20 @@ def test_strips_show_what_the_rules_read(tmp_path):
 
     rules = (
         Part("a", "", "", lambda e: greater_by(e.difference("new", "old", "test_loss"), 1.0)),
-        Part("b", "", "", lambda e: greater_by(e.compute("new", last_loss) - e.compute("old", last_loss), 1.0)),
+        Part(
+            "b",
+            "",
+            "",
+            lambda e: greater_by(e.compute("new", last_loss) - e.compute("old", last_loss), 1.0),
+        ),
     )
-    one = claim(rules=rules, arms=(Arm("new", ("norm=frn",)), Arm("old"), Arm("unread", ("norm=none",))))
+    one = claim(
+        rules=rules, arms=(Arm("new", ("norm=frn",)), Arm("old"), Arm("unread", ("norm=none",)))
+    )
     curve = {"step": [1], "train_loss": [2.5]}
-    store = fill(tmp_path, one, lambda job, noise: {"metrics": better(0.1)(job, noise), "curve": curve})
+    store = fill(
+        tmp_path, one, lambda job, noise: {"metrics": better(0.1)(job, noise), "curve": curve}
+    )
     (row,) = verdicts([one], store)
     found = {panel.name: panel for panel in panels(one, collect(one, row, store))}
     assert set(found) == {"test_loss", "last loss"}
@@ -202,4 +249,7 @@ def test_zones_are_what_the_rules_ask_for():
     inside = [(-inf, 0.0, "refuted"), (5.0, 10.0, "supported"), (inf, inf, "refuted")]
     assert zones(ratio_in_interval(x, 5, 10, (0, inf)).text) == inside
     assert zones(rate(3, 5, 0.2).text) == [(-inf, 0.2, "refuted"), (0.2, inf, "supported")]
-    assert zones(rate(3, 5, 0.2, above=False).text) == [(-inf, 0.2, "supported"), (0.2, inf, "refuted")]
+    assert zones(rate(3, 5, 0.2, above=False).text) == [
+        (-inf, 0.2, "supported"),
+        (0.2, inf, "refuted"),
+    ]

@@ -2,9 +2,18 @@
 
 import pytest
 
-from normlab.records import Record
+from normlab.records.record import Record
 from normlab.report.svg import Scale
-from normlab.report.words import data_label, device_label, effect, listed, metric_label, number, numbers, tick
+from normlab.report.words import (
+    data_label,
+    device_label,
+    effect,
+    listed,
+    metric_label,
+    number,
+    numbers,
+    tick,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +37,8 @@ def test_effect():
     part = {"effect": 3.21, "low": -1.1, "high": 5.32, "unit": "points"}
     assert effect(part) == "3.21 (−1.10 to 5.32) points"
     assert (
-        effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"}) == "largest error 2.0\xa0×\xa010⁻⁷"
+        effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"})
+        == "largest error 2.0\xa0×\xa010⁻⁷"
     )
     assert effect({"effect": None, "low": None, "high": None, "unit": ""}) == ""
 
@@ -37,7 +47,12 @@ def test_data_and_device():
     small = {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}}
     copy = Record("k", small, data={"name": "cifar10 (JPEG copy)"})
     assert data_label(copy) == "cifar10 (JPEG copy), 5,000 images of 16×16"
-    assert data_label(Record("k", {"data": {"subset": None, "image_size": None}}, data={"name": "digits"})) == "digits"
+    assert (
+        data_label(
+            Record("k", {"data": {"subset": None, "image_size": None}}, data={"name": "digits"})
+        )
+        == "digits"
+    )
     assert data_label(Record("k", {}, data={"name": "tensors"})) == "tensors"
     assert device_label("cpu (x86_64, 1 thread)") == "x86_64, 1 thread"
     assert device_label("NVIDIA H200") == "NVIDIA H200"
@@ -45,7 +60,12 @@ def test_data_and_device():
 
 
 def test_listed_and_labels():
-    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
     assert metric_label("val_accuracy") == "val accuracy, %"
 
 

@@ -54,10 +54,21 @@ def run_score(own):
     """`normlab score *arguments`, untimed and under smoke, from that folder."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "normlab.cli", "score", *arguments, "--profile", "smoke", "--untimed"]
+        command = [
+            sys.executable,
+            "-m",
+            "normlab.cli",
+            "score",
+            *arguments,
+            "--profile",
+            "smoke",
+            "--untimed",
+        ]
         environment = {key: value for key, value in os.environ.items() if key != "NORMLAB_DATA"}
         options = ["--results", "results", "--workers", "2"]
-        return subprocess.run(command + options, cwd=own, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            command + options, cwd=own, env=environment, capture_output=True, text=True, timeout=300
+        )
 
     return run
 

@@ -5,15 +5,15 @@ import platform
 import numpy as np
 import pytest
 
-from normlab.bench import harness
-from normlab.claims.configs import trial_config
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
-from normlab.claims.store import Store
-from normlab.config import to_dict
+from normlab.config.remembered import trial_config
+from normlab.config.schema import to_dict
 from normlab.errors import NormLabError
+from normlab.measure.timing import harness
 from normlab.norms import KINDS
-from normlab.records import Record, code_state, trial_key
+from normlab.records.record import Record, code_state, trial_key
+from normlab.records.store import Store
 from normlab.score import battery, values
 from normlab.score.decide import BETTER, SAME, WORSE, _word, score, shows
 from normlab.score.measures import layer_metrics
@@ -41,7 +41,10 @@ def test_measures_agree_with_what_kinds_declare(kind):
 
 @pytest.mark.parametrize(
     "module, formula",  # with an output of 0, and with one that is not a number
-    [("half_zero", "x / x.square().mean(1, keepdim=True).sqrt()"), ("half_nan", "x * (x.square() / x.square())")],
+    [
+        ("half_zero", "x / x.square().mean(1, keepdim=True).sqrt()"),
+        ("half_nan", "x * (x.square() / x.square())"),
+    ],
 )
 def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch, module, formula):
     (own / f"{module}.py").write_text(
@@ -55,17 +58,27 @@ def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch, modu
 
 def test_only_norms_over_samples_run_several_batches(own, monkeypatch):
     monkeypatch.syspath_prepend(str(own))
-    layernorm, batchnorm, moving = (subject_of(name) for name in ("layernorm", "batchnorm", "own_norms.Moving"))
+    layernorm, batchnorm, moving = (
+        subject_of(name) for name in ("layernorm", "batchnorm", "own_norms.Moving")
+    )
     assert battery.batch_arm(layernorm, 2) == battery.base_arm(layernorm)
     assert "norm.ghost_batch=2" in battery.batch_arm(batchnorm, 2).overrides
-    assert {"data.batch_size=2", "trainer.accumulate=32"} <= set(battery.batch_arm(moving, 2).overrides)
-    assert len(battery.image_arms(batchnorm)) == len(battery.image_arms(layernorm)) + len(battery.GHOSTS)
-    assert len(battery.image_arms(moving)) == len(battery.image_arms(layernorm)) + len(battery.ACCUMULATED)
+    assert {"data.batch_size=2", "trainer.accumulate=32"} <= set(
+        battery.batch_arm(moving, 2).overrides
+    )
+    assert len(battery.image_arms(batchnorm)) == len(battery.image_arms(layernorm)) + len(
+        battery.GHOSTS
+    )
+    assert len(battery.image_arms(moving)) == len(battery.image_arms(layernorm)) + len(
+        battery.ACCUMULATED
+    )
 
 
 def test_norms_that_cannot_enter_say_why(own, monkeypatch):
     monkeypatch.syspath_prepend(str(own))
-    assert "sequences" in battery.no_text(subject_of("frn")) and not battery.no_images(subject_of("frn"))
+    assert "sequences" in battery.no_text(subject_of("frn")) and not battery.no_images(
+        subject_of("frn")
+    )
     assert "future" in battery.no_text(subject_of("groupnorm"))
     assert "images" in battery.no_images(subject_of("torch.nn.BatchNorm1d"))
     slugs = {claim.slug for claim in battery.battery(subject_of("frn"), [subject_of("groupnorm")])}
@@ -75,7 +88,9 @@ def test_norms_that_cannot_enter_say_why(own, monkeypatch):
 def test_cells_differ_and_the_base_cell_is_shared():
     for claim in battery.battery(subject_of("batchnorm"), [subject_of("rmsnorm")]):
         described = {(arm.overrides, str(arm.options), arm.evaluations) for arm in claim.arms}
-        assert len(described) == len({arm.name for arm in claim.arms}) == len(claim.arms), claim.slug
+        assert len(described) == len({arm.name for arm in claim.arms}) == len(claim.arms), (
+            claim.slug
+        )
     assert battery.gain_arm(subject_of("dyt"), 1.0) == battery.depth_arm(subject_of("dyt"), 5)
 
 
@@ -104,7 +119,9 @@ def test_options_are_numbers_lists_and_texts_as_they_are_written(own, monkeypatc
 def test_norms_are_compared_over_the_batches_that_both_ran(own, monkeypatch):
     """A norm without ghost batches runs 2 and 8 only: an equal one with a knee at 4 is neither better nor worse."""
     monkeypatch.syspath_prepend(str(own))
-    batchnorm, moving, layernorm = (subject_of(name) for name in ("batchnorm", "own_norms.Moving", "layernorm"))
+    batchnorm, moving, layernorm = (
+        subject_of(name) for name in ("batchnorm", "own_norms.Moving", "layernorm")
+    )
     accuracy = {1: 0.1, 2: 0.1, 4: 0.5, 8: 0.5, 16: 0.5, 64: 0.5}
     cells = {
         battery.batch_arm(one, n).name: [accuracy[n]] * 5
@@ -112,14 +129,22 @@ def test_norms_are_compared_over_the_batches_that_both_ran(own, monkeypatch):
         for n in (*battery.sizes(one), 64)
     }
     found = evidence(**cells, layernorm=[0.5] * 5)
-    assert (values.smallest_batch(found, batchnorm) == 2).all() and (values.smallest_batch(found, moving) == 3).all()
+    assert (values.smallest_batch(found, batchnorm) == 2).all() and (
+        values.smallest_batch(found, moving) == 3
+    ).all()
     assert (values.smaller_batch(found, moving, batchnorm) == 0).all()
     assert (values.smaller_batch(found, layernorm, batchnorm) == -2).all()
-    assert (values.smaller_batch(found, layernorm, moving) == -2).all()  # nothing below 2 is known of it
+    assert (
+        values.smaller_batch(found, layernorm, moving) == -2
+    ).all()  # nothing below 2 is known of it
 
 
 def test_cost_counts_a_void_timing_and_leaves_its_ratio_out(monkeypatch):
-    options = {"norm": subject_of("dyt").measured, "baseline": subject_of("frn").measured, "rounds": 2}
+    options = {
+        "norm": subject_of("dyt").measured,
+        "baseline": subject_of("frn").measured,
+        "rounds": 2,
+    }
     options["min_seconds"] = 1e-5
     monkeypatch.setattr(harness, "CONTROL_TOLERANCE", 1e9)
     kept = cost.trial(options, 0)
@@ -133,7 +158,10 @@ def evidence(**arms):
     """Arms of test accuracies by seed."""
     return Evidence(
         {
-            arm: {s: Record("", {}, seed=s, status="ok", metrics={"test_accuracy": v}) for s, v in enumerate(found)}
+            arm: {
+                s: Record("", {}, seed=s, status="ok", metrics={"test_accuracy": v})
+                for s, v in enumerate(found)
+            }
             for arm, found in arms.items()
         },
         5,
@@ -153,7 +181,12 @@ def test_widths_and_depths_count_only_what_trains():
     assert (ROW["learning rates"].value(evidence(**at), dyt) == 0).all()
     at |= {"dyt, rate 0.1": [0.4] * 5, "dyt, rate 0.3": [0.36] * 5, "dyt, rate 1": [0.34] * 5}
     assert (ROW["learning rates"].value(evidence(**at), dyt) == 1.0).all()
-    depths = {"dyt": [0.3] * 5, "dyt, depth 10": [0.1] * 5, "dyt, depth 20": [0.3] * 5, "dyt, depth 40": [0.1] * 5}
+    depths = {
+        "dyt": [0.3] * 5,
+        "dyt, depth 10": [0.1] * 5,
+        "dyt, depth 20": [0.3] * 5,
+        "dyt, depth 40": [0.1] * 5,
+    }
     assert (ROW["depth without skips"].value(evidence(**depths), dyt) == np.log2(5)).all()
 
 
@@ -167,9 +200,18 @@ def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, ve
 
 
 def test_the_strongest_decided_word_is_said():
-    assert _word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (SAME, "supported")
-    assert _word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (WORSE, "partly supported")
-    assert _word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == ("", "inconclusive")
+    assert _word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (
+        SAME,
+        "supported",
+    )
+    assert _word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (
+        WORSE,
+        "partly supported",
+    )
+    assert _word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == (
+        "",
+        "inconclusive",
+    )
 
 
 def fill(store, subject, seeds, accuracy, code):
@@ -178,7 +220,11 @@ def fill(store, subject, seeds, accuracy, code):
     known = {}
     for _ in range(8):  # tuning, its extensions, evaluation
         for job in plan(claim, claim.protocols["cpu-embedded"], known, seeds).jobs:
-            metrics = {"val_accuracy": 0.5, "test_accuracy": accuracy + 0.001 * job.seed, "corrupted_accuracy": 0.2}
+            metrics = {
+                "val_accuracy": 0.5,
+                "test_accuracy": accuracy + 0.001 * job.seed,
+                "corrupted_accuracy": 0.2,
+            }
             known[job.key] = Record(
                 job.key, {}, claim.slug, job.arm, job.seed, job.stage, "ok", metrics=metrics, code=code,
                 device=f"cpu ({platform.machine()}, 1 thread)",
@@ -201,11 +247,20 @@ def test_no_entry_without_all_seeds_in_both_arms(tmp_path, monkeypatch):
         return score(frn, [groupnorm], "cpu", store).lines[0]
 
     line = entry(4)
-    assert line.cells["frn"].verdict == "supported" and line.cells["groupnorm"].verdict == "inconclusive"
-    assert line.comparisons["groupnorm"].verdict == "inconclusive" and not line.comparisons["groupnorm"].word
+    assert (
+        line.cells["frn"].verdict == "supported"
+        and line.cells["groupnorm"].verdict == "inconclusive"
+    )
+    assert (
+        line.comparisons["groupnorm"].verdict == "inconclusive"
+        and not line.comparisons["groupnorm"].word
+    )
     line = entry(5)
     assert line.cells["groupnorm"].verdict == "supported"
-    assert (line.comparisons["groupnorm"].word, line.comparisons["groupnorm"].verdict) == (BETTER, "supported")
+    assert (line.comparisons["groupnorm"].word, line.comparisons["groupnorm"].verdict) == (
+        BETTER,
+        "supported",
+    )
 
 
 def test_a_norm_that_was_edited_runs_again_and_its_references_do_not(tmp_path):
@@ -225,7 +280,9 @@ def test_void_timings_and_other_machines_are_measured_again(tmp_path):
             ("b", {"void": 0}, ""),
             ("c", {}, "cpu (other, 1 thread)"),
         ):
-            store.append("cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device))
+            store.append(
+                "cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device)
+            )
         assert set(store.done()) == {"b"}
         assert store.void(["frn beside a copy"]) == 0 and store.void([None]) == 1
 

@@ -5,14 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from normlab.claims.store import RESULTS
+from normlab.cli.score_console import score_from_console
 from normlab.errors import NormLabError
-from normlab.score.console import score_from_console
+from normlab.records.store import RESULTS
+from normlab.report.score_page import html
+from normlab.report.score_words import against, said
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
-from normlab.score.page import html
 from normlab.score.rows import ROWS
 from normlab.score.subject import subject_of
-from normlab.score.words import against, said
 
 OPEN_TAGS = {"meta", "br", "path", "circle", "rect", "line", "use", "polygon", "polyline"}
 
@@ -49,9 +49,13 @@ def made_up():
     for index, row in enumerate(ROWS):
         verdict = verdicts[index % 4]
         number = {} if verdict == BARRED else {"value": 3.0, "low": 2.0, "high": 4.0, "n": 5}
-        cells = {name: Cell(name, verdict, "because <of it>", **number) for name in ("frn", "groupnorm")}
+        cells = {
+            name: Cell(name, verdict, "because <of it>", **number) for name in ("frn", "groupnorm")
+        }
         word, sure = words[index % 5]
-        lines.append(Line(row, cells, {"groupnorm": Comparison("groupnorm", word, sure, "", 1.0, 0.5, 1.5)}))
+        lines.append(
+            Line(row, cells, {"groupnorm": Comparison("groupnorm", word, sure, "", 1.0, 0.5, 1.5)})
+        )
     return Score(frn, (groupnorm,), "cpu", lines, {"digits"}, {"cpu (x86_64, 1 thread)"})
 
 
@@ -64,7 +68,9 @@ def test_every_sentence_comes_from_a_decided_row(made_up):
     assert [sentence.partition(": ")[0] for sentence in words.can] == [
         row.can.partition(": ")[0] for row in by_verdict["supported"]
     ]
-    assert len(words.cannot) == len(by_verdict["refuted"]) and words.cannot[0].startswith(ROWS[1].cannot)
+    assert len(words.cannot) == len(by_verdict["refuted"]) and words.cannot[0].startswith(
+        ROWS[1].cannot
+    )
     assert len(words.open) == len(by_verdict["inconclusive"])
     assert words.barred == [f"{row.name}: because <of it>" for row in by_verdict[BARRED]]
 
@@ -75,7 +81,13 @@ def test_each_comparison_is_listed_once_under_its_word(made_up):
         "better", "worse, by less than the margin,", "as good",
     ]  # fmt: skip
     for row in ROWS:
-        assert sum(bool(re.search(rf"(at|and|,|:) {re.escape(row.name)}(,| and|$)", text)) for text in sentences) == 1
+        assert (
+            sum(
+                bool(re.search(rf"(at|and|,|:) {re.escape(row.name)}(,| and|$)", text))
+                for text in sentences
+            )
+            == 1
+        )
 
 
 def test_the_page_is_one_well_formed_file(made_up):
@@ -84,7 +96,11 @@ def test_the_page_is_one_well_formed_file(made_up):
     parser.feed(page)
     assert not parser.stack
     assert "because &lt;of it&gt;" in page and "<of it>" not in page
-    assert not re.search(r"""(src|href)=["'](?!#)""", page) and "url(" not in page and "@import" not in page
+    assert (
+        not re.search(r"""(src|href)=["'](?!#)""", page)
+        and "url(" not in page
+        and "@import" not in page
+    )
     assert html(made_up) == page
     for row in ROWS:
         assert row.name in page
@@ -92,8 +108,13 @@ def test_the_page_is_one_well_formed_file(made_up):
 
 def test_under_smoke_nothing_is_decided(scored, own):
     page = (own / "results" / "report" / "score-own_norms.MeanAbs-eps-0.01.html").read_text()
-    assert "own_norms.MeanAbs eps=0.01" in page and "This profile only shows that everything runs." in page
-    assert not re.search(r'badge yes"><svg[^>]*><use[^>]*></svg>supported', page)  # one seed, two draws
+    assert (
+        "own_norms.MeanAbs eps=0.01" in page
+        and "This profile only shows that everything runs." in page
+    )
+    assert not re.search(
+        r'badge yes"><svg[^>]*><use[^>]*></svg>supported', page
+    )  # one seed, two draws
     assert re.search(r"^undecided accuracy", scored.stdout, re.M)
     assert re.search(r"^undecided foldability", scored.stdout, re.M)
     assert not re.search(r"^(can|cannot) ", scored.stdout, re.M)

@@ -22,7 +22,10 @@ TRIVIAL = math.log(10)
         ([2.31, 2.30, 2.30, 2.30, 2.20, 2.1], None),  # late, but it trains
         ([2.31, 2.30, 2.10, 2.30, 2.30, 2.30], "stuck"),  # a dip in the first quarter only
         ([4.0, 3.6, 3.2, 2.9, 2.6, 2.4], None),  # above the trivial loss and falling
-        ([4.0, 3.6, 3.2, 2.9, 2.6, 2.4, 2.35, 2.33, 2.32, 2.31, 2.31, 2.31], "stuck"),  # and never under it
+        (
+            [4.0, 3.6, 3.2, 2.9, 2.6, 2.4, 2.35, 2.33, 2.32, 2.31, 2.31, 2.31],
+            "stuck",
+        ),  # and never under it
     ],
 )
 def test_rule(losses, words):

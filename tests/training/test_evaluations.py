@@ -8,27 +8,44 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.data import load_data
-from normlab.evaluations import MODULES, evaluation
 from normlab.models import build_model
 from normlab.norms import make_norm
-from normlab.training import shift
-from normlab.training.batching import BATCHES, MICRO_BATCHES, accumulation, flip_rate, train_mode
-from normlab.training.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from normlab.training.reevaluation import large_batches
+from normlab.training.evaluations import MODULES, evaluation, shift
+from normlab.training.evaluations.batching import (
+    BATCHES,
+    MICRO_BATCHES,
+    accumulation,
+    flip_rate,
+    train_mode,
+)
+from normlab.training.evaluations.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from normlab.training.evaluations.reevaluation import large_batches
 from normlab.training.running_statistics import batch_norms, re_estimate
 from normlab.training.step import evaluate, train_steps
 
-X = 4 * F.avg_pool2d(torch.randn(12, 3, 20, 20, generator=torch.Generator().manual_seed(0)), 5, stride=1)
+X = 4 * F.avg_pool2d(
+    torch.randn(12, 3, 20, 20, generator=torch.Generator().manual_seed(0)), 5, stride=1
+)
 
 
 def trained(*overrides):
     """What evaluations see of a Task, after a few steps on the digits."""
-    cfg = compose(["model.width=8", "model.depth=3", "data.batch_size=32", "data.eval_batch_size=100", *overrides])
+    cfg = compose(
+        [
+            "model.width=8",
+            "model.depth=3",
+            "data.batch_size=32",
+            "data.eval_batch_size=100",
+            *overrides,
+        ]
+    )
     data = load_data(cfg.data, cfg.seed)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-    train_steps(model, torch.optim.SGD(model.parameters(), lr=0.2), lambda step: 0.2, data.batch, 0, 60)
+    train_steps(
+        model, torch.optim.SGD(model.parameters(), lr=0.2), lambda step: 0.2, data.batch, 0, 60
+    )
     return SimpleNamespace(model=model, data=data, cfg=cfg, bf16=False)
 
 
@@ -89,7 +106,10 @@ def test_corruptions_are_the_same_each_time_and_grow(name):
     torch.manual_seed(1)
     first = [corrupt(X, name, severity) for severity in SEVERITIES]
     torch.manual_seed(2)
-    assert all(torch.equal(corrupt(X, name, severity), x) for severity, x in zip(SEVERITIES, first, strict=True))
+    assert all(
+        torch.equal(corrupt(X, name, severity), x)
+        for severity, x in zip(SEVERITIES, first, strict=True)
+    )
     distance = [float((x - X).norm()) for x in first]
     assert 0 < distance[0] < distance[1] < distance[2]
     low, high = X.amin((0, 2, 3), keepdim=True), X.amax((0, 2, 3), keepdim=True)
@@ -102,8 +122,12 @@ def test_corruptions_do_what_they_say():
     x = torch.cat([inside, torch.tensor([-9.0, 9.0])[:, None, None, None].expand(2, 3, 16, 16)])
     torch.testing.assert_close(corrupt(x, "brightness", 2)[:12], inside + 1)
     mean = inside.mean((1, 2, 3), keepdim=True)
-    torch.testing.assert_close(corrupt(x, "contrast", 1)[:12] - mean, 0.6 * (inside - mean), atol=1e-5, rtol=0)
-    torch.testing.assert_close((corrupt(x, "colour", 1)[:12] - inside)[0, :, 0, 0], torch.tensor([0.3, 0.0, -0.3]))
+    torch.testing.assert_close(
+        corrupt(x, "contrast", 1)[:12] - mean, 0.6 * (inside - mean), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        (corrupt(x, "colour", 1)[:12] - inside)[0, :, 0, 0], torch.tensor([0.3, 0.0, -0.3])
+    )
     assert abs(float((corrupt(x, "noise", 3)[:12] - inside).std()) - 1.0) < 0.02
     hit = (corrupt(x, "impulses", 3)[:12] != inside).any(1).float().mean()
     assert abs(float(hit) - 0.15) < 0.02
@@ -119,7 +143,9 @@ def test_corruptions_evaluation_is_the_accuracy_in_eval_mode(batchnorm):
     x, y = shift.whole_split(batchnorm.data, "test")
     batches = [(corrupt(x, "noise", 3), y)]
     assert metrics["noise_3_accuracy"] == pytest.approx(evaluate(batchnorm.model, batches)[1])
-    means = [metrics[f"{name}_{severity}_accuracy"] for name in CORRUPTIONS for severity in SEVERITIES]
+    means = [
+        metrics[f"{name}_{severity}_accuracy"] for name in CORRUPTIONS for severity in SEVERITIES
+    ]
     assert metrics["corrupted_accuracy"] == pytest.approx(sum(means) / 24)
 
 
@@ -139,9 +165,13 @@ def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
     x, y = shift.whole_split(batchnorm.data, "test")
     low = corrupt(x, "contrast", 3)
     for size in shift.ADAPTATION_SIZES:
-        assert metrics[f"adapted_{size}_accuracy"] == pytest.approx(by_hand(batchnorm.model, low, y, size))
+        assert metrics[f"adapted_{size}_accuracy"] == pytest.approx(
+            by_hand(batchnorm.model, low, y, size)
+        )
     order = y.argsort(stable=True)
-    assert metrics["adapted_sorted_accuracy"] == pytest.approx(by_hand(batchnorm.model, low[order], y[order], 256))
+    assert metrics["adapted_sorted_accuracy"] == pytest.approx(
+        by_hand(batchnorm.model, low[order], y[order], 256)
+    )
     assert metrics["adapted_clean_accuracy"] == pytest.approx(by_hand(batchnorm.model, x, y, 256))
     # with one kind of corruption the mixed stream is that one
     assert metrics["adapted_mixed_accuracy"] == metrics["adapted_256_accuracy"]
@@ -150,7 +180,9 @@ def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
 
 def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch):
     seen = []
-    monkeypatch.setattr(shift, "predictions", lambda model, x, *rest: seen.append(x) or torch.zeros(len(x)))
+    monkeypatch.setattr(
+        shift, "predictions", lambda model, x, *rest: seen.append(x) or torch.zeros(len(x))
+    )
     evaluation("adaptation", batchnorm)
     x, _ = shift.whole_split(batchnorm.data, "test")
     kinds = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
@@ -159,7 +191,12 @@ def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch
 
 
 def test_norms_without_batch_statistics_have_nothing_to_adapt_and_no_mode(groupnorm):
-    assert evaluation("adaptation", groupnorm) == train_mode(groupnorm) == evaluation("statistics", groupnorm) == {}
+    assert (
+        evaluation("adaptation", groupnorm)
+        == train_mode(groupnorm)
+        == evaluation("statistics", groupnorm)
+        == {}
+    )
     assert evaluation("precise", groupnorm) == {}
 
 
@@ -172,10 +209,15 @@ def test_flip_rate_counts_pairs_of_compositions():
 def test_train_mode_is_what_separate_batches_give_and_eval_mode_flips_nothing(batchnorm):
     metrics = train_mode(batchnorm)
     assert all(metrics[f"eval_mode_flips_{size}"] == 0 for size in BATCHES)
-    assert metrics["train_mode_flips_1"] == 0 and 0 < metrics["train_mode_flips_16"] < metrics["train_mode_flips_2"]
+    assert (
+        metrics["train_mode_flips_1"] == 0
+        and 0 < metrics["train_mode_flips_16"] < metrics["train_mode_flips_2"]
+    )
     x, y = shift.whole_split(batchnorm.data, "test")
     order = y.argsort(stable=True)
-    assert metrics["train_mode_sorted_16_accuracy"] == pytest.approx(by_hand(batchnorm.model, x[order], y[order], 16))
+    assert metrics["train_mode_sorted_16_accuracy"] == pytest.approx(
+        by_hand(batchnorm.model, x[order], y[order], 16)
+    )
     assert metrics["train_mode_accuracy_1"] == pytest.approx(by_hand(batchnorm.model, x, y, 1))
     drifted = copy.deepcopy(batchnorm.model).train()
     for layer in batch_norms(drifted):
@@ -186,16 +228,24 @@ def test_train_mode_is_what_separate_batches_give_and_eval_mode_flips_nothing(ba
     assert metrics["drifted_accuracy"] == pytest.approx(evaluate(drifted, [(x, y)])[1])
 
 
-def test_accumulated_gradient_is_exact_without_batch_statistics_and_not_with_them(batchnorm, groupnorm):
+def test_accumulated_gradient_is_exact_without_batch_statistics_and_not_with_them(
+    batchnorm, groupnorm
+):
     without, with_statistics = accumulation(groupnorm), accumulation(batchnorm)
     for size in MICRO_BATCHES:
-        assert without[f"accumulation_error_{size}"] < 1e-12 and with_statistics[f"accumulation_error_{size}"] > 0.05
+        assert (
+            without[f"accumulation_error_{size}"] < 1e-12
+            and with_statistics[f"accumulation_error_{size}"] > 0.05
+        )
     error, cosine = (with_statistics[f"accumulation_{name}_2"] for name in ("error", "cosine"))
     model = copy.deepcopy(batchnorm.model).double().train()
     x, y = (values[:64] for values in shift.whole_split(batchnorm.data, "train"))
     gradients = []
     for size in (64, 2):
-        losses = [F.cross_entropy(model(a), b) for a, b in zip(x.double().split(size), y.split(size), strict=True)]
+        losses = [
+            F.cross_entropy(model(a), b)
+            for a, b in zip(x.double().split(size), y.split(size), strict=True)
+        ]
         rows = torch.autograd.grad(sum(losses) / len(losses), list(model.parameters()))
         gradients.append(nn.utils.parameters_to_vector(rows))
     whole, parts = gradients

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.training.fit import fit
@@ -24,7 +24,9 @@ def same(a, b):
     return all(a.metrics[name] == b.metrics[name] for name in names)
 
 
-@pytest.mark.parametrize("overrides", [["norm=batchnorm"], ["norm=groupnorm", "optim=adamw"], ["model=transformer"]])
+@pytest.mark.parametrize(
+    "overrides", [["norm=batchnorm"], ["norm=groupnorm", "optim=adamw"], ["model=transformer"]]
+)
 def test_same_seed_twice_is_bit_identical(overrides):
     first = run(*overrides)
     torch.rand(5)  # whatever happened to the global generator in between
@@ -63,7 +65,11 @@ def test_resumed_run_ends_like_the_unbroken_one(overrides, tmp_path, monkeypatch
 
 def test_chunk_size_and_probes_change_nothing():
     plain = run("norm=batchnorm", "trainer.chunk_steps=40")
-    probed = run("norm=batchnorm", "trainer.chunk_steps=5", "probes=[gradient_norm,activations,running_stats]")
+    probed = run(
+        "norm=batchnorm",
+        "trainer.chunk_steps=5",
+        "probes=[gradient_norm,activations,running_stats]",
+    )
     for name in ("test_accuracy", "test_loss", "val_loss"):
         assert plain.metrics[name] == probed.metrics[name]
     assert len(probed.probes) == 3 * 8
@@ -81,7 +87,11 @@ def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):
     import normlab.training.fit as module
 
     def losses(kind, batch_size, accumulate):
-        sizes = [f"data.batch_size={batch_size}", f"trainer.accumulate={accumulate}", "trainer.max_steps=6"]
+        sizes = [
+            f"data.batch_size={batch_size}",
+            f"trainer.accumulate={accumulate}",
+            "trainer.max_steps=6",
+        ]
         cfg = compose([f"norm={kind}", *sizes, "trainer.chunk_steps=1", "trainer.progress=false"])
         joined = load_data(compose(["data=digits", "data.batch_size=32"]).data, 0)
 
@@ -100,7 +110,9 @@ def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):
         monkeypatch.setattr(module, "load_data", load)
         return torch.tensor(fit(cfg).curve["train_loss"])
 
-    torch.testing.assert_close(losses("groupnorm", 16, 2), losses("groupnorm", 32, 1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        losses("groupnorm", 16, 2), losses("groupnorm", 32, 1), rtol=1e-4, atol=1e-5
+    )
     assert (losses("batchnorm", 16, 2) - losses("batchnorm", 32, 1)).abs().max() > 1e-3
 
 
@@ -111,7 +123,13 @@ def test_divergence_is_an_outcome_and_ends_the_run():
     assert record.samples == record.steps * 16
     assert 0 <= record.metrics["test_accuracy"] <= 0.25  # measured, not invented
     assert '"train_loss": null' in record.to_json()
-    whole = run("norm=none", "optim.lr=1e6", "optim.warmup=0", "trainer.chunk_steps=4", "trainer.stop_diverged=false")
+    whole = run(
+        "norm=none",
+        "optim.lr=1e6",
+        "optim.warmup=0",
+        "trainer.chunk_steps=4",
+        "trainer.stop_diverged=false",
+    )
     assert whole.status == "diverged" and whole.steps == 40
 
 
@@ -152,14 +170,19 @@ def test_budget_in_epochs_steps_or_samples():
 
 
 def test_validation_while_training_leaves_the_run_as_it_is():
-    plain, watched = run("norm=batchnorm"), run("norm=batchnorm", "trainer.eval_every=10", "trainer.chunk_steps=5")
+    plain, watched = (
+        run("norm=batchnorm"),
+        run("norm=batchnorm", "trainer.eval_every=10", "trainer.chunk_steps=5"),
+    )
     assert watched.curve["val_step"] == [10, 20, 30]
     assert plain.metrics["test_loss"] == watched.metrics["test_loss"]
 
 
 @pytest.mark.parametrize("kind", ["batchnorm", "groupnorm"])
 def test_learns_real_images(kind, real_data):
-    record = run(f"norm={kind}", *real_data["images"], "trainer.max_steps=200", "data.batch_size=64")
+    record = run(
+        f"norm={kind}", *real_data["images"], "trainer.max_steps=200", "data.batch_size=64"
+    )
     assert record.status == "ok"
     assert record.metrics["test_accuracy"] > 0.2  # chance is 0.1
 
@@ -167,16 +190,25 @@ def test_learns_real_images(kind, real_data):
 @pytest.mark.parametrize("kind", ["layernorm", "rmsnorm"])
 def test_learns_real_text(kind, real_data):
     record = run(
-        "model=transformer", f"norm={kind}", *real_data["text"], "trainer.max_steps=200", "data.eval_subset=20000"
+        "model=transformer",
+        f"norm={kind}",
+        *real_data["text"],
+        "trainer.max_steps=200",
+        "data.eval_subset=20000",
     )
     assert record.status == "ok"
-    assert record.metrics["val_loss"] < record.metrics["trivial_loss"] - 0.3  # unigram entropy, nats
+    assert (
+        record.metrics["val_loss"] < record.metrics["trivial_loss"] - 0.3
+    )  # unigram entropy, nats
 
 
 def test_record_says_what_it_was():
     record = run("norm=batchnorm", "norm.ghost_batch=8", "seed=3", "claim=c", "arm=a", "stage=tune")
     assert (record.claim, record.arm, record.stage, record.seed) == ("c", "a", "tune", 3)
-    assert record.config["norm"]["ghost_batch"] == 8 and record.config["norm"]["statistics"] == "running"
+    assert (
+        record.config["norm"]["ghost_batch"] == 8
+        and record.config["norm"]["statistics"] == "running"
+    )
     assert record.data["name"] == "digits" and len(record.data["fingerprint"]) >= 8
     assert record.device.startswith("cpu") and record.versions["torch"] == torch.__version__
     assert set(record.code) == {"git", "dirty", "source"}

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from normlab.config import compose
-from normlab.training.gradients import flow_before_and_after, hidden_gradient_norms
+from normlab.config.schema import compose
+from normlab.measure.gradients import flow_before_and_after, hidden_gradient_norms
 
 
 def test_a_chain_of_doublings_doubles_the_gradient_backwards():

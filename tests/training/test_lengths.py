@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.data import load_data
-from normlab.evaluations import evaluation
 from normlab.models import build_model
+from normlab.training.evaluations import evaluation
 from normlab.training.step import evaluate
 from normlab.training.task import Task
 
@@ -17,7 +17,9 @@ SMALL = ["data=pydoc", "data.subset=5000", "data.eval_subset=1001", "data.eval_b
 def task(model, context, *overrides):
     cfg = compose([f"model={model}", *SMALL, f"data.context={context}", *overrides])
     data = load_data(cfg.data, cfg.seed)
-    return Task(build_model(cfg, data.modality, data.input_shape, data.num_outputs), data, cfg, 10, 1)
+    return Task(
+        build_model(cfg, data.modality, data.input_shape, data.num_outputs), data, cfg, 10, 1
+    )
 
 
 def test_the_halves_of_windows_twice_as_long():
@@ -25,7 +27,9 @@ def test_the_halves_of_windows_twice_as_long():
     trained.model(trained.data.batch(0)[0])
     before = {name: value.clone() for name, value in trained.model.state_dict().items()}
     metrics = evaluation("twice_context", trained)
-    assert all(torch.equal(before[name], value) for name, value in trained.model.state_dict().items())
+    assert all(
+        torch.equal(before[name], value) for name, value in trained.model.state_dict().items()
+    )
     assert trained.model.training
     longer = task("rnn", 20, "model.width=8").data
     x, y = (torch.cat(part) for part in zip(*longer.eval_batches("test"), strict=True))
@@ -41,4 +45,7 @@ def test_the_halves_of_windows_twice_as_long():
 
 
 def test_nothing_for_a_model_of_a_fixed_context():
-    assert evaluation("twice_context", task("transformer", 10, "model.width=8", "model.num_heads=2")) == {}
+    assert (
+        evaluation("twice_context", task("transformer", 10, "model.width=8", "model.num_heads=2"))
+        == {}
+    )

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.training.fit import fit
 from normlab.training.loggers import wandb_mode
 
@@ -31,7 +31,9 @@ def test_csv_and_tensorboard_side_by_side(tmp_path):
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [5, 10, 15, 20]
-    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(record.metrics["test_accuracy"])
+    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(
+        record.metrics["test_accuracy"]
+    )
 
 
 def test_probes_reach_the_logger(tmp_path):
@@ -50,12 +52,20 @@ def test_tensorboard_has_histograms_of_probes_and_charts(tmp_path):
     drawn = events.Histograms("activations/histogram/head")
     assert [event.step for event in drawn] == [5, 10, 15, 20]
     assert drawn[0].histogram_value.num == 16 * 10  # images times classes
-    layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
-    charts = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
+    layout = Layout.FromString(
+        events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    )
+    charts = {
+        chart.title: list(chart.multiline.tag)
+        for category in layout.category
+        for chart in category.chart
+    }
     assert charts["loss"] == ["train/loss", "val/loss"]
     tags = events.Tags()["scalars"]
     (chart,) = charts["variance of activations by layer"]
-    assert sum(re.match(chart, tag) is not None for tag in tags) == 6  # five convolutions and the head
+    assert (
+        sum(re.match(chart, tag) is not None for tag in tags) == 6
+    )  # five convolutions and the head
 
 
 def test_none_leaves_no_logger_files(tmp_path):
@@ -77,7 +87,9 @@ def test_wandb_offline_makes_one_closed_run_each(tmp_path, monkeypatch, capfd):
         assert wandb.run is None  # closed: the next run of this process is its own
         assert "wandb: offline (no key)" in capfd.readouterr().err
         (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
-        limit = time.monotonic() + 30  # wandb's own process writes the file, on a busy machine a moment later
+        limit = (
+            time.monotonic() + 30
+        )  # wandb's own process writes the file, on a busy machine a moment later
         while b"train/loss" not in (content := file.read_bytes()) and time.monotonic() < limit:
             time.sleep(0.1)
         assert b"sweep-1" in content and b"train/loss" in content
@@ -113,7 +125,9 @@ def break_after_training(monkeypatch, method, error=None):
 
 
 @pytest.mark.parametrize("method", ["log_metrics", "finalize"])
-def test_a_logger_that_fails_at_the_end_costs_a_warning_and_not_the_record(tmp_path, monkeypatch, capfd, method):
+def test_a_logger_that_fails_at_the_end_costs_a_warning_and_not_the_record(
+    tmp_path, monkeypatch, capfd, method
+):
     break_after_training(monkeypatch, method)
     record = fit(compose([*QUICK, "logger=[csv,tensorboard]"]), tmp_path)
     assert record.status == "ok" and record.metrics["test_accuracy"] > 0
@@ -122,8 +136,12 @@ def test_a_logger_that_fails_at_the_end_costs_a_warning_and_not_the_record(tmp_p
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()  # the other logger is complete
-    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(record.metrics["test_accuracy"])
+    events = EventAccumulator(
+        str(tmp_path / "tensorboard")
+    ).Reload()  # the other logger is complete
+    assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(
+        record.metrics["test_accuracy"]
+    )
 
 
 def test_a_logger_that_fails_does_not_hide_what_ended_the_training(tmp_path, monkeypatch):
@@ -147,7 +165,10 @@ def test_a_wandb_run_is_finished_though_its_artifact_fails(tmp_path, monkeypatch
     [
         ({"WANDB_MODE": "disabled"}, "disabled"),
         ({}, "offline"),
-        ({"WANDB_API_KEY": "k", "WANDB_BASE_URL": "http://127.0.0.1:9"}, "offline"),  # nothing listens there
+        (
+            {"WANDB_API_KEY": "k", "WANDB_BASE_URL": "http://127.0.0.1:9"},
+            "offline",
+        ),  # nothing listens there
     ],
 )
 def test_wandb_mode(environment, mode, monkeypatch, tmp_path):

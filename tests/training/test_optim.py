@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from normlab.config import compose
+from normlab.config.schema import compose
 from normlab.errors import NormLabError
 from normlab.training.optim import build_optimizer, learning_rate
 
@@ -15,7 +15,11 @@ def rates(*overrides, steps=100):
 
 def test_warmup_then_cosine_to_zero():
     values = rates("optim.warmup=0.1")
-    assert values[0] == pytest.approx(0.1) and values[9] == pytest.approx(1.0) and max(values) == pytest.approx(1.0)
+    assert (
+        values[0] == pytest.approx(0.1)
+        and values[9] == pytest.approx(1.0)
+        and max(values) == pytest.approx(1.0)
+    )
     assert values[10:] == sorted(values[10:], reverse=True)
     assert values[55] == pytest.approx(0.5, abs=0.01) and values[-1] < 1e-3
 

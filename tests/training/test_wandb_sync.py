@@ -7,8 +7,8 @@ import json
 import pytest
 from wandb_server import sync
 
-from normlab.config import compose
-from normlab.records import Record
+from normlab.config.schema import compose
+from normlab.records.record import Record
 from normlab.training.fit import fit
 from normlab.training.loggers import panel_keys
 
@@ -35,7 +35,11 @@ def synced(tmp_path_factory):
 def test_group_job_type_tags_and_configuration(synced):
     _, record, received = synced
     first, *rest = received.calls["upsertBucket"]
-    assert (first["project"], first["groupName"], first["jobType"]) == ("normlab", "sweep-1", "evaluate")
+    assert (first["project"], first["groupName"], first["jobType"]) == (
+        "normlab",
+        "sweep-1",
+        "evaluate",
+    )
     assert first["displayName"] == "batchnorm-plaincnn-digits-s3"
     assert first["tags"] == ["claim: bn-batch-below-16", "arm: batchnorm 8"]
     config = {}
@@ -76,5 +80,11 @@ def test_the_record_is_an_artifact(synced):
 
 def test_what_panels_group_by():
     pre = compose(["model=transformer", "model.depth=6"])
-    keys = panel_keys({"norm": {"kind": "rmsnorm"}, "model": {"placement": "pre", "depth": 6}, "data": pre.data})
-    assert keys == {"norm": "rmsnorm", "normalization_batch": pre.data.batch_size, "placement_depth": "pre, 6 layers"}
+    keys = panel_keys(
+        {"norm": {"kind": "rmsnorm"}, "model": {"placement": "pre", "depth": 6}, "data": pre.data}
+    )
+    assert keys == {
+        "norm": "rmsnorm",
+        "normalization_batch": pre.data.batch_size,
+        "placement_depth": "pre, 6 layers",
+    }

@@ -16,7 +16,9 @@ def census(holds: Mapping[str, bool], share: float, unit: str = "of the list") -
         ValueError: an empty list, or a share that is not between a half and 1.
     """
     if not holds or not 0.5 <= share <= 1:
-        raise ValueError(f"{share} of a list of {len(holds)}: a share from 0.5 to 1, of at least one entry")
+        raise ValueError(
+            f"{share} of a list of {len(holds)}: a share from 0.5 to 1, of at least one entry"
+        )
     count, n = sum(holds.values()), len(holds)
     found = count / n
     verdict = SUPPORTED if found >= share else PARTLY if found >= 0.5 and share < 1 else REFUTED

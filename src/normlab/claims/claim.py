@@ -19,7 +19,9 @@ class Arm:
     overrides: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     tune: bool = True  # False: runs at the learning rate that its overrides or the profile's give
-    evaluations: tuple[str, ...] = ()  # what else is measured on the trained network, in evaluation trials only
+    evaluations: tuple[
+        str, ...
+    ] = ()  # what else is measured on the trained network, in evaluation trials only
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Protocol:
     tuning_seeds: int = 2
     extend: bool = True  # the grid, where the best rate lies at its edge
     timeout_s: float = 600.0
-    seconds_per_trial: float = 1.0  # expected, for `normlab show`; replaced by what records measured
+    seconds_per_trial: float = (
+        1.0  # expected, for `normlab show`; replaced by what records measured
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ class Claim:
     arms: tuple[Arm, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
     trial: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
-    trial_version: int = 1  # raised when `trial` computes something else: its records then run again
+    trial_version: int = (
+        1  # raised when `trial` computes something else: its records then run again
+    )
     timed: bool = False  # its trials measure time: they run one at a time, after all others, and give no two same bits
     tuning_metric: str = "val_accuracy"  # of the validation split; a loss is minimised
     caveats: tuple[str, ...] = ()

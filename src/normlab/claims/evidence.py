@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from normlab.records import Record
+from normlab.records.record import Record
 
 
 class Missing(Exception):
@@ -24,7 +24,11 @@ class Evidence:
 
     @property
     def seeds(self) -> list[int]:
-        shared = set.intersection(*(set(by_seed) for by_seed in self.records.values())) if self.records else set()
+        shared = (
+            set.intersection(*(set(by_seed) for by_seed in self.records.values()))
+            if self.records
+            else set()
+        )
         return sorted(shared)
 
     def values(self, arm: str, metric: str = "test_accuracy") -> np.ndarray:
@@ -36,7 +40,9 @@ class Evidence:
         """
         if not self.seeds:
             raise Missing("no seed has a trial in every arm")
-        return np.array([self._value(self.records[arm][seed], arm, metric) for seed in self.seeds], dtype=float)
+        return np.array(
+            [self._value(self.records[arm][seed], arm, metric) for seed in self.seeds], dtype=float
+        )
 
     def compute(self, arm: str, measure: Callable[[Record], float]) -> np.ndarray:
         """(n,) of what `measure` makes of each record of `arm`: from its curve, say.
@@ -52,7 +58,9 @@ class Evidence:
         """(n, len(arms)) of a metric, seeds by arms."""
         return np.stack([self.values(arm, metric) for arm in arms], axis=1)
 
-    def difference(self, arm: str, baseline: str, metric: str = "test_accuracy", scale: float = 1.0) -> np.ndarray:
+    def difference(
+        self, arm: str, baseline: str, metric: str = "test_accuracy", scale: float = 1.0
+    ) -> np.ndarray:
         """(n,) of arm - baseline, paired by seed, times `scale` (100 for accuracy in points)."""
         return scale * (self.values(arm, metric) - self.values(baseline, metric))
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
-from normlab.claims.configs import plain_config
-from normlab.claims.store import DONE
-from normlab.records import Record, trial_key
+from normlab.config.remembered import plain_config
+from normlab.records.record import Record, trial_key
+from normlab.records.store import DONE
 
 FIRST_TUNING_SEED = 1000  # tuning and evaluation seeds never meet
 EXTENSIONS = 3  # of a learning-rate grid, on each side
@@ -46,7 +46,9 @@ class Plan:
     remaining: int = 0  # trials still to run, those that are not planned yet included
 
 
-def plan(claim: Claim, protocol: Protocol, records: Mapping[str, Record], seeds: int | None = None) -> Plan:
+def plan(
+    claim: Claim, protocol: Protocol, records: Mapping[str, Record], seeds: int | None = None
+) -> Plan:
     """The next trials of `claim`: tuning first, and evaluation at the best rate of each arm.
 
     `records` holds by key what need not run (again). Every arm gets the same seeds and the same grid; where an arm's
@@ -85,11 +87,18 @@ def _tune(
             ]
             for rate in rates
         }
-        result.tuning[arm.name] = {rate: [job.key for job in at_rate] for rate, at_rate in jobs.items()}
+        result.tuning[arm.name] = {
+            rate: [job.key for job in at_rate] for rate, at_rate in jobs.items()
+        }
         missing = [job for at_rate in jobs.values() for job in at_rate if job.key not in records]
         if missing:
             return None, missing
-        best = max(rates, key=lambda rate: _mean_score([records[job.key] for job in jobs[rate]], claim.tuning_metric))
+        best = max(
+            rates,
+            key=lambda rate: _mean_score(
+                [records[job.key] for job in jobs[rate]], claim.tuning_metric
+            ),
+        )
         if best == rates[0] and lower < EXTENSIONS:
             rates.insert(0, _rounded(best / factor))
             lower += 1
@@ -116,11 +125,24 @@ def _rounded(rate: float) -> float:
     return float(f"{rate:.2g}")
 
 
-def _job(claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: int, stage: str) -> Job:
+def _job(
+    claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: int, stage: str
+) -> Job:
     if claim.trial is not None:
         options = {**protocol.options, **arm.options}
-        key = trial_key({"trial": claim.slug, "version": claim.trial_version, "options": options, "seed": seed})
-        return Job(key, claim.slug, arm.name, seed, stage, (), tuple(sorted(options.items())), protocol.timeout_s)
+        key = trial_key(
+            {"trial": claim.slug, "version": claim.trial_version, "options": options, "seed": seed}
+        )
+        return Job(
+            key,
+            claim.slug,
+            arm.name,
+            seed,
+            stage,
+            (),
+            tuple(sorted(options.items())),
+            protocol.timeout_s,
+        )
     overrides = protocol.overrides + arm.overrides
     config = dict(plain_config(overrides))
     config["seed"] = seed
@@ -131,4 +153,6 @@ def _job(claim: Claim, arm: Arm, protocol: Protocol, rate: float | None, seed: i
     if rate is not None:
         config["optim"] = {**config["optim"], "lr": rate}
         parts.append(f"optim.lr={rate}")
-    return Job(trial_key(config), claim.slug, arm.name, seed, stage, tuple(parts), None, protocol.timeout_s)
+    return Job(
+        trial_key(config), claim.slug, arm.name, seed, stage, tuple(parts), None, protocol.timeout_s
+    )

@@ -10,7 +10,11 @@ from normlab.errors import choices
 
 PROFILES = ("smoke", "cpu", "gpu")
 # Under a profile, protocols by falling strength: the published data first, embedded data where those are not there.
-VARIANTS: Mapping[str, tuple[str, ...]] = {"smoke": ("smoke",), "cpu": ("cpu", "cpu-embedded"), "gpu": ("gpu",)}
+VARIANTS: Mapping[str, tuple[str, ...]] = {
+    "smoke": ("smoke",),
+    "cpu": ("cpu", "cpu-embedded"),
+    "gpu": ("gpu",),
+}
 STRENGTH = ("gpu", "cpu", "cpu-embedded")  # of evidence; smoke is none
 
 
@@ -27,7 +31,11 @@ def protocol_name(claim: Claim, profile: str) -> str | None:
 
 def published(protocol: Protocol) -> list[str]:
     """The published data sets that a protocol needs; embedded ones are always here."""
-    named = [override.removeprefix("data=") for override in protocol.overrides if override.startswith("data=")]
+    named = [
+        override.removeprefix("data=")
+        for override in protocol.overrides
+        if override.startswith("data=")
+    ]
     return [name for name in named if name in PUBLISHED]
 
 
@@ -43,7 +51,11 @@ def batchnorm_arm(n: int | None = None) -> Arm:
     Claims share it, and so its trials: metrics precise_, batch_ and instance_test_accuracy beside test_accuracy.
     """
     overrides = ("norm=batchnorm",) if n is None else ("norm=batchnorm", f"norm.ghost_batch={n}")
-    return Arm("batchnorm" if n is None else f"batchnorm {n}", overrides, evaluations=("statistics", "precise"))
+    return Arm(
+        "batchnorm" if n is None else f"batchnorm {n}",
+        overrides,
+        evaluations=("statistics", "precise"),
+    )
 
 
 def inference_arm(kind: str) -> Arm:
@@ -60,7 +72,13 @@ def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:
     return Arm(name, overrides, evaluations=("precise", "accumulation"))
 
 
-_SMALL_CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=2000", "data.image_size=16", "data.batch_size=64")
+_SMALL_CIFAR = (
+    "data=cifar10",
+    "data.subset=5000",
+    "data.eval_subset=2000",
+    "data.image_size=16",
+    "data.batch_size=64",
+)
 _RATES = (0.01, 0.03, 0.1, 0.3)  # SGD-Nesterov; extended where the best lies at the edge
 
 
@@ -83,12 +101,34 @@ def image_protocols(
         tuning_seeds=tuning_seeds,
         seconds_per_trial=1.25 * epochs,
     )
-    embedded = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}", *overrides)
-    smoke = ("data=digits", "data.subset=128", "data.batch_size=64", "trainer.max_steps=4", *overrides)
-    gpu = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu", f"trainer.max_epochs={gpu_epochs:g}")
+    embedded = (
+        "data=digits",
+        "data.batch_size=64",
+        f"trainer.max_epochs={3 * epochs:g}",
+        *overrides,
+    )
+    smoke = (
+        "data=digits",
+        "data.subset=128",
+        "data.batch_size=64",
+        "trainer.max_steps=4",
+        *overrides,
+    )
+    gpu = (
+        "data=cifar10",
+        "data.batch_size=128",
+        "model=resnet",
+        "trainer=gpu",
+        f"trainer.max_epochs={gpu_epochs:g}",
+    )
     return {
         "smoke": Protocol(
-            smoke, seeds=1, learning_rates=rates[1:3], tuning_seeds=1, extend=False, seconds_per_trial=0.2
+            smoke,
+            seeds=1,
+            learning_rates=rates[1:3],
+            tuning_seeds=1,
+            extend=False,
+            seconds_per_trial=0.2,
         ),
         "cpu": cpu,
         "cpu-embedded": replace(cpu, overrides=embedded, seconds_per_trial=0.4 * epochs),
@@ -101,6 +141,8 @@ def tiny_protocols(*overrides: str, **amounts: Any) -> dict[str, Protocol]:
 
     The arms name their model, so that `gpu` compares the same ones at full size.
     """
-    protocols = image_protocols("data.image_size=8", "data.crop_padding=2", "model.width=8", *overrides, **amounts)
+    protocols = image_protocols(
+        "data.image_size=8", "data.crop_padding=2", "model.width=8", *overrides, **amounts
+    )
     cpu = replace(protocols["cpu"], seconds_per_trial=protocols["cpu"].seconds_per_trial / 5)
     return {**protocols, "cpu": cpu, "gpu": image_protocols(*overrides, **amounts)["gpu"]}

@@ -1,31 +1,41 @@
-"""Finding claims: one file in experiments/ each, its stem with dashes is the slug."""
+"""Finding claims: one file each, in a topic's folder of experiments/; its stem with dashes is the slug."""
 
-import os
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 from normlab.claims.claim import Claim
-from normlab.claims.execute import load_experiment
 from normlab.errors import NormLabError
-
-# NORMLAB_EXPERIMENTS names a folder of claims of one's own.
-EXPERIMENTS = Path(os.environ.get("NORMLAB_EXPERIMENTS") or Path(__file__).resolve().parents[3] / "experiments")
+from normlab.records.places import EXPERIMENTS
 
 
 def slugs(folder: Path = EXPERIMENTS) -> list[str]:
     """Every claim's slug, sorted."""
-    return sorted(path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(
+        path.stem.replace("_", "-")
+        for path in folder.rglob("*.py")
+        if not path.stem.startswith("_")
+    )
+
+
+def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
+    """Where the claim `slug` is written; None if there is no such file."""
+    return next(iter(sorted(folder.rglob(f"{slug.replace('-', '_')}.py"))), None)
 
 
 def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
-    """The claim of experiments/<slug>.py.
+    """The claim of experiments/<topic>/<slug>.py.
 
     Raises:
         NormLabError: no such file, or a file without a CLAIM of that slug.
     """
-    path = folder / f"{slug.replace('-', '_')}.py"
-    if not path.is_file():
+    path = experiment_file(slug, folder)
+    if path is None:
         near = [known for known in slugs(folder) if slug.split("-")[0] in known] or slugs(folder)
-        raise NormLabError(f"unknown claim {slug!r}: choose one of {', '.join(near)}; `normlab list` shows all.")
+        raise NormLabError(
+            f"unknown claim {slug!r}: choose one of {', '.join(near)}; `normlab list` shows all."
+        )
     claim = getattr(load_experiment(path), "CLAIM", None)
     if not isinstance(claim, Claim) or claim.slug != slug:
         raise NormLabError(f"{path}: define CLAIM = Claim(slug={slug!r}, ...).")
@@ -39,4 +49,21 @@ def load_all(folder: Path = EXPERIMENTS) -> list[Claim]:
 
 def docstring(slug: str, folder: Path = EXPERIMENTS) -> str:
     """The experiment file's own words."""
-    return load_experiment(folder / f"{slug.replace('-', '_')}.py").__doc__ or ""
+    path = experiment_file(slug, folder)
+    return (load_experiment(path).__doc__ or "") if path else ""
+
+
+def load_experiment(path: Path) -> ModuleType:
+    """The module of an experiment file, loaded once per process and again if the file has changed."""
+    name = f"normlab_experiment_{path.stem}"
+    module = sys.modules.get(name)
+    stamp = path.stat().st_mtime_ns
+    if module is not None and getattr(module, "__stamp__", None) == stamp:
+        return module
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    module.__stamp__ = stamp  # type: ignore[attr-defined]
+    return module

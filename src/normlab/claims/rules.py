@@ -18,7 +18,12 @@ import numpy as np
 
 from normlab.claims import stats
 
-SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE = "supported", "partly supported", "refuted", "inconclusive"
+SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE = (
+    "supported",
+    "partly supported",
+    "refuted",
+    "inconclusive",
+)
 MIN_SEEDS = 3
 MIN_DRAWS = 20  # all within the tolerance: 95 % sure that fewer than 14 % of draws are not
 ALPHA = 0.05
@@ -68,7 +73,9 @@ def greater_by(difference: np.ndarray, margin: float, unit: str = "points") -> F
     """
     _check_bounds(margin)
     asked = f"supported from {margin:g}, refuted below {margin / 2:g}"
-    return _finding(stats.finite(difference, 1), lambda values: _decide_greater_by(values, margin), unit, asked)
+    return _finding(
+        stats.finite(difference, 1), lambda values: _decide_greater_by(values, margin), unit, asked
+    )
 
 
 def _decide_greater_by(difference: np.ndarray, margin: float) -> Decision:
@@ -91,16 +98,22 @@ def equivalent_within(difference: np.ndarray, margin: float, unit: str = "points
     """
     _check_bounds(margin)
     if margin == 0:
-        raise ValueError("nothing can be shown to be equivalent within 0: an identity is for exact_within")
+        raise ValueError(
+            "nothing can be shown to be equivalent within 0: an identity is for exact_within"
+        )
     asked = f"supported if within {margin:g} either way at 90 %"
-    return _finding(stats.finite(difference, 1), lambda values: _decide_equivalent(values, margin), unit, asked)
+    return _finding(
+        stats.finite(difference, 1), lambda values: _decide_equivalent(values, margin), unit, asked
+    )
 
 
 def _decide_equivalent(difference: np.ndarray, margin: float) -> Decision:
     mean, low, high = stats.t_interval(difference)
     _, low90, high90 = stats.t_interval(difference, 1 - 2 * ALPHA)
     verdict = np.select(
-        [(low90 > -margin) & (high90 < margin), (low > margin) | (high < -margin)], [SUPPORTED, REFUTED], INCONCLUSIVE
+        [(low90 > -margin) & (high90 < margin), (low > margin) | (high < -margin)],
+        [SUPPORTED, REFUTED],
+        INCONCLUSIVE,
     )
     return Decision(verdict, mean, low, high, stats.p_inside(difference, -margin, margin))
 
@@ -125,7 +138,9 @@ def exact_within(errors: np.ndarray, tolerance: float, unit: str = "largest erro
     return Finding(verdict, largest, None, None, unit, n, text)
 
 
-def rate(successes: int, trials: int, threshold: float, above: bool = True, unit: str = "share") -> Finding:
+def rate(
+    successes: int, trials: int, threshold: float, above: bool = True, unit: str = "share"
+) -> Finding:
     """A share of trials against a threshold, by the exact 95 % interval (Clopper and Pearson, 1934).
 
     Supported if the interval lies on the claimed side of the threshold, refuted if on the other: each is false in at
@@ -143,20 +158,38 @@ def rate(successes: int, trials: int, threshold: float, above: bool = True, unit
     if trials >= MIN_SEEDS and (over or under):
         verdict = SUPPORTED if over == above else REFUTED
     text = f"{successes} of {trials}, 95 % interval {low:.3g} to {high:.3g}; {asked}, refuted on the other side"
-    return Finding(verdict, mean, low, high, unit, trials, text, stats.p_rate(successes, trials, threshold, above))
+    return Finding(
+        verdict,
+        mean,
+        low,
+        high,
+        unit,
+        trials,
+        text,
+        stats.p_rate(successes, trials, threshold, above),
+    )
 
 
 def interaction(
-    a1: np.ndarray, a0: np.ndarray, b1: np.ndarray, b0: np.ndarray, margin: float, unit: str = "points"
+    a1: np.ndarray,
+    a0: np.ndarray,
+    b1: np.ndarray,
+    b0: np.ndarray,
+    margin: float,
+    unit: str = "points",
 ) -> Finding:
     """`greater_by` of (a1 - a0) - (b1 - b0), four arrays (n,) paired by seed: is the effect larger in a than in b?"""
     arrays = [stats.finite(array, 1) for array in (a1, a0, b1, b0)]
     if len({len(array) for array in arrays}) != 1:
-        raise ValueError(f"paired arrays have one length, these have {[len(array) for array in arrays]}")
+        raise ValueError(
+            f"paired arrays have one length, these have {[len(array) for array in arrays]}"
+        )
     return greater_by((arrays[0] - arrays[1]) - (arrays[2] - arrays[3]), margin, unit)
 
 
-def monotone_trend(values: np.ndarray, order: Sequence[float], margin: float, unit: str = "points") -> Finding:
+def monotone_trend(
+    values: np.ndarray, order: Sequence[float], margin: float, unit: str = "points"
+) -> Finding:
     """Values (n, k) of k settings rise with `order` (k,); negate `values` for a fall.
 
     The effect is the rise, from the lowest to the highest rank of `order`, of each seed's least-squares line over the
@@ -169,7 +202,9 @@ def monotone_trend(values: np.ndarray, order: Sequence[float], margin: float, un
     _check_bounds(margin)
     values = stats.finite(values, 2)
     ranks = stats.finite(order, 1)
-    asked = f"supported from a rise of {margin:g} with no fall of as much, refuted below {margin / 2:g}"
+    asked = (
+        f"supported from a rise of {margin:g} with no fall of as much, refuted below {margin / 2:g}"
+    )
     return _finding(values, lambda arrays: _decide_trend(arrays, ranks, margin), unit, asked)
 
 
@@ -180,7 +215,9 @@ def _decide_trend(values: np.ndarray, order: np.ndarray, margin: float) -> Decis
     steps = np.stack([values[:, j] - values[:, i] for i, j in pairs])  # (pairs, n, ...)
     low90 = stats.t_interval(np.moveaxis(steps, 0, 1), 1 - 2 * ALPHA).low  # (pairs, ...)
     falls = ~(low90 > -margin).all(axis=0)
-    return decision._replace(verdict=np.where((decision.verdict == SUPPORTED) & falls, PARTLY, decision.verdict))
+    return decision._replace(
+        verdict=np.where((decision.verdict == SUPPORTED) & falls, PARTLY, decision.verdict)
+    )
 
 
 def ratio_in_interval(
@@ -200,10 +237,17 @@ def ratio_in_interval(
     if not 0 <= wide[0] <= low < high <= wide[1]:
         raise ValueError(f"[{low}, {high}] and the wider {wide} are no nested intervals of ratios")
     asked = f"supported inside {low:g} to {high:g}, refuted outside {wide[0]:g} to {wide[1]:g}"
-    return _finding(stats.finite(log_ratio, 1), lambda values: _decide_ratio(values, (low, high), wide), unit, asked)
+    return _finding(
+        stats.finite(log_ratio, 1),
+        lambda values: _decide_ratio(values, (low, high), wide),
+        unit,
+        asked,
+    )
 
 
-def _decide_ratio(log_ratio: np.ndarray, inner: tuple[float, float], wide: tuple[float, float]) -> Decision:
+def _decide_ratio(
+    log_ratio: np.ndarray, inner: tuple[float, float], wide: tuple[float, float]
+) -> Decision:
     mean, low, high = stats.t_interval(log_ratio)
     with np.errstate(divide="ignore"):
         (inner_low, inner_high), (wide_low, wide_high) = np.log(inner), np.log(wide)
@@ -218,7 +262,11 @@ def _decide_ratio(log_ratio: np.ndarray, inner: tuple[float, float], wide: tuple
     )
     with np.errstate(over="ignore"):
         return Decision(
-            verdict, np.exp(mean), np.exp(low), np.exp(high), stats.p_inside(log_ratio, wide_low, wide_high)
+            verdict,
+            np.exp(mean),
+            np.exp(low),
+            np.exp(high),
+            stats.p_inside(log_ratio, wide_low, wide_high),
         )
 
 
@@ -246,7 +294,9 @@ def combine(findings: Sequence[Finding]) -> str:
     return PARTLY if stats.simes(p_values, len(findings)) <= ALPHA else INCONCLUSIVE
 
 
-def _finding(values: np.ndarray, decide: Callable[[np.ndarray], Decision], unit: str, asked: str) -> Finding:
+def _finding(
+    values: np.ndarray, decide: Callable[[np.ndarray], Decision], unit: str, asked: str
+) -> Finding:
     """`decide` on one experiment's (n, ...), as a Finding; fewer than three seeds are inconclusive."""
     n = len(values)
     if n == 0:

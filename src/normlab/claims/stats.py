@@ -30,7 +30,9 @@ def finite(values: ArrayLike, ndim: int | None = None) -> np.ndarray:
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"expected {ndim} dimension(s), got the shape {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(array))} of {array.size} values are not finite")
+        raise ValueError(
+            f"{np.count_nonzero(~np.isfinite(array))} of {array.size} values are not finite"
+        )
     return array
 
 
@@ -62,7 +64,9 @@ def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
     if n == 0:
         raise ValueError("an interval needs at least one value")
     if n == 1:
-        return Interval(values[0], np.full_like(values[0], -np.inf), np.full_like(values[0], np.inf))
+        return Interval(
+            values[0], np.full_like(values[0], -np.inf), np.full_like(values[0], np.inf)
+        )
     mean, error = _mean_and_error(values)
     half = t.ppf((1 + confidence) / 2, n - 1) * error
     return Interval(mean, mean - half, mean + half)
@@ -102,7 +106,9 @@ def p_rate(successes: int, trials: int, threshold: float, above: bool) -> float:
     """One-sided exact p-value of "the rate is at most (`above`) or at least `threshold`"."""
     from scipy.stats import binomtest
 
-    return float(binomtest(successes, trials, threshold, alternative="greater" if above else "less").pvalue)
+    return float(
+        binomtest(successes, trials, threshold, alternative="greater" if above else "less").pvalue
+    )
 
 
 def rank_rise(values: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -117,10 +123,14 @@ def rank_rise(values: np.ndarray, order: np.ndarray) -> np.ndarray:
 
     ranks = rankdata(order)
     if values.ndim < 2 or values.shape[1:2] != ranks.shape or np.ptp(ranks) == 0:
-        raise ValueError(f"values of shape {values.shape} have no trend over an order of shape {ranks.shape}")
+        raise ValueError(
+            f"values of shape {values.shape} have no trend over an order of shape {ranks.shape}"
+        )
     centred = ranks - ranks.mean()
     # Sums over arms, not a matrix product: its blocking depends on n, and the last bit with it.
-    weights = (np.ptp(ranks) * centred / (centred**2).sum()).reshape(1, -1, *[1] * (values.ndim - 2))
+    weights = (np.ptp(ranks) * centred / (centred**2).sum()).reshape(
+        1, -1, *[1] * (values.ndim - 2)
+    )
     return (values * weights).sum(axis=1)
 
 

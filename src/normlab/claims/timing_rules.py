@@ -12,15 +12,29 @@ import numpy as np
 
 from normlab.claims import stats
 from normlab.claims.evidence import Evidence, Missing
-from normlab.claims.rules import ALPHA, INCONCLUSIVE, MIN_SEEDS, PARTLY, REFUTED, SUPPORTED, Finding, ratio_in_interval
-from normlab.claims.timings import LOG
-from normlab.records import Record
+from normlab.claims.rules import (
+    ALPHA,
+    INCONCLUSIVE,
+    MIN_SEEDS,
+    PARTLY,
+    REFUTED,
+    SUPPORTED,
+    Finding,
+    ratio_in_interval,
+)
+from normlab.measure.timing.trials import LOG
+from normlab.records.record import Record
 
 MOST, SOME = 0.75, 0.25  # of the cells
 
 
 def typical(
-    arm: str, low: float, high: float, partly: tuple[float, float] | None = None, prefix: str = LOG, suffix: str = ""
+    arm: str,
+    low: float,
+    high: float,
+    partly: tuple[float, float] | None = None,
+    prefix: str = LOG,
+    suffix: str = "",
 ) -> Callable[[Evidence], Finding]:
     """`ratio_in_interval` of each repetition's median over the cells of `arm` (whose names end with `suffix`)."""
 
@@ -42,13 +56,18 @@ def most_cells(
     """
 
     def decide(evidence: Evidence) -> Finding:
-        return decide_cells(cells(evidence, arm), medians(evidence, arm), (low, high), partly or (low, high))
+        return decide_cells(
+            cells(evidence, arm), medians(evidence, arm), (low, high), partly or (low, high)
+        )
 
     return decide
 
 
 def decide_cells(
-    logs: np.ndarray, typical_logs: np.ndarray, inner: tuple[float, float], wide: tuple[float, float]
+    logs: np.ndarray,
+    typical_logs: np.ndarray,
+    inner: tuple[float, float],
+    wide: tuple[float, float],
 ) -> Finding:
     """Of log ratios (n, k), NaN where void, with the medians (n,) over cells, which give the effect's interval."""
     n, k = logs.shape
@@ -57,8 +76,12 @@ def decide_cells(
     )
     known = [column[np.isfinite(column)] for column in logs.T]
     inside = np.array([float(stats.p_inside(column, low, high)) for column in known])
-    below: list[Any] = [stats.p_greater(-column, -wide_low) if math.isfinite(wide_low) else 1.0 for column in known]
-    above: list[Any] = [stats.p_greater(column, wide_high) if math.isfinite(wide_high) else 1.0 for column in known]
+    below: list[Any] = [
+        stats.p_greater(-column, -wide_low) if math.isfinite(wide_low) else 1.0 for column in known
+    ]
+    above: list[Any] = [
+        stats.p_greater(column, wide_high) if math.isfinite(wide_high) else 1.0 for column in known
+    ]
     outside = np.minimum(1.0, 2 * np.minimum(below, above))
     most, some = math.ceil(MOST * k), math.ceil(SOME * k)
     verdict = INCONCLUSIVE
@@ -72,9 +95,7 @@ def decide_cells(
     middle, left, right = (float(value) for value in np.exp(stats.t_interval(typical_logs)))
     counts = f"{(inside <= ALPHA).sum()} of {k} cells inside {inner[0]:g} to {inner[1]:g}"
     counts += f", {(outside <= ALPHA).sum()} outside {wide[0]:g} to {wide[1]:g}"
-    text = (
-        f"{counts}; the median cell takes {middle:.3g} times as long, {n} readings; asked for {MOST:.0%} of the cells"
-    )
+    text = f"{counts}; the median cell takes {middle:.3g} times as long, {n} readings; asked for {MOST:.0%} of the cells"
     low_end, high_end = (left, right) if n > 1 else (None, None)
     return Finding(verdict, middle, low_end, high_end, "times", n, text, at_least(inside, some))
 
@@ -95,10 +116,14 @@ def cells(evidence: Evidence, arm: str, prefix: str = LOG, suffix: str = "") -> 
     records = [evidence.records[arm][seed] for seed in evidence.seeds]
     all_names = {name for record in records for name in record.metrics}
     names = sorted(name for name in all_names if name.startswith(prefix) and name.endswith(suffix))
-    logs = np.array([[_value(record, name) for name in names] for record in records]).reshape(len(records), len(names))
+    logs = np.array([[_value(record, name) for name in names] for record in records]).reshape(
+        len(records), len(names)
+    )
     kept = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
     if kept.shape[1] < max(1, len(names) / 2):
-        raise Missing(f"{arm}: {len(names) - kept.shape[1]} of {len(names)} cells are void: run on a calm machine")
+        raise Missing(
+            f"{arm}: {len(names) - kept.shape[1]} of {len(names)} cells are void: run on a calm machine"
+        )
     return kept
 
 

@@ -11,9 +11,9 @@ from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import INCONCLUSIVE, Finding, combine
-from normlab.claims.sources import stale_reasons
-from normlab.claims.store import Store
-from normlab.records import Record
+from normlab.records.provenance import stale_reasons
+from normlab.records.record import Record
+from normlab.records.store import Store
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[dict[str, Any]]:
@@ -33,12 +33,22 @@ def verdict(claim: Claim, store: Store) -> dict[str, Any]:
     for row in (row for name in STRENGTH for row in _rows_under(claim, name, store)):
         if first is None:
             first = row
-        elif row["n"] and row["device"] not in [first["device"], *(other["device"] for other in others)]:
+        elif row["n"] and row["device"] not in [
+            first["device"],
+            *(other["device"] for other in others),
+        ]:
             others.append({name: row[name] for name in ("profile", "device", "verdict", "n")})
     if first is not None:
         return {**first, "others": others}
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
-    return _row(claim, NO_DATA, [_part(part, None, missing) for part in claim.parts], None, 0, missing=[missing])
+    return _row(
+        claim,
+        NO_DATA,
+        [_part(part, None, missing) for part in claim.parts],
+        None,
+        0,
+        missing=[missing],
+    )
 
 
 def verdict_under(claim: Claim, name: str, store: Store) -> dict[str, Any] | None:
@@ -70,11 +80,16 @@ def _decide(
     rates: Mapping[str, float | None],
     folder: Path,
 ) -> dict[str, Any]:
-    kept = {arm.name: {s: r for s, r in by_arm.get(arm.name, {}).items() if r.device == device} for arm in claim.arms}
+    kept = {
+        arm.name: {s: r for s, r in by_arm.get(arm.name, {}).items() if r.device == device}
+        for arm in claim.arms
+    }
     evidence = Evidence(kept, protocol.seeds)
     n = len(evidence.seeds)
     missing = [
-        f"{arm}: {len(seeds)} of {protocol.seeds} seeds" for arm, seeds in kept.items() if len(seeds) < protocol.seeds
+        f"{arm}: {len(seeds)} of {protocol.seeds} seeds"
+        for arm, seeds in kept.items()
+        if len(seeds) < protocol.seeds
     ]
     findings: list[Finding | None] = []
     parts = []
@@ -95,7 +110,12 @@ def _decide(
         overall = NO_DATA  # a part says so by itself: what has been measured decides the others, not the claim
     else:
         overall = combine([finding for finding in findings if finding])
-    used = [record for seeds in kept.values() for seed, record in sorted(seeds.items()) if seed in evidence.seeds]
+    used = [
+        record
+        for seeds in kept.values()
+        for seed, record in sorted(seeds.items())
+        if seed in evidence.seeds
+    ]
     return _row(
         claim,
         overall,
@@ -128,7 +148,15 @@ def devices(by_arm: Mapping[str, Mapping[int, Record]]) -> list[str]:
 def _part(part: Any, finding: Finding | None, text: str) -> dict[str, Any]:
     row = {"name": part.name, "statement": part.statement, "rule": part.rule, "text": text}
     if finding is None:
-        return {**row, "verdict": NO_DATA, "effect": None, "low": None, "high": None, "unit": "", "n": 0}
+        return {
+            **row,
+            "verdict": NO_DATA,
+            "effect": None,
+            "low": None,
+            "high": None,
+            "unit": "",
+            "n": 0,
+        }
     numbers = {name: _rounded(getattr(finding, name)) for name in ("effect", "low", "high")}
     return {**row, "verdict": finding.verdict, **numbers, "unit": finding.unit, "n": finding.n}
 
@@ -138,7 +166,14 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _row(claim: Claim, overall: str, parts: list[dict[str, Any]], profile: str | None, n: int, **more: Any) -> dict:
+def _row(
+    claim: Claim,
+    overall: str,
+    parts: list[dict[str, Any]],
+    profile: str | None,
+    n: int,
+    **more: Any,
+) -> dict:
     base: dict[str, Any] = {
         "slug": claim.slug,
         "statement": claim.statement,

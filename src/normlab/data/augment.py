@@ -18,7 +18,12 @@ class Crops:
     """
 
     def __init__(
-        self, images: Tensor, padding: int, flip: bool, channels_last: bool, device: str | torch.device
+        self,
+        images: Tensor,
+        padding: int,
+        flip: bool,
+        channels_last: bool,
+        device: str | torch.device,
     ) -> None:
         n, h, w, c = images.shape
         self.num_images, self.padding, self.flip = n, padding, flip
@@ -26,28 +31,36 @@ class Crops:
         inside = slice(padding, padding + h), slice(padding, padding + w)
         copies = (images, images.flip(2)) if flip else (images,)
         if channels_last:
-            stored = torch.zeros(len(copies), n, rows, self.columns, c, dtype=torch.uint8, device=device)
+            stored = torch.zeros(
+                len(copies), n, rows, self.columns, c, dtype=torch.uint8, device=device
+            )
             for place, copy in zip(stored, copies, strict=True):
                 place[:, *inside] = copy.to(device)
             size: tuple[int, ...] = (h, w * c)
             stride: tuple[int, ...] = (self.columns * c, 1)
             self.pixel_step = c
         else:
-            stored = torch.zeros(len(copies), n, c, rows, self.columns, dtype=torch.uint8, device=device)
+            stored = torch.zeros(
+                len(copies), n, c, rows, self.columns, dtype=torch.uint8, device=device
+            )
             for place, copy in zip(stored, copies, strict=True):
                 place[:, :, *inside] = copy.to(device).permute(0, 3, 1, 2)
             size, stride = (c, h, w), (rows * self.columns, self.columns, 1)
             self.pixel_step = 1
         self.image_step = c * rows * self.columns
         reach = 1 + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
-        self._windows = stored.view(-1).as_strided((stored.numel() - reach + 1, *size), (1, *stride))
+        self._windows = stored.view(-1).as_strided(
+            (stored.numel() - reach + 1, *size), (1, *stride)
+        )
 
     def offsets(self, index: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
         """Where the crop of image `index` whose corner is (`top`, `left`) in the padded image starts; all (n,).
 
         Where `mirrored` is true (it needs `flip`), the crop is taken first and mirrored then, as torchvision does.
         """
-        left = torch.where(mirrored, 2 * self.padding - left, left)  # the same window, seen in the mirrored copy
+        left = torch.where(
+            mirrored, 2 * self.padding - left, left
+        )  # the same window, seen in the mirrored copy
         image = index + self.num_images * mirrored.long()
         return image * self.image_step + (top * self.columns + left) * self.pixel_step
 
@@ -55,7 +68,11 @@ class Crops:
         """Offsets (n,) of one random crop of each image in `index`, each mirrored with probability one half."""
         n, sides = len(index), 2 * self.padding + 1
         top, left = torch.randint(sides, (2, n), generator=generator)
-        mirrored = torch.randint(2, (n,), generator=generator).bool() if self.flip else torch.zeros(n).bool()
+        mirrored = (
+            torch.randint(2, (n,), generator=generator).bool()
+            if self.flip
+            else torch.zeros(n).bool()
+        )
         return self.offsets(index, top, left, mirrored)
 
     def centre(self, index: Tensor) -> Tensor:

@@ -30,8 +30,12 @@ class Published:
 
 
 PUBLISHED = {
-    "cifar10": Published("cifar10", ("**/*.parquet",), "uoft-cs/cifar10", "plain_text", None, "digits"),
-    "cifar100": Published("cifar100", ("**/*.parquet",), "uoft-cs/cifar100", "cifar100", None, "digits"),
+    "cifar10": Published(
+        "cifar10", ("**/*.parquet",), "uoft-cs/cifar10", "plain_text", None, "digits"
+    ),
+    "cifar100": Published(
+        "cifar100", ("**/*.parquet",), "uoft-cs/cifar100", "cifar100", None, "digits"
+    ),
     # The repository itself holds a loading script, which `datasets` no longer runs; this branch holds its output.
     "tiny_shakespeare": Published(
         "tiny_shakespeare",
@@ -42,9 +46,16 @@ PUBLISHED = {
         "pydoc",
     ),
     "wikitext2": Published(
-        "wikitext-2", ("valid.txt", "test.txt"), "Salesforce/wikitext", "wikitext-2-raw-v1", None, "pydoc"
+        "wikitext-2",
+        ("valid.txt", "test.txt"),
+        "Salesforce/wikitext",
+        "wikitext-2-raw-v1",
+        None,
+        "pydoc",
     ),
-    "ag_news": Published("ag_news", ("**/*.parquet",), "fancyzhx/ag_news", None, None, "pydoc_lines"),
+    "ag_news": Published(
+        "ag_news", ("**/*.parquet",), "fancyzhx/ag_news", None, None, "pydoc_lines"
+    ),
 }
 IMAGE_SETS = ("digits", "cifar10", "cifar100", "imagefolder")
 TEXT_SETS = ("pydoc", "tiny_shakespeare", "wikitext2", "textfile")
@@ -60,11 +71,20 @@ def check_available(cfg: Any) -> None:
     if name not in (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS):
         raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS))
     if name == "digits" and importlib.util.find_spec("sklearn") is None:
-        raise NormLabError("data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10.")
-    if name == "imagefolder" and not data_path(cfg, "folder with one sub-folder of images a class").is_dir():
-        raise NormLabError(f"data.path={cfg.path} is no folder: pass one that holds one sub-folder of images a class.")
+        raise NormLabError(
+            "data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10."
+        )
+    if (
+        name == "imagefolder"
+        and not data_path(cfg, "folder with one sub-folder of images a class").is_dir()
+    ):
+        raise NormLabError(
+            f"data.path={cfg.path} is no folder: pass one that holds one sub-folder of images a class."
+        )
     if name == "textfile" and not data_path(cfg, "UTF-8 text file").is_file():
-        raise NormLabError(f"data.path={cfg.path} is no file: pass a UTF-8 text file, or data=pydoc.")
+        raise NormLabError(
+            f"data.path={cfg.path} is no file: pass a UTF-8 text file, or data=pydoc."
+        )
     if name in PUBLISHED and not is_here(name):
         reason = hub_unreachable()
         if reason:

@@ -55,6 +55,8 @@ def _store(entry: Path, arrays: Arrays) -> None:
         complete.mkdir()
         for name, array in arrays.items():
             np.save(complete / f"{name}.npy", array, allow_pickle=False)
-        if entry.exists():  # damaged, or another process was faster: an entry is only ever replaced whole
+        if (
+            entry.exists()
+        ):  # damaged, or another process was faster: an entry is only ever replaced whole
             entry.rename(Path(scratch) / "old")
         complete.rename(entry)

@@ -41,7 +41,9 @@ def read_documents(cfg: Any) -> RawDocuments:
     if cfg.task.value == "masked":
         return raw
     kept = np.flatnonzero(raw.labels >= 0)
-    return RawDocuments(raw.name, raw.num_classes, [raw.documents[i] for i in kept], raw.labels[kept])
+    return RawDocuments(
+        raw.name, raw.num_classes, [raw.documents[i] for i in kept], raw.labels[kept]
+    )
 
 
 def tokens_of(text: str) -> list[str]:
@@ -71,20 +73,28 @@ def _ag_news() -> RawDocuments:
     def decode() -> Arrays:
         # The test part of the hub's, there as here: 7,600 articles are enough, and every installation has the same
         rows = load_published("ag_news", ("test",), ("text", "label"))["test"]
-        if not all(isinstance(text, str) and tokens_of(text) and label in range(_NEWS_CLASSES) for text, label in rows):
+        if not all(
+            isinstance(text, str) and tokens_of(text) and label in range(_NEWS_CLASSES)
+            for text, label in rows
+        ):
             raise NormLabError(
                 f"data=ag_news in {where} has rows without text or with labels outside 0 to {_NEWS_CLASSES - 1}: pass "
                 f"a copy of fancyzhx/ag_news, or data=pydoc_lines."
             )
         # one line an article, as bytes
         text = "\n".join(" ".join(text.split()) for text, _ in rows).encode()
-        return {"text": np.frombuffer(text, np.uint8), "labels": np.array([label for _, label in rows])}
+        return {
+            "text": np.frombuffer(text, np.uint8),
+            "labels": np.array([label for _, label in rows]),
+        }
 
     # Kept because importing `datasets` takes longer than everything else that a short run loads
     key = files_key(folder.glob("**/*.parquet")) if folder else "hub"
     arrays = decoded("ag_news", key, ("text", "labels"), decode)
     lines = arrays["text"].tobytes().decode().split("\n")
-    return RawDocuments("ag_news (test part)", _NEWS_CLASSES, [tokens_of(line) for line in lines], arrays["labels"])
+    return RawDocuments(
+        "ag_news (test part)", _NEWS_CLASSES, [tokens_of(line) for line in lines], arrays["labels"]
+    )
 
 
 def _pydoc_lines() -> RawDocuments:
@@ -99,7 +109,9 @@ def _pydoc_lines() -> RawDocuments:
     for text, name in sorted(first_name.items(), key=lambda item: item[1]):
         for line in dict.fromkeys(" ".join(line.split()) for line in text.split("\n")):
             topics_of.setdefault(line, []).append(name)
-    documents = {line: tokens for line in topics_of if len(tokens := tokens_of(line)) >= _SHORTEST_LINE}
+    documents = {
+        line: tokens for line in topics_of if len(tokens := tokens_of(line)) >= _SHORTEST_LINE
+    }
     owner = [topics_of[line][0] if len(topics_of[line]) == 1 else "" for line in documents]
     counts = Counter(name for name in owner if name)
     classes = sorted(counts, key=lambda name: (-counts[name], name))[:_TOPICS]

@@ -56,14 +56,22 @@ class DocumentData:
         self._kept = cfg.crop or cfg.context
 
         indices = split_documents(raw.labels)
-        words = _frequent_words((raw.documents[i] for i in indices["train"]), cfg.vocabulary - len(SPECIAL))
+        words = _frequent_words(
+            (raw.documents[i] for i in indices["train"]), cfg.vocabulary - len(SPECIAL)
+        )
         self.vocabulary = (*SPECIAL, *words)
         token_of = {word: token for token, word in enumerate(self.vocabulary)}
         self._tokens, self._labels = {}, {}
         for split, index in indices.items():
             index = _long_enough(raw, index, cfg.crop, split)
-            option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
-            index = index[: first(k, len(index), option, f"documents of the {split} split of {raw.name}")]
+            option, k = (
+                ("data.subset", cfg.subset)
+                if split == "train"
+                else ("data.eval_subset", cfg.eval_subset)
+            )
+            index = index[
+                : first(k, len(index), option, f"documents of the {split} split of {raw.name}")
+            ]
             rows = _rows((raw.documents[i] for i in index), token_of, self._kept)
             self._tokens[split] = torch.from_numpy(rows).to(device)
             self._labels[split] = torch.from_numpy(raw.labels[index].astype(np.int64)).to(device)
@@ -82,13 +90,22 @@ class DocumentData:
         self._hidden = {split: self._masks(split) for split in self._tokens} if self._masked else {}
         if self._masked:
             self.num_outputs = len(self.vocabulary)
-            targets, known = self._tokens["val"][self._hidden["val"]], train[self._maskable["train"]]
+            targets, known = (
+                self._tokens["val"][self._hidden["val"]],
+                train[self._maskable["train"]],
+            )
         else:
             self.num_outputs = raw.num_classes
             targets, known = self._labels["val"], self._labels["train"]
         self.trivial_loss = _cross_entropy(targets, known, self.num_outputs)
         self._epoch = -1
-        options = (cfg.task.value, self._context, self._eval_context, self.vocabulary, cfg.mask_share * self._masked)
+        options = (
+            cfg.task.value,
+            self._context,
+            self._eval_context,
+            self.vocabulary,
+            cfg.mask_share * self._masked,
+        )
         self.fingerprint = _fingerprint(self._tokens, self._labels, *options)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -104,30 +121,42 @@ class DocumentData:
 
     def eval_batches(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The split "train", "val" or "test" once, in its fixed order; the last batch may be smaller."""
-        for index in torch.arange(len(self._labels[split]), device=self._device).split(self._eval_batch_size):
+        for index in torch.arange(len(self._labels[split]), device=self._device).split(
+            self._eval_batch_size
+        ):
             hidden = self._hidden[split][index] if self._masked else None
             yield self._padded(split, index, hidden, self._eval_context)
 
-    def _padded(self, split: str, index: Tensor, hidden: Tensor | None, length: int) -> tuple[Tensor, Tensor]:
+    def _padded(
+        self, split: str, index: Tensor, hidden: Tensor | None, length: int
+    ) -> tuple[Tensor, Tensor]:
         x, missing = self._tokens[split][index], (0, length - self._kept)
         if hidden is None:
             return F.pad(x, missing, value=PAD), self._labels[split][index]
         y = x.masked_fill(~hidden, IGNORED)
-        return F.pad(x.masked_fill(hidden, MASK), missing, value=PAD), F.pad(y, missing, value=IGNORED)
+        return F.pad(x.masked_fill(hidden, MASK), missing, value=PAD), F.pad(
+            y, missing, value=IGNORED
+        )
 
     def _start_epoch(self, epoch: int) -> None:
         # All that is random in an epoch is drawn here, on the CPU: the same on every device and after a resume
         generator = epoch_generator(self._seed, epoch)
-        order = torch.randperm(self.num_train, generator=generator)[: self.steps_per_epoch * self._batch_size]
+        order = torch.randperm(self.num_train, generator=generator)[
+            : self.steps_per_epoch * self._batch_size
+        ]
         self._order = order.to(self._device)
         if self._masked:
             draws = torch.rand(len(order), self._kept, generator=generator).to(self._device)
-            self._hidden_in_epoch = _hide(draws, self._maskable["train"][self._order], self._mask_share)
+            self._hidden_in_epoch = _hide(
+                draws, self._maskable["train"][self._order], self._mask_share
+            )
         self._epoch = epoch
 
     def _masks(self, split: str) -> Tensor:
         generator = epoch_generator(_EVALUATION_SEED, sorted(self._tokens).index(split))
-        draws = torch.rand(len(self._tokens[split]), self._kept, generator=generator).to(self._device)
+        draws = torch.rand(len(self._tokens[split]), self._kept, generator=generator).to(
+            self._device
+        )
         return _hide(draws, self._maskable[split], self._mask_share)
 
 

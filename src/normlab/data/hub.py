@@ -21,7 +21,9 @@ def load_published(
 
     datasets.disable_progress_bars()
     verbosity = datasets.logging.get_verbosity()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what it logs as an error it raises, too
+    datasets.logging.set_verbosity(
+        datasets.logging.CRITICAL
+    )  # what it logs as an error it raises, too
     published, folder = PUBLISHED[name], local_folder(name)
     offline = datasets.config.HF_HUB_OFFLINE
     try:
@@ -32,7 +34,9 @@ def load_published(
             else:
                 # What is cached is taken without asking the hub, which costs 23 s of retries where there is no network
                 datasets.config.HF_HUB_OFFLINE = offline or in_library_cache(name)
-                source = datasets.load_dataset(published.repo, published.config, revision=published.revision)
+                source = datasets.load_dataset(
+                    published.repo, published.config, revision=published.revision
+                )
             tables = {}
             for split in splits:
                 rows = source[split]
@@ -47,7 +51,12 @@ def load_published(
             f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}, or "
             f"data={published.instead}."
         ) from error
-    except (OSError, ValueError, datasets.exceptions.DatasetsError, pyarrow.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        datasets.exceptions.DatasetsError,
+        pyarrow.ArrowException,
+    ) as error:
         place = (folder and _damaged_file(folder)) or folder or "the Hugging Face hub"
         reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
         raise NormLabError(

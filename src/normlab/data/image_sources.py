@@ -52,7 +52,10 @@ def _digits() -> RawImages:
 
         bunch = load_digits()
         # 0 to 16 in the file; 255 for 16 keeps the zero of the padding and uses a byte's whole range
-        return {"images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None], "labels": bunch.target}
+        return {
+            "images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None],
+            "labels": bunch.target,
+        }
 
     # Kept because importing scikit-learn takes longer than everything else that a short run loads
     arrays = decoded("digits", f"sklearn-{version('scikit-learn')}", ("images", "labels"), decode)
@@ -65,7 +68,9 @@ def _cifar(name: str) -> RawImages:
 
     def decode() -> Arrays:
         arrays: Arrays = {}
-        for split, rows in load_published(name, ("train", "test"), ("img", label), image_column="img").items():
+        for split, rows in load_published(
+            name, ("train", "test"), ("img", label), image_column="img"
+        ).items():
             where = f"{folder or name}, split {split}"
             images = []
             for number, (image, _) in enumerate(rows):
@@ -73,7 +78,9 @@ def _cifar(name: str) -> RawImages:
                 images.append(_decode(io.BytesIO(content), f"image {number} ({path}) of {where}"))
             targets = np.array([-1 if target is None else target for _, target in rows])
             if targets.min() < 0 or targets.max() >= num_classes:
-                raise NormLabError(f"{where} has labels outside 0 to {num_classes - 1}: pass a copy of {name}.")
+                raise NormLabError(
+                    f"{where} has labels outside 0 to {num_classes - 1}: pass a copy of {name}."
+                )
             arrays |= {f"{split}_images": _stack(images, where, ""), f"{split}_labels": targets}
             arrays["jpeg"] = np.array(rows[0][0]["bytes"][:2] == b"\xff\xd8")
         return arrays
@@ -83,12 +90,16 @@ def _cifar(name: str) -> RawImages:
     arrays = decoded(name, key, names, decode)
     # The published images were never JPEGs: a copy of other pixels must not pass for them.
     shown = f"{name} (JPEG copy)" if arrays["jpeg"] else name
-    train, test = (Pool(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
+    train, test = (
+        Pool(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test")
+    )
     return RawImages(shown, num_classes, train, test)
 
 
 def _folder(folder: Path, size: int | None) -> RawImages:
-    classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    classes = sorted(
+        child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
+    )
     if len(classes) < 2:
         raise NormLabError(
             f"{folder} has {len(classes)} sub-folders: data=imagefolder takes one sub-folder of images a class, at "
@@ -105,14 +116,20 @@ def _folder(folder: Path, size: int | None) -> RawImages:
             raise NormLabError(f"the class folder {child} holds no image: remove it or add images.")
         files += [(file, number) for file in found]
     if len(files) < 4:
-        raise NormLabError(f"{folder} holds only {len(files)} images, too few to split: pass at least 4.")
+        raise NormLabError(
+            f"{folder} holds only {len(files)} images, too few to split: pass at least 4."
+        )
 
     def decode() -> Arrays:
         images = [_decode(file, str(file), size) for file, _ in files]
         return {"images": _stack(images, str(folder), ": pass data.image_size=<pixels a side>")}
 
-    images = decoded("imagefolder", files_key((file for file, _ in files), size), ("images",), decode)["images"]
-    return RawImages(folder.name, len(classes), Pool(images, np.array([label for _, label in files])))
+    images = decoded(
+        "imagefolder", files_key((file for file, _ in files), size), ("images",), decode
+    )["images"]
+    return RawImages(
+        folder.name, len(classes), Pool(images, np.array([label for _, label in files]))
+    )
 
 
 def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> np.ndarray:
@@ -123,7 +140,9 @@ def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> n
         with Image.open(source) as image:
             pixels = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise NormLabError(f"{where} is no readable image ({type(error).__name__}): repair or remove it.") from error
+        raise NormLabError(
+            f"{where} is no readable image ({type(error).__name__}): repair or remove it."
+        ) from error
     if size is not None:
         pixels = ImageOps.fit(pixels, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(pixels)

@@ -49,7 +49,9 @@ class ImageData:
         self._seed, self._device, self._channels_last = seed, device, channels_last
         self._eval_batch_size = cfg.eval_batch_size
 
-        indices = split_indices(len(raw.train.labels), None if raw.test is None else len(raw.test.labels))
+        indices = split_indices(
+            len(raw.train.labels), None if raw.test is None else len(raw.test.labels)
+        )
         pools = {"train": raw.train, "val": raw.train, "test": raw.test or raw.train}
         count = {
             split: first(
@@ -67,10 +69,16 @@ class ImageData:
             self._labels[split] = torch.from_numpy(pool.labels[index].astype(np.int64)).to(device)
         sample = pixels["train"][:_STATISTICS_IMAGES]
         if len(sample) < min(_STATISTICS_IMAGES, len(indices["train"])):
-            sample = _resize(torch.from_numpy(raw.train.images[indices["train"][:_STATISTICS_IMAGES]]), cfg.image_size)
+            sample = _resize(
+                torch.from_numpy(raw.train.images[indices["train"][:_STATISTICS_IMAGES]]),
+                cfg.image_size,
+            )
         styles = list(cfg.styles or ())
         if styles:
-            pixels = {split: torch.from_numpy(restyle(images.numpy(), styles)) for split, images in pixels.items()}
+            pixels = {
+                split: torch.from_numpy(restyle(images.numpy(), styles))
+                for split, images in pixels.items()
+            }
 
         self.num_train, height, width, channels = pixels["train"].shape
         self.input_shape = (channels, height, width)
@@ -98,14 +106,22 @@ class ImageData:
         self._mean, self._scale = self._normalisation(sample)
         flip = self._augment and bool(cfg.flip)
         self._crops = {
-            split: Crops(images, padding if split == "train" else 0, flip and split == "train", channels_last, device)
+            split: Crops(
+                images,
+                padding if split == "train" else 0,
+                flip and split == "train",
+                channels_last,
+                device,
+            )
             for split, images in pixels.items()
         }
         # Small batches are made several at a time and handed out as slices: at batch 2 calls cost more than work.
         self._local_batch = self._part.stop - self._part.start
         self._block_steps = max(1, _BLOCK_BYTES // (self._local_batch * height * width * channels))
         self._epoch, self._block = -1, (-1, -1)
-        self.fingerprint = _fingerprint(raw.num_classes, pixels, self._labels, sample, self._augment, padding, flip)
+        self.fingerprint = _fingerprint(
+            raw.num_classes, pixels, self._labels, sample, self._augment, padding, flip
+        )
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """x float32 (N, C, H, W) and y int64 (N,) of the 0-based training step `step`.
@@ -132,7 +148,13 @@ class ImageData:
         images = self._block_steps * self._local_batch
         part = slice(block * images, (block + 1) * images)
         x = self._normalise(self._crops["train"].gather(self._offsets[part]))
-        self._batches = list(zip(x.split(self._local_batch), self._targets[part].split(self._local_batch), strict=True))
+        self._batches = list(
+            zip(
+                x.split(self._local_batch),
+                self._targets[part].split(self._local_batch),
+                strict=True,
+            )
+        )
         self._block = epoch, block
 
     def _start_epoch(self, epoch: int) -> None:
@@ -150,7 +172,9 @@ class ImageData:
         order = torch.randperm(self.num_train, generator=generator)
         if self._groups is None:
             return order
-        return grouped_order(order, self._labels["train"].cpu(), self.num_outputs, *self._groups, generator)
+        return grouped_order(
+            order, self._labels["train"].cpu(), self.num_outputs, *self._groups, generator
+        )
 
     def _of_this_rank(self, values: Tensor) -> Tensor:
         whole = values[: self.steps_per_epoch * self._batch_size].view(-1, self._batch_size)
@@ -159,14 +183,21 @@ class ImageData:
     def _normalisation(self, images: Tensor) -> tuple[Tensor, Tensor]:
         width, channels = images.shape[2:]
         # Counting the 256 values is exact, so that no machine's order of summation gets into the pixels.
-        counts = torch.stack([torch.bincount(images[..., c].flatten(), minlength=256) for c in range(channels)])
-        weights, values = counts / counts.sum(1, keepdim=True, dtype=torch.float64), torch.arange(256.0).double()
+        counts = torch.stack(
+            [torch.bincount(images[..., c].flatten(), minlength=256) for c in range(channels)]
+        )
+        weights, values = (
+            counts / counts.sum(1, keepdim=True, dtype=torch.float64),
+            torch.arange(256.0).double(),
+        )
         mean = weights @ values
         variance = (weights * (values - mean[:, None]) ** 2).sum(1)
         scale = 1 / variance.sqrt().clamp_min(1.0)  # a channel without contrast is centred only
         shape = (width * channels,) if self._channels_last else (channels, 1, 1)
         repeats = width if self._channels_last else 1
-        mean, scale = (v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale))
+        mean, scale = (
+            v.float().repeat(repeats).view(shape).to(self._device) for v in (mean, scale)
+        )
         return mean, scale
 
     def _normalise(self, pixels: Tensor) -> Tensor:
@@ -183,7 +214,9 @@ def _groups(cfg: Any, num_classes: int) -> tuple[int, int] | None:
     if size is None and classes is None:
         return None
     if size is None or classes is None:
-        raise NormLabError("data.group_size and data.group_classes belong together: pass both, or neither.")
+        raise NormLabError(
+            "data.group_size and data.group_classes belong together: pass both, or neither."
+        )
     if cfg.batch_size % size or size % classes or num_classes % classes:
         raise NormLabError(
             f"data.group_size={size} and data.group_classes={classes} do not fit: pass a size that divides the batch "
@@ -196,7 +229,9 @@ def _resize(images: Tensor, size: int | None) -> Tensor:
     """uint8 (N, H, W, C) to (N, size, size, C), bilinear with antialiasing: what PIL's resize does."""
     if size is None or images.shape[1:3] == (size, size):
         return images
-    resized = F.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+    resized = F.interpolate(
+        images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True
+    )
     return resized.permute(0, 2, 3, 1).contiguous()
 
 

@@ -33,9 +33,13 @@ def check_options(cfg: Any) -> None:
 
 def _check_documents(cfg: Any) -> None:
     if not 0 < cfg.mask_share < 1:
-        raise NormLabError(f"data.mask_share={cfg.mask_share} is no share of the tokens: pass one between 0 and 1.")
+        raise NormLabError(
+            f"data.mask_share={cfg.mask_share} is no share of the tokens: pass one between 0 and 1."
+        )
     if cfg.crop is not None and cfg.crop > cfg.context:
-        raise NormLabError(f"data.crop={cfg.crop} does not fit into data.context={cfg.context}: pass at most that.")
+        raise NormLabError(
+            f"data.crop={cfg.crop} does not fit into data.context={cfg.context}: pass at most that."
+        )
     kept, padded_to = cfg.crop or cfg.context, cfg.eval_context
     if padded_to is not None and padded_to < kept:
         raise NormLabError(

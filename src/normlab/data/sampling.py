@@ -25,7 +25,12 @@ def local_part(batch_size: int, rank: int, world_size: int) -> slice:
 
 
 def grouped_order(
-    order: Tensor, labels: Tensor, num_classes: int, size: int, classes: int, generator: torch.Generator
+    order: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    size: int,
+    classes: int,
+    generator: torch.Generator,
 ) -> Tensor:
     """`order` (n,) of images rearranged: every `size` consecutive ones show `classes` classes, equally many of each.
 
@@ -38,4 +43,6 @@ def grouped_order(
     rounds = min(len(images) for images in by_class) // each
     pieces = torch.stack([images[: rounds * each].view(rounds, each) for images in by_class], dim=1)
     turns = [torch.randperm(len(by_class), generator=generator) for _ in range(rounds)]
-    return torch.cat([piece[turn].flatten() for piece, turn in zip(pieces, turns, strict=True)] or [order[:0]])
+    return torch.cat(
+        [piece[turn].flatten() for piece, turn in zip(pieces, turns, strict=True)] or [order[:0]]
+    )

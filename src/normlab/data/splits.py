@@ -35,5 +35,7 @@ def first(k: int | None, available: int, option: str, what: str) -> int:
     if k is None:
         return available
     if k > available:
-        raise NormLabError(f"{option}={k} asks for more than the {available} {what}: pass at most {available}.")
+        raise NormLabError(
+            f"{option}={k} asks for more than the {available} {what}: pass at most {available}."
+        )
     return k

@@ -47,8 +47,14 @@ class TextData:
         }
         used = {}
         for split, values in codes.items():
-            option, k = ("data.subset", cfg.subset) if split == "train" else ("data.eval_subset", cfg.eval_subset)
-            used[split] = first(k, len(values), option, f"characters of the {split} split of {raw.name}")
+            option, k = (
+                ("data.subset", cfg.subset)
+                if split == "train"
+                else ("data.eval_subset", cfg.eval_subset)
+            )
+            used[split] = first(
+                k, len(values), option, f"characters of the {split} split of {raw.name}"
+            )
         shortest = min(used, key=lambda split: used[split])
         if cfg.context >= used[shortest]:
             raise NormLabError(
@@ -58,7 +64,9 @@ class TextData:
         characters = _vocabulary(codes["train"])
         tokens = {split: _encode(values, characters) for split, values in codes.items()}
         self.vocabulary = "".join(map(chr, characters))
-        self.num_outputs = len(characters) + any((values == len(characters)).any() for values in tokens.values())
+        self.num_outputs = len(characters) + any(
+            (values == len(characters)).any() for values in tokens.values()
+        )
         tokens = {split: values[: used[split]] for split, values in tokens.items()}
 
         self.num_train = len(tokens["train"])
@@ -70,7 +78,9 @@ class TextData:
         self.input_shape = (cfg.context,)
         self.steps_per_epoch = max(1, self.num_train // (cfg.batch_size * cfg.context))
         self.trivial_loss = _cross_entropy(tokens["val"], tokens["train"], self.num_outputs)
-        self._tokens = {split: torch.from_numpy(values).to(device) for split, values in tokens.items()}
+        self._tokens = {
+            split: torch.from_numpy(values).to(device) for split, values in tokens.items()
+        }
         # (windows, T + 1): every window of the training split, as overlapping rows of one view
         self._windows = self._tokens["train"].unfold(0, cfg.context + 1, 1)
         self._epoch = -1
@@ -96,7 +106,9 @@ class TextData:
     def _start_epoch(self, epoch: int) -> None:
         generator = epoch_generator(self._seed, epoch)
         count = self.steps_per_epoch * self._batch_size
-        self._starts = torch.randint(len(self._windows), (count,), generator=generator).to(self._device)
+        self._starts = torch.randint(len(self._windows), (count,), generator=generator).to(
+            self._device
+        )
         self._epoch = epoch
 
 

@@ -67,11 +67,17 @@ def _read(file: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise NormLabError(f"{file} cannot be read ({error.strerror}): pass another file or data=pydoc.") from error
+        raise NormLabError(
+            f"{file} cannot be read ({error.strerror}): pass another file or data=pydoc."
+        ) from error
     except UnicodeDecodeError as error:
-        raise NormLabError(f"{file} is no UTF-8 text (byte {error.start}): convert it or pass data=pydoc.") from error
+        raise NormLabError(
+            f"{file} is no UTF-8 text (byte {error.start}): convert it or pass data=pydoc."
+        ) from error
     if "\0" in text:
-        raise NormLabError(f"{file} is a binary file and no text: pass a UTF-8 text file or data=pydoc.")
+        raise NormLabError(
+            f"{file} is a binary file and no text: pass a UTF-8 text file or data=pydoc."
+        )
     if not text.strip():
         raise NormLabError(f"{file} is an empty text: pass another file or data=pydoc.")
     return text

@@ -10,7 +10,7 @@ from torch import nn
 
 from normlab.errors import NormLabError, choices
 from normlab.norms import make_norm, require_causal, spec_of
-from normlab.reparam import apply_reparam
+from normlab.norms.reparametrizations import apply_reparam
 
 MODELS = {  # module of this package, and class
     "plaincnn": "PlainCNN",
@@ -29,7 +29,9 @@ def model_class(name: str) -> Any:
     return getattr(importlib.import_module(f"normlab.models.{name}"), MODELS[name])
 
 
-def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+def build_model(
+    cfg: Any, modality: str, input_shape: tuple[int, ...], num_outputs: int
+) -> nn.Module:
     """The network that `cfg` (groups model, norm, reparam; seed) describes, on the CPU.
 
     `modality`: "image", input (C, H, W); "text", the next of T characters; "masked", the hidden ones of T tokens, and
@@ -50,7 +52,9 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
     generator = torch.Generator().manual_seed(cfg.seed)
     for option in ("depth", "width"):
         if options[option] < 1:
-            raise NormLabError(f"model.{option}={options[option]}: give a whole number of at least 1.")
+            raise NormLabError(
+                f"model.{option}={options[option]}: give a whole number of at least 1."
+            )
     norm_options = _plain(cfg.norm)
     kind = norm_options.pop("kind")
     norm = partial(make_norm, kind, **norm_options)
@@ -68,4 +72,7 @@ def build_model(cfg: Any, modality: str, input_shape: tuple[int, ...], num_outpu
 
 def _plain(group: Any) -> dict[str, Any]:
     """A group of the configuration, its enumerated choices by name."""
-    return {name: value.value if isinstance(value, Enum) else value for name, value in dict(group).items()}
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in dict(group).items()
+    }

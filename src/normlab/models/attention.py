@@ -30,7 +30,9 @@ class Visibility:
     """What attention and norms see in one forward pass, worked out once for all layers."""
 
     causal: bool = False  # as many queries as keys, none of which sees a later key
-    scores: Tensor | None = None  # added to the attention scores: 0, or -inf for a key that is not seen
+    scores: Tensor | None = (
+        None  # added to the attention scores: 0, or -inf for a key that is not seen
+    )
     padding: Tensor | None = None  # (N, T), true where norms see zeros
     rows: Tensor | None = None  # (M,), places among the N * T tokens of those that norms see
     cache: Cache | None = None
@@ -42,8 +44,12 @@ class Visibility:
             return cls(causal=True, cache=cache)
         if new == 1:
             return cls(cache=cache)
-        later = torch.ones(new, cache.length + new, dtype=torch.bool, device=like.device).triu(cache.length + 1)
-        return cls(scores=like.new_zeros(later.shape).masked_fill_(later, float("-inf")), cache=cache)
+        later = torch.ones(new, cache.length + new, dtype=torch.bool, device=like.device).triu(
+            cache.length + 1
+        )
+        return cls(
+            scores=like.new_zeros(later.shape).masked_fill_(later, float("-inf")), cache=cache
+        )
 
     @classmethod
     def of_valid(cls, valid: Tensor, padding: str, like: Tensor) -> "Visibility":
@@ -53,7 +59,9 @@ class Visibility:
         """
         absent = ~valid
         return cls(
-            scores=like.new_zeros(valid.shape).masked_fill_(absent, float("-inf"))[:, None, None, :],
+            scores=like.new_zeros(valid.shape).masked_fill_(absent, float("-inf"))[
+                :, None, None, :
+            ],
             padding=absent if padding == "zeroed" else None,
             rows=valid.flatten().nonzero().squeeze(1) if padding == "masked" else None,
         )
@@ -83,7 +91,9 @@ class Attention(nn.Module):
     with one gain for all heads.
     """
 
-    def __init__(self, width: int, num_heads: int, norm: NormFactory, layout: str, qk_norm: bool) -> None:
+    def __init__(
+        self, width: int, num_heads: int, norm: NormFactory, layout: str, qk_norm: bool
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
@@ -100,5 +110,7 @@ class Attention(nn.Module):
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))  # (N, heads, T, C / heads) each
         if visible.cache is not None:
             k, v = visible.cache.extend(self, k, v)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=visible.scores, is_causal=visible.causal)
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=visible.scores, is_causal=visible.causal
+        )
         return self.out(x.transpose(1, 2).reshape(n, t, c))

@@ -30,11 +30,15 @@ def generate(
         NormLabError: nothing to go on from, a negative temperature or length, top_k below 1.
     """
     if prompt_ids.ndim != 2 or not prompt_ids.shape[1]:
-        raise NormLabError(f"a prompt of shape {tuple(prompt_ids.shape)}: pass ids (N, T) of at least one token each.")
+        raise NormLabError(
+            f"a prompt of shape {tuple(prompt_ids.shape)}: pass ids (N, T) of at least one token each."
+        )
     if length < 0:
         raise NormLabError(f"length={length}: give 0 or more tokens.")
     if not temperature >= 0:
-        raise NormLabError(f"temperature={temperature}: give 0 for the most likely token, or a number above it.")
+        raise NormLabError(
+            f"temperature={temperature}: give 0 for the most likely token, or a number above it."
+        )
     if top_k is not None and top_k < 1:
         raise NormLabError(f"top_k={top_k}: give the number of tokens to draw from, at least 1.")
     training = model.training
@@ -64,7 +68,9 @@ def _generate(
     return ids[:, start:]
 
 
-def _draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None) -> Tensor:
+def _draw(
+    logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None
+) -> Tensor:
     """(N, vocabulary) -> (N, 1)."""
     if temperature == 0:
         return logits.argmax(1, keepdim=True)
@@ -87,7 +93,9 @@ def token_wise(model: nn.Module, steps: int) -> bool:
             continue
         like = next(model.parameters())
         noise = torch.Generator().manual_seed(0)
-        x = torch.randn(1, steps, norm.num_features, generator=noise, dtype=like.dtype).to(like.device)
+        x = torch.randn(1, steps, norm.num_features, generator=noise, dtype=like.dtype).to(
+            like.device
+        )
         try:
             alone = torch.cat([norm(token) for token in x.split(1, dim=1)], dim=1)
         except NormLabError:  # one token is too few for its statistics

@@ -42,7 +42,9 @@ class PlainCNN(nn.Module):
         for index in range(depth):
             stage = 3 * index // depth if depth > 2 else 0
             stride = 2 if depth > 2 and index and stage > 3 * (index - 1) // depth else 1
-            layers.append(nn.Conv2d(channels, width << stage, 3, stride=stride, padding=1, bias=bias))
+            layers.append(
+                nn.Conv2d(channels, width << stage, 3, stride=stride, padding=1, bias=bias)
+            )
             channels = width << stage
             layer = norm(channels, layout="NCHW")
             activation = activation_of(layer)

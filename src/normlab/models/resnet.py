@@ -13,7 +13,9 @@ from normlab.models.layers import NormFactory, activation_of, initialise
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a parameter-free shortcut: subsampling, and zeros for the new channels (option A)."""
 
-    def __init__(self, in_channels: int, channels: int, stride: int, norm: NormFactory, bias: bool) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, norm: NormFactory, bias: bool
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=bias)
         self.norm1 = norm(channels, layout="NCHW")
@@ -54,7 +56,9 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
-            raise NormLabError(f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or 110.")
+            raise NormLabError(
+                f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or 110."
+            )
         self.conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=bias)
         self.norm = norm(width, layout="NCHW")
         self.activation = activation_of(self.norm)

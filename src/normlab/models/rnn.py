@@ -13,7 +13,9 @@ from normlab.models.layers import NormFactory, normal_
 NORM_AT = ("all", "input")
 
 
-def norms_over_time(norm: NormFactory, num_features: int, steps: int, gain: float, shift: bool) -> nn.ModuleList:
+def norms_over_time(
+    norm: NormFactory, num_features: int, steps: int, gain: float, shift: bool
+) -> nn.ModuleList:
     """`steps` norms over rows (N, C) with statistics of their own and the same parameters, their gain at `gain`.
 
     Without `shift` their bias stays at zero.
@@ -24,7 +26,9 @@ def norms_over_time(norm: NormFactory, num_features: int, steps: int, gain: floa
     if weight is not None:
         nn.init.constant_(weight, gain)
     elif gain != 1:
-        raise NormLabError(f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it at 1.")
+        raise NormLabError(
+            f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it at 1."
+        )
     for module in norms:
         if not shift and "bias" in module._parameters:
             del module.bias
@@ -50,7 +54,13 @@ class LSTMLayer(nn.Module):
     """
 
     def __init__(
-        self, width: int, norm: NormFactory, generator: torch.Generator, norm_at: str, steps: int, norm_gain: float
+        self,
+        width: int,
+        norm: NormFactory,
+        generator: torch.Generator,
+        norm_at: str,
+        steps: int,
+        norm_gain: float,
     ) -> None:
         super().__init__()
         self.input = nn.Linear(width, 4 * width)
@@ -124,7 +134,9 @@ class RNN(nn.Module):
             raise NormLabError(f"model.norm_gain={norm_gain:g}: give an initial gain above 0.")
         steps = input_shape[0] if per_step else 1
         self.tokens = nn.Embedding(vocabulary, width)
-        self.layers = nn.ModuleList(LSTMLayer(width, norm, generator, norm_at, steps, norm_gain) for _ in range(depth))
+        self.layers = nn.ModuleList(
+            LSTMLayer(width, norm, generator, norm_at, steps, norm_gain) for _ in range(depth)
+        )
         self.head = nn.Linear(width, vocabulary)
         with torch.no_grad():
             normal_(self.tokens.weight, 1.0, generator)

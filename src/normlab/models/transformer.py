@@ -58,7 +58,14 @@ class Residual(nn.Module):
     """total(alpha x + after(branch(scale before(x)))), with the identity for a norm that `slots` leaves out."""
 
     def __init__(
-        self, branch: nn.Module, slots: Slots, norm: NormFactory, width: int, layout: str, alpha: float, scale: float
+        self,
+        branch: nn.Module,
+        slots: Slots,
+        norm: NormFactory,
+        width: int,
+        layout: str,
+        alpha: float,
+        scale: float,
     ) -> None:
         super().__init__()
         self.before = norm(width, layout=layout) if slots.before else None
@@ -136,7 +143,9 @@ class Transformer(nn.Module):
         padding: str = "counted",
     ) -> None:
         super().__init__()
-        placement, init, padding = (getattr(option, "value", option) for option in (placement, init, padding))
+        placement, init, padding = (
+            getattr(option, "value", option) for option in (placement, init, padding)
+        )
         _check(modality, width, num_heads, mlp_ratio, placement, init, layer_scaling, padding)
         self.modality = modality
         self.padding = padding
@@ -174,7 +183,9 @@ class Transformer(nn.Module):
         start = 0 if cache is None else cache.length
         end = start + ids.shape[1]
         if end > self.context:
-            raise NormLabError(f"{end} tokens do not fit into the model's context: pass at most {self.context}.")
+            raise NormLabError(
+                f"{end} tokens do not fit into the model's context: pass at most {self.context}."
+            )
         x = self.tokens(ids) + self.positions.weight[start:end]
         if self.embedding_scale != 1:
             x = x * self.embedding_scale
@@ -196,7 +207,9 @@ class Transformer(nn.Module):
 
 
 @torch.no_grad()
-def _initialise(model: Transformer, init: str, depth: int, beta: float, generator: torch.Generator) -> None:
+def _initialise(
+    model: Transformer, init: str, depth: int, beta: float, generator: torch.Generator
+) -> None:
     """One draw for each matrix, in module order; beta comes after, so that it changes no draw."""
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding):
@@ -212,7 +225,9 @@ def _initialise(model: Transformer, init: str, depth: int, beta: float, generato
         if beta != 1 and name.endswith((".out", ".up")):
             module.weight.mul_(beta)
         elif beta != 1 and name.endswith(".qkv"):
-            module.weight.chunk(3)[2].mul_(beta)  # queries and keys decide where attention looks, not how much comes
+            module.weight.chunk(3)[2].mul_(
+                beta
+            )  # queries and keys decide where attention looks, not how much comes
 
 
 def _check(
@@ -235,7 +250,9 @@ def _check(
             raise choices(what, value, valid)
     if num_heads < 1 or width % num_heads:
         divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-        raise NormLabError(f"model.num_heads={num_heads} does not divide model.width={width}: use one of {divisors}.")
+        raise NormLabError(
+            f"model.num_heads={num_heads} does not divide model.width={width}: use one of {divisors}."
+        )
     if mlp_ratio < 1:
         raise NormLabError(f"model.mlp_ratio={mlp_ratio}: give a whole number of at least 1.")
     if layer_scaling and not PLACEMENTS[placement].before:
@@ -244,4 +261,6 @@ def _check(
             "choose placement=pre or sandwich."
         )
     if modality == "text" and padding != "counted":
-        raise NormLabError(f"model.padding={padding}: this text has no padding; leave it at counted.")
+        raise NormLabError(
+            f"model.padding={padding}: this text has no padding; leave it at counted."
+        )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError, choices
-from normlab.norm_files import declared_kinds
+from normlab.norms.registry import declared_kinds
 
 LAYOUTS = {"NC": 2, "NCHW": 4, "NTC": 3}  # name -> number of dimensions
 MAPS = torch.channels_last
@@ -52,7 +52,15 @@ def norm_kind(
 
     def register(cls: type["Norm"]) -> type["Norm"]:
         options = tuple(name for name, _, _ in declared_kinds()[kind].options)
-        declared = (centred, scaled, batch_dependent, train_eval_differ, causal_safe, has_shift, layouts)
+        declared = (
+            centred,
+            scaled,
+            batch_dependent,
+            train_eval_differ,
+            causal_safe,
+            has_shift,
+            layouts,
+        )
         REGISTERED[kind] = cls, NormSpec(*declared, options=options)
         return cls
 
@@ -153,4 +161,6 @@ def check_eps(eps: float) -> float:
 
 def one_value(name: str, instead: str) -> NormLabError:
     """The sentence for a statistic over a single value, which is either undefined or throws the input away."""
-    return NormLabError(f"{name} has one value per statistic on this input, which leaves nothing of it: {instead}.")
+    return NormLabError(
+        f"{name} has one value per statistic on this input, which leaves nothing of it: {instead}."
+    )

@@ -7,7 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError, choices
-from normlab.norms.base import Norm, as_maps, check_eps, from_maps, narrow, norm_kind, one_value, wide
+from normlab.norms.base import (
+    Norm,
+    as_maps,
+    check_eps,
+    from_maps,
+    narrow,
+    norm_kind,
+    one_value,
+    wide,
+)
 from normlab.norms.ghost import GroupStatistics, ghost_norm
 
 STATISTICS = ("running", "batch", "instance")
@@ -20,12 +29,23 @@ class _BatchStatistics(Norm):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, num_features: int, layout: str, eps: float, momentum: float | None, ghost_batch: int | None):
+    def __init__(
+        self,
+        num_features: int,
+        layout: str,
+        eps: float,
+        momentum: float | None,
+        ghost_batch: int | None,
+    ):
         super().__init__(num_features, layout)
         if ghost_batch is not None and ghost_batch < 1:
-            raise NormLabError(f"ghost_batch must be at least 1 sample or null for the whole batch, not {ghost_batch}.")
+            raise NormLabError(
+                f"ghost_batch must be at least 1 sample or null for the whole batch, not {ghost_batch}."
+            )
         if momentum is not None and not 0 <= momentum <= 1:
-            raise NormLabError(f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}.")
+            raise NormLabError(
+                f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}."
+            )
         self.eps = check_eps(eps)
         self.momentum = momentum
         self.ghost_batch = ghost_batch
@@ -57,7 +77,14 @@ class _BatchStatistics(Norm):
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
 
 
-@norm_kind("batchnorm", centred=True, scaled=True, batch_dependent=True, train_eval_differ=True, has_shift=True)
+@norm_kind(
+    "batchnorm",
+    centred=True,
+    scaled=True,
+    batch_dependent=True,
+    train_eval_differ=True,
+    has_shift=True,
+)
 class BatchNorm(_BatchStatistics):
     """Batch normalization (Ioffe & Szegedy 2015) over N and all positions.
 
@@ -86,9 +113,13 @@ class BatchNorm(_BatchStatistics):
         if statistics not in STATISTICS:
             raise choices("statistics", statistics, STATISTICS)
         if statistics == "instance" and layout == "NC":
-            raise NormLabError("statistics=instance has one value per statistic on layout NC: use running or batch.")
+            raise NormLabError(
+                "statistics=instance has one value per statistic on layout NC: use running or batch."
+            )
         if frozen and statistics != "running":
-            raise NormLabError(f"a frozen batchnorm uses its running statistics: leave out statistics={statistics}.")
+            raise NormLabError(
+                f"a frozen batchnorm uses its running statistics: leave out statistics={statistics}."
+            )
         self.statistics = statistics
         self.frozen = frozen
         if frozen:
@@ -101,7 +132,16 @@ class BatchNorm(_BatchStatistics):
         self.check(x)
         maps = as_maps(x, self.layout)
         if self.frozen or (not self.training and self.statistics == "running"):
-            y = F.batch_norm(maps, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            y = F.batch_norm(
+                maps,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                False,
+                0.0,
+                self.eps,
+            )
         else:
             y = self._normalize(maps)
         return narrow(from_maps(y, self.layout), x)
@@ -117,7 +157,14 @@ class BatchNorm(_BatchStatistics):
         if not self.training:
             return F.batch_norm(maps, None, None, self.weight, self.bias, True, 0.0, self.eps)
         return F.batch_norm(
-            maps, self.running_mean, self.running_var, self.weight, self.bias, True, self.new_share(), self.eps
+            maps,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            True,
+            self.new_share(),
+            self.eps,
         )
 
     def extra_repr(self) -> str:
@@ -125,7 +172,14 @@ class BatchNorm(_BatchStatistics):
         return f"{super().extra_repr()}, {own}"
 
 
-@norm_kind("batchrenorm", centred=True, scaled=True, batch_dependent=True, train_eval_differ=True, has_shift=True)
+@norm_kind(
+    "batchrenorm",
+    centred=True,
+    scaled=True,
+    batch_dependent=True,
+    train_eval_differ=True,
+    has_shift=True,
+)
 class BatchRenorm(_BatchStatistics):
     """Batch renormalization (Ioffe 2017): corrects a batch's statistics towards the running ones.
 
@@ -149,7 +203,9 @@ class BatchRenorm(_BatchStatistics):
     ):
         super().__init__(num_features, layout, eps, momentum, ghost_batch)
         if not r_max >= 1 or not d_max >= 0:
-            raise NormLabError(f"batchrenorm needs r_max >= 1 and d_max >= 0, not {r_max} and {d_max}.")
+            raise NormLabError(
+                f"batchrenorm needs r_max >= 1 and d_max >= 0, not {r_max} and {d_max}."
+            )
         if warmup_steps < 0:
             raise NormLabError(f"warmup_steps must be at least 0, not {warmup_steps}.")
         self.r_max = r_max
@@ -161,7 +217,16 @@ class BatchRenorm(_BatchStatistics):
         self.check(x)
         maps = as_maps(x, self.layout)
         if not self.training:
-            y = F.batch_norm(maps, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            y = F.batch_norm(
+                maps,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                False,
+                0.0,
+                self.eps,
+            )
             return narrow(from_maps(y, self.layout), x)
         size = self.group_size(maps, self.ghost_batch)
         xhat, statistics = ghost_norm(wide(maps), size, None, None, self.eps)

@@ -50,7 +50,9 @@ class CausalBatchNorm(Norm):
     ):
         super().__init__(num_features, layout)
         if momentum is not None and not 0 <= momentum <= 1:
-            raise NormLabError(f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}.")
+            raise NormLabError(
+                f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}."
+            )
         if statistics not in STATISTICS:
             raise choices("statistics", statistics, STATISTICS)
         if max_positions < 1:
@@ -74,7 +76,9 @@ class CausalBatchNorm(Norm):
         h = wide(x)
         if self.training:
             if len(x) < 2:
-                raise one_value("causal_batchnorm over 1 sample", "use more samples or norm=layernorm")
+                raise one_value(
+                    "causal_batchnorm over 1 sample", "use more samples or norm=layernorm"
+                )
             return narrow(self._by_batch(h), x)
         self._check_trained(positions)
         scale = (self.running_var[:positions] + self.eps).rsqrt() * self.weight

@@ -23,15 +23,21 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError
-from normlab.norm_files import import_target
 from normlab.norms.base import Norm, NormSpec, narrow
 from normlab.norms.properties import CHANNELS, measured_spec
+from normlab.norms.registry import import_target
 
 
 class CustomNorm(Norm):
     """The layer `target(num_features, **options)`, its shapes checked."""
 
-    def __init__(self, num_features: int, layout: str, target: str | None, options: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        num_features: int,
+        layout: str,
+        target: str | None,
+        options: Mapping[str, Any] | None = None,
+    ):
         super().__init__(num_features, layout)
         given = _plain(options)
         cls = import_target(target)
@@ -47,7 +53,9 @@ class CustomNorm(Norm):
                 f"{sorted(given)}: {type(error).__name__}: {error}; see normlab.norms.custom."
             ) from None
         if not isinstance(self.layer, nn.Module):
-            raise NormLabError(f"norm.target={target} makes a {type(self.layer).__name__}: name a class of nn.Module.")
+            raise NormLabError(
+                f"norm.target={target} makes a {type(self.layer).__name__}: name a class of nn.Module."
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -73,7 +81,9 @@ def _plain(options: Any) -> dict[str, Any]:
     if isinstance(options, DictConfig):
         options = OmegaConf.to_container(options, resolve=True)
     if not isinstance(options or {}, Mapping):
-        raise NormLabError(f"norm.options={options}: give names and values, as in 'norm.options={{alpha: 0.5}}'.")
+        raise NormLabError(
+            f"norm.options={options}: give names and values, as in 'norm.options={{alpha: 0.5}}'."
+        )
     return {str(name): value for name, value in (options or {}).items()}
 
 
@@ -82,7 +92,8 @@ def _spec(target: str | None, options: str) -> NormSpec:
     declared = getattr(import_target(target), "spec", None)
     try:
         measured = measured_spec(
-            lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)), ("target", "options")
+            lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)),
+            ("target", "options"),
         )
     except NormLabError:
         raise
@@ -98,5 +109,7 @@ def _spec(target: str | None, options: str) -> NormSpec:
             f"norm.target={target} declares batch_dependent=False, yet a sample changes with the others."
         )
     if declared.causal_safe and not measured.causal_safe:
-        raise NormLabError(f"norm.target={target} declares causal_safe=True, yet positions change with later ones.")
+        raise NormLabError(
+            f"norm.target={target} declares causal_safe=True, yet positions change with later ones."
+        )
     return replace(declared, options=measured.options)

@@ -51,5 +51,7 @@ class FilterResponseNorm(Norm):
             y = y.view(n, height, width, c).permute(0, 3, 1, 2)
         else:
             rows = h.contiguous().flatten(2)
-            y = RMSAffine.apply(rows, self.weight[:, None], self.bias[:, None], 2, self.eps).view(x.shape)
+            y = RMSAffine.apply(rows, self.weight[:, None], self.bias[:, None], 2, self.eps).view(
+                x.shape
+            )
         return narrow(y if self.tau is None else Threshold.apply(y, self.tau[:, None, None]), x)

@@ -61,7 +61,9 @@ def _even(
     h = wide(x) if weight is None else for_kernel(x, weight)
     if groups == 1:
         # With momentum 1 the running statistics become those of this batch, the variance unbiased.
-        mean, variance = torch.zeros(2, 1, c, dtype=h.dtype if weight is None else weight.dtype, device=x.device)
+        mean, variance = torch.zeros(
+            2, 1, c, dtype=h.dtype if weight is None else weight.dtype, device=x.device
+        )
         y = F.batch_norm(h, mean[0], variance[0], weight, bias, True, 1.0, eps)
         return narrow(y, x), mean, variance * ((values - 1) / values)
     if is_channels_last(x):

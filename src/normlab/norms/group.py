@@ -22,7 +22,9 @@ from normlab.norms.strided import SetNorm
 DEFAULT_GROUPS = 8
 
 
-def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+def group_norm(
+    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     """Group norm of maps (N, C, H, W) in their own memory format and dtype."""
     n, c, height, width = x.shape
     last = is_channels_last(x)
@@ -30,7 +32,12 @@ def group_norm(x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | Non
         rows = wide(x).permute(0, 2, 3, 1).reshape(n, height * width, c)
         y = SetNorm.apply(rows, weight, bias, c // groups, eps)[0]
         return narrow(y.view(n, height, width, c).permute(0, 3, 1, 2), x)
-    y = narrow(F.group_norm(wide(x) if weight is None else for_kernel(x, weight), groups, weight, bias, eps), x)
+    y = narrow(
+        F.group_norm(
+            wide(x) if weight is None else for_kernel(x, weight), groups, weight, bias, eps
+        ),
+        x,
+    )
     return y.contiguous(memory_format=MAPS) if last else y
 
 
@@ -51,15 +58,23 @@ class GroupNorm(Norm):
     ):
         super().__init__(num_features, layout)
         if num_groups is not None and channels_per_group is not None:
-            raise NormLabError("groupnorm takes num_groups or channels_per_group, not both: leave one of them null.")
+            raise NormLabError(
+                "groupnorm takes num_groups or channels_per_group, not both: leave one of them null."
+            )
         if channels_per_group is None:
             name, divisor = "num_groups", DEFAULT_GROUPS if num_groups is None else num_groups
         else:
             name, divisor = "channels_per_group", channels_per_group
         if divisor < 1 or num_features % divisor:
-            divisors = ", ".join(str(d) for d in range(1, num_features + 1) if num_features % d == 0)
-            raise NormLabError(f"{name}={divisor} does not divide {num_features} channels: choose one of {divisors}.")
-        self.num_groups = divisor if channels_per_group is None else num_features // channels_per_group
+            divisors = ", ".join(
+                str(d) for d in range(1, num_features + 1) if num_features % d == 0
+            )
+            raise NormLabError(
+                f"{name}={divisor} does not divide {num_features} channels: choose one of {divisors}."
+            )
+        self.num_groups = (
+            divisor if channels_per_group is None else num_features // channels_per_group
+        )
         self.eps = check_eps(eps)
         self.add_affine()
 
@@ -68,7 +83,9 @@ class GroupNorm(Norm):
         maps = as_maps(x, self.layout)
         if maps[0].numel() == self.num_groups:
             raise one_value("groupnorm", "use fewer groups or more channels per group")
-        return from_maps(group_norm(maps, self.num_groups, self.weight, self.bias, self.eps), self.layout)
+        return from_maps(
+            group_norm(maps, self.num_groups, self.weight, self.bias, self.eps), self.layout
+        )
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, num_groups={self.num_groups}"
@@ -90,7 +107,9 @@ class InstanceNorm(Norm):
         self.check(x)
         maps = as_maps(x, self.layout)
         if maps.shape[2] * maps.shape[3] == 1:
-            raise one_value(type(self).__name__.lower(), "use larger images, longer sequences or norm=layernorm")
+            raise one_value(
+                type(self).__name__.lower(), "use larger images, longer sequences or norm=layernorm"
+            )
         return from_maps(group_norm(maps, self.num_features, weight, bias, self.eps), self.layout)
 
 
@@ -102,7 +121,9 @@ class AdaIN(InstanceNorm):
         super().__init__(num_features, layout, eps)
         del self.weight, self.bias
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
         y = self.normalize(x, None, None)
         if scale is not None:
             y = y * self._per_sample(scale, x, "scale")

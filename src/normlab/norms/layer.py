@@ -4,14 +4,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError
-from normlab.norms.base import Norm, check_eps, for_kernel, is_channels_last, narrow, norm_kind, one_value, wide
+from normlab.norms.base import (
+    Norm,
+    check_eps,
+    for_kernel,
+    is_channels_last,
+    narrow,
+    norm_kind,
+    one_value,
+    wide,
+)
 from normlab.norms.strided import ChannelNorm
 
 
 def check_channels(norm: Norm) -> None:
     """Statistics over the channels of one position need more than one of them."""
     if norm.num_features == 1 and norm.layout != "NCHW":
-        raise NormLabError(f"{type(norm).__name__} over 1 channel has one value per statistic: use norm=none there.")
+        raise NormLabError(
+            f"{type(norm).__name__} over 1 channel has one value per statistic: use norm=none there."
+        )
 
 
 @norm_kind("layernorm", centred=True, scaled=True, causal_safe=True, has_shift=True)
@@ -28,7 +39,9 @@ class LayerNorm(Norm):
         self.check(x)
         h = for_kernel(x, self.weight)
         if self.layout != "NCHW":
-            return narrow(F.layer_norm(h, (self.num_features,), self.weight, self.bias, self.eps), x)
+            return narrow(
+                F.layer_norm(h, (self.num_features,), self.weight, self.bias, self.eps), x
+            )
         if x[0].numel() == 1:
             raise one_value("layernorm", "use larger images, more channels or norm=none")
         if not is_channels_last(x):
@@ -48,7 +61,9 @@ class ChannelLayerNorm(Norm):
     def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
         super().__init__(num_features, layout)
         if num_features == 1:
-            raise NormLabError("channel_layernorm over 1 channel has one value per statistic: use norm=none there.")
+            raise NormLabError(
+                "channel_layernorm over 1 channel has one value per statistic: use norm=none there."
+            )
         self.eps = check_eps(eps)
         self.add_affine()
 
@@ -56,7 +71,12 @@ class ChannelLayerNorm(Norm):
         self.check(x)
         if self.layout == "NCHW" and not is_channels_last(x):
             flat = wide(x).contiguous().flatten(2)
-            return narrow(ChannelNorm.apply(flat, self.weight[:, None], self.bias[:, None], self.eps).view(x.shape), x)
+            return narrow(
+                ChannelNorm.apply(flat, self.weight[:, None], self.bias[:, None], self.eps).view(
+                    x.shape
+                ),
+                x,
+            )
         h = for_kernel(x, self.weight)
         if self.layout == "NCHW":
             h = h.permute(0, 2, 3, 1)

@@ -28,7 +28,9 @@ class ScaledTanh(torch.autograd.Function):
     """weight * tanh(alpha x) + bias; weight and bias broadcast against x, and vary along its dimension `channel`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int
+    ) -> Tensor:
         squashed = torch.mul(x, alpha).tanh_()
         ctx.save_for_backward(x, alpha, weight, squashed)
         ctx.channel = channel
@@ -53,7 +55,13 @@ class ScaledErf(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, channel: int
+        ctx: Any,
+        x: Tensor,
+        alpha: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        channel: int,
     ) -> Tensor:
         inner = torch.mul(x, alpha).add_(shift)
         y = torch.erf(inner)
@@ -69,7 +77,14 @@ class ScaledErf(torch.autograd.Function):
         buffer = torch.erf(inner).mul_(dy)
         dweight = buffer.sum(others).view(weight.shape)
         dbias = dy.sum(others).view(weight.shape)
-        dx = torch.mul(inner, inner, out=buffer).neg_().exp_().mul_(2 / math.sqrt(math.pi)).mul_(dy).mul_(weight)
+        dx = (
+            torch.mul(inner, inner, out=buffer)
+            .neg_()
+            .exp_()
+            .mul_(2 / math.sqrt(math.pi))
+            .mul_(dy)
+            .mul_(weight)
+        )
         dshift, dalpha = dx.sum(), (dx * x).sum()
         return dx.mul_(alpha), dalpha, dshift, dweight, dbias, None
 
@@ -102,4 +117,6 @@ class Derf(Norm):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         weight, bias = self.per_channel(self.weight), self.per_channel(self.bias)
-        return narrow(ScaledErf.apply(wide(x), self.alpha, self.shift, weight, bias, self._channel_dim), x)
+        return narrow(
+            ScaledErf.apply(wide(x), self.alpha, self.shift, weight, bias, self._channel_dim), x
+        )

@@ -40,7 +40,11 @@ def measured_spec(build: Callable[[str], nn.Module], options: tuple[str, ...] = 
     y = partial(_output, norm)
     others, later = x.clone(), x.clone()
     others[1:] = 3 * _draw(layout, seed=1)[1:] + 1
-    positions = (slice(None), slice(FIRST, None)) if layout == "NTC" else (..., slice(FIRST, None), slice(None))
+    positions = (
+        (slice(None), slice(FIRST, None))
+        if layout == "NTC"
+        else (..., slice(FIRST, None), slice(None))
+    )
     first = (slice(None), slice(FIRST)) if layout == "NTC" else (..., slice(FIRST), slice(None))
     later[positions] = 3 * _draw(layout, seed=1)[positions] + 1
     return NormSpec(

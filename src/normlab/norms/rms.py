@@ -27,7 +27,13 @@ class RMSRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rstd = torch.linalg.vector_norm(x, dim=1, keepdim=True).square_().div_(x.shape[1]).add_(eps).rsqrt_()
+        rstd = (
+            torch.linalg.vector_norm(x, dim=1, keepdim=True)
+            .square_()
+            .div_(x.shape[1])
+            .add_(eps)
+            .rsqrt_()
+        )
         ctx.save_for_backward(x, weight, rstd)
         return torch.mul(x, rstd).mul_(weight)
 
@@ -40,7 +46,11 @@ class RMSRows(torch.autograd.Function):
         dx, dweight, _ = _layer_norm_backward(
             dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
         )
-        return dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width), dweight, None
+        return (
+            dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width),
+            dweight,
+            None,
+        )
 
 
 def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -94,7 +104,9 @@ class PixelNorm(Norm):
     def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
         super().__init__(num_features, layout)
         if num_features == 1:
-            raise NormLabError("pixelnorm over 1 channel has one value per statistic: use norm=none there.")
+            raise NormLabError(
+                "pixelnorm over 1 channel has one value per statistic: use norm=none there."
+            )
         self.eps = check_eps(eps)
 
     def forward(self, x: Tensor) -> Tensor:

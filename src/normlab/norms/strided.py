@@ -27,7 +27,9 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(backward)
     def guarded(ctx: Any, *gradients: Tensor) -> Any:
         if torch.is_grad_enabled():
-            raise RuntimeError("the gradient of this norm cannot be differentiated again: leave out create_graph=True")
+            raise RuntimeError(
+                "the gradient of this norm cannot be differentiated again: leave out create_graph=True"
+            )
         return backward(ctx, *gradients)
 
     return guarded
@@ -69,10 +71,21 @@ class SetNorm(torch.autograd.Function):
         scale = rstd
         if weight is not None:
             scale, sum_dy, sum_dy_xhat = rstd * weight, sum_dy * weight, sum_dy_xhat * weight
-        mean_dy, mean_dy_xhat = _pool(sum_dy, ctx.block).div(rows), _pool(sum_dy_xhat, ctx.block).div(rows)
+        mean_dy, mean_dy_xhat = (
+            _pool(sum_dy, ctx.block).div(rows),
+            _pool(sum_dy_xhat, ctx.block).div(rows),
+        )
         # dx = rstd * (w dy - mean(w dy) - xhat mean(w dy xhat))
-        dx.mul_(mean_dy_xhat.mul_(rstd).mul_(rstd).neg_()).sub_(mean_dy.mul_(rstd)).addcmul_(dy, scale)
-        return dx, dweight if weight is not None else None, dbias if ctx.needs_input_grad[2] else None, None, None
+        dx.mul_(mean_dy_xhat.mul_(rstd).mul_(rstd).neg_()).sub_(mean_dy.mul_(rstd)).addcmul_(
+            dy, scale
+        )
+        return (
+            dx,
+            dweight if weight is not None else None,
+            dbias if ctx.needs_input_grad[2] else None,
+            None,
+            None,
+        )
 
 
 def _pool(statistic: Tensor, block: int) -> Tensor:
@@ -169,5 +182,7 @@ class RMSScale(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, inverse = ctx.saved_tensors
         dx = dy * x
-        mean = dx.mean(ctx.dim, keepdim=True).mul_(inverse).mul_(inverse)  # of dy xhat, over the root mean square
+        mean = (
+            dx.mean(ctx.dim, keepdim=True).mul_(inverse).mul_(inverse)
+        )  # of dy xhat, over the root mean square
         return torch.sub(dy, torch.mul(x, mean, out=dx), out=dx).mul_(inverse), None, None

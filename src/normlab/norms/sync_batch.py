@@ -12,10 +12,19 @@ from normlab.norms.base import for_kernel, is_channels_last, narrow, norm_kind, 
 from normlab.norms.batch import BatchNorm
 from normlab.norms.strided import first_order
 
-_LONG_ROWS = 16  # values of a channel that lie side by side, from which their kernel is the faster one
+_LONG_ROWS = (
+    16  # values of a channel that lie side by side, from which their kernel is the faster one
+)
 
 
-@norm_kind("syncbatchnorm", centred=True, scaled=True, batch_dependent=True, train_eval_differ=True, has_shift=True)
+@norm_kind(
+    "syncbatchnorm",
+    centred=True,
+    scaled=True,
+    batch_dependent=True,
+    train_eval_differ=True,
+    has_shift=True,
+)
 class SyncBatchNorm(BatchNorm):
     """Batch normalization (Ioffe & Szegedy 2015) over the samples of all processes of the default group.
 
@@ -28,7 +37,12 @@ class SyncBatchNorm(BatchNorm):
     """
 
     def __init__(
-        self, num_features: int, layout: str, eps: float = 1e-5, momentum: float | None = 0.1, fallback: bool = False
+        self,
+        num_features: int,
+        layout: str,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        fallback: bool = False,
     ):
         super().__init__(num_features, layout, eps, momentum)
         self.fallback = fallback
@@ -44,7 +58,9 @@ class SyncBatchNorm(BatchNorm):
             )
         if maps.numel() == self.num_features and dist.get_world_size() == 1:
             raise one_value("a batch norm over 1 sample", "use more samples or norm=layernorm")
-        y, mean, variance, count = _SyncNorm.apply(for_kernel(maps, self.weight), self.weight, self.bias, self.eps)
+        y, mean, variance, count = _SyncNorm.apply(
+            for_kernel(maps, self.weight), self.weight, self.bias, self.eps
+        )
         share = self.new_share()
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance * (count / (count - 1)), share)
@@ -61,8 +77,12 @@ class _SyncNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        x = x.contiguous(memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format)
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = x.contiguous(
+            memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format
+        )
         c = x.shape[1]
         message = weight.new_empty(2 * c + 1)
         message[2 * c] = x.numel() // c
@@ -84,7 +104,9 @@ class _SyncNorm(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance, count = ctx.saved_tensors
-        dy = dy.contiguous(memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format)
+        dy = dy.contiguous(
+            memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format
+        )
         if x.numel():
             # By the rule of evaluation mode, with the joint statistics: both sums of this process, centred.
             _, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
@@ -103,8 +125,14 @@ class _SyncNorm(torch.autograd.Function):
         return dx.addcmul_(dy, scale.to(dx.dtype)[:, None, None]), dweight, dbias, None
 
 
-def _affine(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps) if x.numel() else torch.empty_like(x)
+def _affine(
+    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> Tensor:
+    return (
+        F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+        if x.numel()
+        else torch.empty_like(x)
+    )
 
 
 def _moments(x: Tensor, mean: Tensor, squares: Tensor) -> None:
@@ -115,7 +143,9 @@ def _moments(x: Tensor, mean: Tensor, squares: Tensor) -> None:
         squares.zero_()
     elif x.is_cuda or height * width < _LONG_ROWS or is_channels_last(x):
         # Its running statistics are not asked for, but say in which dtype to compute.
-        mean_, variance = torch.batch_norm_update_stats(x, torch.zeros_like(mean), torch.ones_like(mean), 0.0)
+        mean_, variance = torch.batch_norm_update_stats(
+            x, torch.zeros_like(mean), torch.ones_like(mean), 0.0
+        )
         mean.copy_(mean_)
         torch.mul(variance, x.numel() // c, out=squares)
     else:

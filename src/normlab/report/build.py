@@ -12,17 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from normlab.claims.claim import NO_DATA, VERDICTS, Claim
-from normlab.claims.registry import EXPERIMENTS, load_all
-from normlab.claims.store import RESULTS, Store
+from normlab.claims.registry import load_all
 from normlab.claims.verdicts import to_json, verdicts
 from normlab.errors import NormLabError
+from normlab.records.places import EXPERIMENTS, RESULTS, ROOT
+from normlab.records.store import Store
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
 from normlab.report.svg import SYMBOLS
 from normlab.report.words import CLASSES
 
 HERE = Path(__file__).resolve().parent
-ROOT = EXPERIMENTS.parent
 HEADLINE = "bn-batch-below-16"  # its figure stands above the cards
 
 
@@ -39,7 +39,10 @@ def built(
     rows = verdicts(claims, store)
     cards = [build_card(claim, row, store) for claim, row in zip(claims, rows, strict=True)]
     page = out or results / "report" / "index.html"
-    texts = {results / "verdicts.json": to_json(rows), page: html(cards, finished(store), _links(results, page))}
+    texts = {
+        results / "verdicts.json": to_json(rows),
+        page: html(cards, finished(store), _links(results, page)),
+    }
     if results.resolve() == RESULTS if with_readme is None else with_readme:
         path = ROOT / "README.md"
         texts[path] = readme.put(path.read_text(), cards)
@@ -80,7 +83,11 @@ def _shown(path: Path) -> str:
 def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
     """The page. `links`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     groups = {verdict: [card for card in cards if card.verdict == verdict] for verdict in VERDICTS}
     headline = next((card for card in cards if card.claim.slug == HEADLINE and card.figure), None)
@@ -101,6 +108,8 @@ def _links(results: Path, page: Path) -> dict[str, str]:
     def seen(folder: Path) -> str:
         return Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
 
-    inside = page.resolve().is_relative_to(ROOT)  # elsewhere the way to this checkout is nobody else's
+    inside = page.resolve().is_relative_to(
+        ROOT
+    )  # elsewhere the way to this checkout is nobody else's
     ours = {"experiments": seen(EXPERIMENTS), "notebooks": seen(ROOT / "notebooks")}
     return {"results": seen(results), **(ours if inside else dict.fromkeys(ours, ""))}

@@ -8,8 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from normlab.claims.claim import NO_DATA, Claim
-from normlab.claims.store import DONE, Store
-from normlab.records import Record
+from normlab.claims.registry import experiment_file
+from normlab.records.places import EXPERIMENTS
+from normlab.records.record import Record
+from normlab.records.store import DONE, Store
 from normlab.report.figures import draw
 from normlab.report.strips import arm_strips, effect_strip
 from normlab.report.trials import Trials, collect, panels
@@ -64,7 +66,19 @@ class Card:
     @property
     def evidence(self) -> str:
         """Where the verdict comes from, in one line."""
-        return " · ".join(filter(None, [self.profile and f"{self.profile} profile on {self.device}", self.data]))
+        return " · ".join(
+            filter(None, [self.profile and f"{self.profile} profile on {self.device}", self.data])
+        )
+
+    @property
+    def file(self) -> str:
+        """The experiment file, below experiments/."""
+        path = experiment_file(self.claim.slug)
+        return (
+            path.relative_to(EXPERIMENTS).as_posix()
+            if path
+            else f"{self.claim.slug.replace('-', '_')}.py"
+        )
 
     @property
     def kind(self) -> str:
@@ -75,7 +89,12 @@ def build_card(claim: Claim, row: Mapping[str, Any], store: Store) -> Card:
     """Of a claim and its row of `verdicts`."""
     trials = collect(claim, row, store)
     counted = [record for record in trials.all() if record.seed in trials.seeds]
-    tuned = [record for rates in trials.tuning.values() for records in rates.values() for record in records]
+    tuned = [
+        record
+        for rates in trials.tuning.values()
+        for records in rates.values()
+        for record in records
+    ]
     return Card(
         claim=claim,
         verdict=row["verdict"],
@@ -88,10 +107,16 @@ def build_card(claim: Claim, row: Mapping[str, Any], store: Store) -> Card:
         figure=draw(claim, trials),
         strips=[arm_strips(panel) for panel in panels(claim, trials)],
         arms=[_arm(name, trials, row["learning_rates"].get(name)) for name in trials.records],
-        commands=[f"normlab run {claim.slug} --profile {name}" for name in ("cpu", "gpu") if name in claim.protocols],
+        commands=[
+            f"normlab run {claim.slug} --profile {name}"
+            for name in ("cpu", "gpu")
+            if name in claim.protocols
+        ],
         cost=_cost(trials.all(), tuned),
         made_by=_made_by(counted),
-        files=sorted(Counter(record.claim for record in (*trials.all(), *tuned) if record.claim).items()),
+        files=sorted(
+            Counter(record.claim for record in (*trials.all(), *tuned) if record.claim).items()
+        ),
         notes=_notes(row, trials),
     )
 
@@ -102,7 +127,15 @@ def _elsewhere(other: Mapping[str, Any]) -> str:
 
 def _clause(part: Mapping[str, Any]) -> Clause:
     strip = effect_strip(part)
-    return Clause(part["name"], part["statement"], part["rule"], part["verdict"], effect(part), part["text"], strip)
+    return Clause(
+        part["name"],
+        part["statement"],
+        part["rule"],
+        part["verdict"],
+        effect(part),
+        part["text"],
+        strip,
+    )
 
 
 def _arm(name: str, trials: Trials, rate: float | None) -> ArmRow:
@@ -110,7 +143,9 @@ def _arm(name: str, trials: Trials, rate: float | None) -> ArmRow:
     diverged = sum(record.status == "diverged" for record in by_seed.values())
     tried = f"{len(rates)} tried, {min(rates):g} to {max(rates):g}" if rates else ""
     count = f"{len(by_seed)}" + (f", {diverged} diverged" if diverged else "")
-    return ArmRow(name, f"{rate:g}" if rate is not None else "", tried, count, trials.commands.get(name, ""))
+    return ArmRow(
+        name, f"{rate:g}" if rate is not None else "", tried, count, trials.commands.get(name, "")
+    )
 
 
 def _cost(evaluated: list[Record], tuned: list[Record]) -> str:

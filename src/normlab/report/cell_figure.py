@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from normlab.claims.claim import Claim
 from normlab.claims.stats import t_interval
-from normlab.claims.timings import LOG
-from normlab.records import Record
+from normlab.measure.timing.trials import LOG
+from normlab.records.record import Record
 from normlab.report.svg import Dot, Plot, Scale, Series
 from normlab.report.trials import Trials
 from normlab.report.words import number, tick
@@ -29,7 +29,11 @@ def cells(claim: Claim, trials: Trials, detail: str | None) -> Markup:
         if "of" in asked and not arm.startswith(f"{asked['of']}, "):
             continue
         name = arm.removeprefix(f"{asked.get('of')}, ")
-        one = _series(name, {seed: record for seed, record in by_seed.items() if seed in trials.seeds}, len(series))
+        one = _series(
+            name,
+            {seed: record for seed, record in by_seed.items() if seed in trials.seeds},
+            len(series),
+        )
         if one.means:
             series.append(one)
     if not series:
@@ -41,7 +45,8 @@ def cells(claim: Claim, trials: Trials, detail: str | None) -> Markup:
     xs = sorted({x for one in series for x, *_ in one.means})
     y = Scale.around([low, high, *(dot.y for one in series for dot in one.dots)], log=True)
     said = "; ".join(
-        f"{one.name}: " + ", ".join(f"{number(m)} at {tick(x)}" for x, m, *_ in one.means) for one in series
+        f"{one.name}: " + ", ".join(f"{number(m)} at {tick(x)}" for x, m, *_ in one.means)
+        for one in series
     )
     return Plot(
         claim.statement,

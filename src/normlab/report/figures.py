@@ -61,9 +61,14 @@ def normalization_batch(claim: Claim, trials: Trials, detail: str | None) -> Mar
         return Markup("")
     corrected, _ = _by_number(_points(trials, "precise_test_accuracy"))
     if "batchnorm" in corrected:
-        series.insert(1, replace(corrected["batchnorm"], name="BatchNorm with re-estimated statistics"))
+        series.insert(
+            1, replace(corrected["batchnorm"], name="BatchNorm with re-estimated statistics")
+        )
     titles = {"groupnorm": "GroupNorm", "layernorm": "LayerNorm", "frn": "FRN"}
-    kept = [replace(band, name=titles.get(name, name), short=SHORT.get(name, name)) for name, band in bands.items()]
+    kept = [
+        replace(band, name=titles.get(name, name), short=SHORT.get(name, name))
+        for name, band in bands.items()
+    ]
     return _plot(
         claim,
         trials,
@@ -78,10 +83,16 @@ def normalization_batch(claim: Claim, trials: Trials, detail: str | None) -> Mar
 def _sentence(series: list[Series], bands: Mapping[str, Series]) -> str:
     """What the headline figure shows, in numbers."""
     smallest = min(series[0].means)
-    at_one = [(name, mean) for name, mean in ((one.name, _at(one, smallest[0])) for one in series) if mean is not None]
+    at_one = [
+        (name, mean)
+        for name, mean in ((one.name, _at(one, smallest[0])) for one in series)
+        if mean is not None
+    ]
     said = [f"{name} {number(mean)} %" for name, mean in at_one]
     said[0] = said[0].replace(series[0].name, f"{series[0].name} reaches", 1)
-    others = [f"{SHORT.get(name, name)} {number(band.means[0][1])} %" for name, band in bands.items()]
+    others = [
+        f"{SHORT.get(name, name)} {number(band.means[0][1])} %" for name, band in bands.items()
+    ]
     sample = "sample" if smallest[0] == 1 else "samples"
     text = f"With {tick(smallest[0])} {sample} to a statistic, {listed(said)}"
     text += f"; {listed(others)} at any." if others else "."
@@ -99,7 +110,9 @@ def sweep(claim: Claim, trials: Trials, detail: str | None) -> Markup:
     read = panels(claim, trials)[:1] if not given.strip() else []
     metric = given.strip() or (read[0].name if read else "test_accuracy")
     points = read[0].arms if read else _points(trials, metric)
-    lines, bands = _by_number({arm: values for arm, values in points.items() if not arm.startswith(left_out)})
+    lines, bands = _by_number(
+        {arm: values for arm, values in points.items() if not arm.startswith(left_out)}
+    )
     if not lines:
         return Markup("")
     series = [replace(one, index=index) for index, one in enumerate(lines.values())]
@@ -135,7 +148,11 @@ def _by_number(arms: Mapping[str, list[Point]]) -> tuple[dict[str, Series], dict
             name, x = (arm[:start].rstrip() + arm[end:]).rstrip(" ,"), float(numbered[-1][0])
         dots = [
             Dot(
-                x, p.value, f"{arm}, seed {p.seed}: {number(p.value)}{', diverged' * p.diverged}", p.diverged, p.counted
+                x,
+                p.value,
+                f"{arm}, seed {p.seed}: {number(p.value)}{', diverged' * p.diverged}",
+                p.diverged,
+                p.counted,
             )
             for p in points
         ]
@@ -147,7 +164,13 @@ def _by_number(arms: Mapping[str, list[Point]]) -> tuple[dict[str, Series], dict
 
 
 def _plot(
-    claim: Claim, trials: Trials, metric: str, series: list[Series], bands: list[Series], x_label: str, sentence: str
+    claim: Claim,
+    trials: Trials,
+    metric: str,
+    series: list[Series],
+    bands: list[Series],
+    x_label: str,
+    sentence: str,
 ) -> Markup:
     xs = sorted({x for one in series for x, *_ in one.means})
     ys = [dot.y for one in (*series, *bands) for dot in one.dots]
@@ -158,11 +181,22 @@ def _plot(
     if chance and min(ys) < 2 * chance:
         rules.append((chance, f"chance, {tick(round(chance, 1))} %"))
     description = sentence or "; ".join(
-        f"{one.name}: " + ", ".join(f"{number(mean)} at {tick(x)}" for x, mean, *_ in one.means) for one in series
+        f"{one.name}: " + ", ".join(f"{number(mean)} at {tick(x)}" for x, mean, *_ in one.means)
+        for one in series
     )
     scale = Scale.around(ys + [value for value, _ in rules], log_y)
     label = metric_label(metric) + (" (log scale)" if log_y else "")
-    plot = Plot(claim.statement, description, x_label, label, Scale.around(xs, log_x, xs), scale, series, bands, rules)
+    plot = Plot(
+        claim.statement,
+        description,
+        x_label,
+        label,
+        Scale.around(xs, log_x, xs),
+        scale,
+        series,
+        bands,
+        rules,
+    )
     return Markup(f'<p class="shows">{escape(sentence)}</p>' if sentence else "") + plot.svg()
 
 
@@ -176,7 +210,9 @@ def curve(claim: Claim, trials: Trials, detail: str | None) -> Markup:
     name = detail or "train_loss"
     series: list[Series] = []
     for arm, by_seed in trials.records.items():
-        traces = [_trace(record.curve, name) for seed, record in by_seed.items() if seed in trials.seeds]
+        traces = [
+            _trace(record.curve, name) for seed, record in by_seed.items() if seed in trials.seeds
+        ]
         traces = [trace for trace in traces if trace]
         if traces:
             shared = set.intersection(*({x for x, _ in trace} for trace in traces))
@@ -187,20 +223,36 @@ def curve(claim: Claim, trials: Trials, detail: str | None) -> Markup:
         return Markup("")
     values = [y for one in series for trace in one.traces for _, y in trace]
     cap = _chance_loss(trials) if name.endswith("loss") else None
-    ys = [min(value, 1.5 * cap) if cap else value for value in values]  # an explosion does not flatten the rest
+    ys = [
+        min(value, 1.5 * cap) if cap else value for value in values
+    ]  # an explosion does not flatten the rest
     rules = [(cap, "trivial loss")] if cap and max(ys) > 0.8 * cap else []
-    ends = ", ".join(f"{one.name} ends at {numbers([one.means[-1][1]])[0]}" for one in series if one.means)
+    ends = ", ".join(
+        f"{one.name} ends at {numbers([one.means[-1][1]])[0]}" for one in series if one.means
+    )
     xs = [x for one in series for trace in one.traces for x, _ in trace]
     scale = Scale.around(ys + [value for value, _ in rules])
     x_scale = Scale.around([0.0, *xs], pad=0.0)
-    return Plot(claim.statement, ends, "optimizer steps", metric_label(name), x_scale, scale, series, [], rules).svg()
+    return Plot(
+        claim.statement,
+        ends,
+        "optimizer steps",
+        metric_label(name),
+        x_scale,
+        scale,
+        series,
+        [],
+        rules,
+    ).svg()
 
 
 def _trace(recorded: Mapping[str, list], name: str) -> list[tuple[float, float]]:
     """(step, value) where a value was finite, accuracy in per cent."""
     steps = recorded.get("val_step" if name.startswith("val_") else "step", [])
     scale = 100 if is_share(name) else 1
-    return [(x, scale * y) for x, y in zip(steps, recorded.get(name, []), strict=False) if y is not None]
+    return [
+        (x, scale * y) for x, y in zip(steps, recorded.get(name, []), strict=False) if y is not None
+    ]
 
 
 def _chance_loss(trials: Trials) -> float | None:

@@ -26,13 +26,19 @@ def heat_map(claim: Claim, trials: Trials, detail: str | None) -> Markup:
         kept = summary(points)
         if found and kept:
             diverged = sum(point.diverged for point in points)
-            cells.setdefault(arm[: found.start()], {})[float(found[1])] = (kept.mean, diverged, len(points))
+            cells.setdefault(arm[: found.start()], {})[float(found[1])] = (
+                kept.mean,
+                diverged,
+                len(points),
+            )
     columns = sorted({column for row in cells.values() for column in row})
     trivial = [record.metrics.get("trivial_loss") for record in trials.all()]
     if not cells or not isinstance(trivial[0], float):
         return Markup("")
     best = min(mean for row in cells.values() for mean, _, _ in row.values())
-    head = Markup("").join(Markup('<th scope="col" class="num">{}</th>').format(f"{column:g}") for column in columns)
+    head = Markup("").join(
+        Markup('<th scope="col" class="num">{}</th>').format(f"{column:g}") for column in columns
+    )
     body = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
             name, Markup("").join(_cell(row.get(column), best, trivial[0]) for column in columns)
@@ -57,4 +63,6 @@ def _cell(cell: tuple[float, int, int] | None, best: float, trivial: float) -> M
     share = min(1.0, max(0.0, (mean - best) / (trivial - best)))
     note = Markup("<small>{} of {} stuck</small>").format(diverged, count) if diverged else ""
     text = escape(number(mean)) if math.isfinite(mean) else escape("not finite")
-    return Markup('<td class="num" style="--share: {}%">{}{}</td>').format(round(100 * share), text, note)
+    return Markup('<td class="num" style="--share: {}%">{}{}</td>').format(
+        round(100 * share), text, note
+    )

@@ -37,11 +37,12 @@ def block(cards: Sequence[Card]) -> str:
         "| --- | --- | --- | --- | --: | --- |",
     ]
     for card in sorted(decided, key=lambda card: (VERDICTS.index(card.verdict), card.claim.slug)):
-        path = f"experiments/{card.claim.slug.replace('-', '_')}.py"
+        path = f"experiments/{card.file}"
         cells = [
             f"{_cell(card.claim.statement)} [`{card.claim.slug}`]({path})",
             _cell("; ".join(card.claim.documents)),
-            f"**{card.verdict}**" + (" (stale)" if any(note.startswith("stale") for note in card.notes) else ""),
+            f"**{card.verdict}**"
+            + (" (stale)" if any(note.startswith("stale") for note in card.notes) else ""),
             _effects(card),
             str(card.n),
             _cell(card.evidence),
@@ -56,7 +57,9 @@ def block(cards: Sequence[Card]) -> str:
 def _effects(card: Card) -> str:
     if len(card.clauses) == 1:
         return _cell(card.clauses[0].effect)
-    return "<br>".join(_cell(f"{c.name}: {c.verdict}{', ' if c.effect else ''}{c.effect}") for c in card.clauses)
+    return "<br>".join(
+        _cell(f"{c.name}: {c.verdict}{', ' if c.effect else ''}{c.effect}") for c in card.clauses
+    )
 
 
 def _cell(text: str) -> str:

@@ -15,7 +15,9 @@ _NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"
 _ASKED = {  # what the rules say that they ask for, see normlab.claims.rules
     "greater": re.compile(rf"supported from (?:a rise of )?{_NUMBER}.*refuted below {_NUMBER}"),
     "within": re.compile(rf"supported if within {_NUMBER} either way"),
-    "inside": re.compile(rf"supported inside {_NUMBER} to {_NUMBER}, refuted outside {_NUMBER} to {_NUMBER}"),
+    "inside": re.compile(
+        rf"supported inside {_NUMBER} to {_NUMBER}, refuted outside {_NUMBER} to {_NUMBER}"
+    ),
     "above": re.compile(rf"supported above {_NUMBER}"),
     "below": re.compile(rf"supported below {_NUMBER}"),
 }
@@ -23,14 +25,22 @@ _ASKED = {  # what the rules say that they ask for, see normlab.claims.rules
 
 def zones(text: str) -> list[tuple[float, float, str]]:
     """(low, high, verdict) that a finding's sentence asks for, to be drawn behind its interval; [] for an identity."""
-    found = {name: [float(group) for group in m.groups()] for name, rule in _ASKED.items() if (m := rule.search(text))}
+    found = {
+        name: [float(group) for group in m.groups()]
+        for name, rule in _ASKED.items()
+        if (m := rule.search(text))
+    }
     inf = math.inf
     if "greater" in found:
         high, low = found["greater"]
         return [(-inf, low, "refuted"), (high, inf, "supported")]
     if "within" in found:
         (margin,) = found["within"]
-        return [(-inf, -margin, "refuted"), (-margin, margin, "supported"), (margin, inf, "refuted")]
+        return [
+            (-inf, -margin, "refuted"),
+            (-margin, margin, "supported"),
+            (margin, inf, "refuted"),
+        ]
     if "inside" in found:
         low, high, wide_low, wide_high = found["inside"]
         return [(-inf, wide_low, "refuted"), (low, high, "supported"), (wide_high, inf, "refuted")]
@@ -48,7 +58,12 @@ def effect_strip(part: Mapping[str, Any]) -> Markup:
     if part["low"] is None or part["high"] is None:
         return Markup("")
     areas, log = zones(part["text"]), part["unit"] == "times"
-    edges = [edge for low, high, _ in areas for edge in (low, high) if math.isfinite(edge) and (edge > 0 or not log)]
+    edges = [
+        edge
+        for low, high, _ in areas
+        for edge in (low, high)
+        if math.isfinite(edge) and (edge > 0 or not log)
+    ]
     origin = 1.0 if log else 0.0
     scale = Scale.around([part["effect"], part["low"], part["high"], *edges, origin], log, pad=0.16)
     body = []
@@ -71,7 +86,9 @@ def effect_strip(part: Mapping[str, Any]) -> Markup:
     body.append(mark(middle, "28", 3, "ink", f"{effect(part)}"))
     body += [text(x, "58", label, "tick x") for x, label in scale.ticks(4)]
     label = f"{part['name']}: {effect(part)}, 95 % interval"
-    return Markup(f'<svg class="strip tall" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>')
+    return Markup(
+        f'<svg class="strip tall" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
+    )
 
 
 def arm_strips(panel: Panel) -> Markup:
@@ -92,11 +109,15 @@ def arm_strips(panel: Panel) -> Markup:
     # One background for all rows: a page has hundreds of them, with the same lines in each panel.
     one = "linear-gradient(var(--grid), var(--grid))"
     lines = ", ".join(f"{one} {percent(x)} 0 / 1px 100% no-repeat" for x, _ in ticks)
-    read = {arm: points for arm, points in panel.arms.items() if not panel.read or arm in panel.read}
+    read = {
+        arm: points for arm, points in panel.arms.items() if not panel.read or arm in panel.read
+    }
     rows = [_row(arm, points, scale, "s0") for arm, points in read.items()]
     if len(read) < len(panel.arms):
         rows.append('<span class="beside">beside them, read by no rule:</span>')
-    rows += [_row(arm, points, scale, "s7") for arm, points in panel.arms.items() if arm not in read]
+    rows += [
+        _row(arm, points, scale, "s7") for arm, points in panel.arms.items() if arm not in read
+    ]
     axis = "".join(text(x, "12", label, "tick x") for x, label in ticks)
     heading = escape(panel.label)
     return Markup(
@@ -113,7 +134,9 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
         if found.low is not None and found.high is not None:
             left, right = scale(found.low), scale(found.high)
             width = percent(right - left)
-            body.append(f'<rect class="interval" x="{percent(left)}" y="7" width="{width}" height="12" rx="2"/>')
+            body.append(
+                f'<rect class="interval" x="{percent(left)}" y="7" width="{width}" height="12" rx="2"/>'
+            )
             middle, low, high = numbers([found.mean, found.low, found.high])
             shown = f"{middle} <small>{low} to {high}</small>"
             spoken += f", mean {middle}, 95 % interval {low} to {high}"
@@ -125,9 +148,13 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
     if diverged:
         shown += f' <small class="warn">{diverged} of {len(points)} diverged</small>'
         spoken += f", {diverged} diverged"
-    alike: dict[tuple[float, bool, bool], list[Point]] = {}  # an identity's trials all fall on one place
+    alike: dict[
+        tuple[float, bool, bool], list[Point]
+    ] = {}  # an identity's trials all fall on one place
     for point in points:
-        alike.setdefault((round(scale(point.value), 1), point.diverged, point.counted), []).append(point)
+        alike.setdefault((round(scale(point.value), 1), point.diverged, point.counted), []).append(
+            point
+        )
     for place, ((x, diverged_, counted), same) in enumerate(alike.items()):
         seeds = ", ".join(str(point.seed) for point in same)  # the row names the arm
         ends = sorted({point.value for point in same})

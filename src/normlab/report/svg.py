@@ -41,7 +41,11 @@ class Scale:
 
     @classmethod
     def around(
-        cls, values: Iterable[float], log: bool = False, given: Sequence[float] = (), pad: float = 0.05
+        cls,
+        values: Iterable[float],
+        log: bool = False,
+        given: Sequence[float] = (),
+        pad: float = 0.05,
     ) -> "Scale":
         """The range of `values` and a little more."""
         kept = sorted(value for value in (*values, *given) if math.isfinite(value))
@@ -50,7 +54,13 @@ class Scale:
             zero = bool(kept) and kept[0] <= 0
             room = max(pad * math.log(positive[-1] / positive[0]), pad if given else 0.2)
             below = 2.3 if zero else room
-            return cls(positive[0] * math.exp(-below), positive[-1] * math.exp(room), True, zero, tuple(given))
+            return cls(
+                positive[0] * math.exp(-below),
+                positive[-1] * math.exp(room),
+                True,
+                zero,
+                tuple(given),
+            )
         low, high = (kept[0], kept[-1]) if kept else (0.0, 1.0)
         room = pad * (high - low) or abs(high) * pad or 1.0
         return cls(low - room, high + room, False, False, tuple(given))
@@ -59,9 +69,17 @@ class Scale:
         if self.log:
             if value <= self.low:
                 return 0.0
-            share = math.log(value / self.low) / math.log(self.high / self.low) if math.isfinite(value) else 1.0
+            share = (
+                math.log(value / self.low) / math.log(self.high / self.low)
+                if math.isfinite(value)
+                else 1.0
+            )
         else:
-            share = (value - self.low) / (self.high - self.low) if math.isfinite(value) else float(value > 0)
+            share = (
+                (value - self.low) / (self.high - self.low)
+                if math.isfinite(value)
+                else float(value > 0)
+            )
         return 100 * min(1.0, max(0.0, share))
 
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
@@ -69,10 +87,19 @@ class Scale:
         if self.given:
             return [(self(value), tick(value)) for value in self.given]
         if not self.log:
-            return [(self(value), tick(value)) for value in _round_values(self.low, self.high, count)]
-        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+            return [
+                (self(value), tick(value)) for value in _round_values(self.low, self.high, count)
+            ]
+        first, last = (
+            math.ceil(math.log10(self.low) - 1e-9),
+            math.floor(math.log10(self.high) + 1e-9),
+        )
         if last - first < 1:
-            marks = [(self(value), tick(value)) for value in _round_values(self.low, self.high, count) if value > 0]
+            marks = [
+                (self(value), tick(value))
+                for value in _round_values(self.low, self.high, count)
+                if value > 0
+            ]
         else:
             step = max(1, math.ceil((last - first) / count))
             powers = range(first, last + 1, step)
@@ -86,7 +113,10 @@ def _round_values(low: float, high: float, count: int) -> list[float]:
     rough = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    return [index * step for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    return [
+        index * step
+        for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
 
 
 def percent(value: float) -> str:
@@ -94,14 +124,23 @@ def percent(value: float) -> str:
 
 
 def mark(
-    x: float, y: str, shape: int, colour: str, title: str, diverged: bool = False, faint: bool = False, dx: float = 0
+    x: float,
+    y: str,
+    shape: int,
+    colour: str,
+    title: str,
+    diverged: bool = False,
+    faint: bool = False,
+    dx: float = 0,
 ) -> str:
     """One trial: the mark of its series, crossed out if it diverged, hollow if it does not count."""
     # A reference each, not a drawing: a page holds thousands.
     where = f'x="{percent(x)}" y="{y}"' + (f' transform="translate({dx:.1f})"' if dx else "")
     name = f"<title>{escape(title)}</title>"
     hollow = " hollow" if faint else ""
-    drawn = f'<use href="#mark-{shape % len(MARKS)}" class="mark {colour}{hollow}" {where}>{name}</use>'
+    drawn = (
+        f'<use href="#mark-{shape % len(MARKS)}" class="mark {colour}{hollow}" {where}>{name}</use>'
+    )
     return drawn + (f'<use href="#cross" class="cross" {where}>{name}</use>' if diverged else "")
 
 
@@ -131,7 +170,9 @@ class Series:
     name: str
     means: list[tuple[float, float, float | None, float | None]]
     dots: list[Dot] = field(default_factory=list)
-    traces: list[list[tuple[float, float]]] = field(default_factory=list)  # a thin line for each trial
+    traces: list[list[tuple[float, float]]] = field(
+        default_factory=list
+    )  # a thin line for each trial
     index: int = 0  # its colour, mark and dashes
     short: str = ""
 
@@ -161,8 +202,14 @@ class Plot:
         parts = [
             *([self._area(*self.area)] if self.area else []),
             *(line(0, percent(100 - y), 100, percent(100 - y), "grid") for y, _ in self.y.ticks()),
-            *(text(0, percent(100 - y), label, "tick y", ' dx="-8" dy=".32em"') for y, label in self.y.ticks()),
-            *(text(x * main / 100, "100%", label, "tick x", ' dy="1.5em"') for x, label in self.x.ticks(4)),
+            *(
+                text(0, percent(100 - y), label, "tick y", ' dx="-8" dy=".32em"')
+                for y, label in self.y.ticks()
+            ),
+            *(
+                text(x * main / 100, "100%", label, "tick x", ' dy="1.5em"')
+                for x, label in self.x.ticks(4)
+            ),
             *(self._rule(value, label, main) for value, label in self.rules),
             *(self._shape(band, main) for band in self.bands),
             *(self._shape(series, main) for series in self.series),
@@ -171,13 +218,19 @@ class Plot:
             parts.append(line(main, "0", main, "100%", "edge"))
         for slot, band in enumerate(self.bands):
             x = main + 1 + SLOT * (slot + 0.5)
-            parts.append(text(x, "100%", band.short or band.name, f"tick x name {band.colour}", ' dy="1.5em"'))
+            parts.append(
+                text(
+                    x, "100%", band.short or band.name, f"tick x name {band.colour}", ' dy="1.5em"'
+                )
+            )
             for place, dot in enumerate(band.dots):
                 parts.append(self._dot(dot, x, band, ((place % 3) - 1) * 5.0))
         middle = (len(self.series) - 1) / 2
         for place, series in enumerate(self.series):
             for dot in series.dots:
-                parts.append(self._dot(dot, self.x(dot.x) * main / 100, series, (place - middle) * 5.0))
+                parts.append(
+                    self._dot(dot, self.x(dot.x) * main / 100, series, (place - middle) * 5.0)
+                )
         parts += [self._name(series, main) for series in self.series if len(self.series) > 1]
         body, title = "".join(parts), escape(self.title)
         return Markup(
@@ -202,13 +255,20 @@ class Plot:
         others = [one for one in (*self.series, *self.bands) if one is not series]
         best, place = 0.0, ""
         for x, mean, _, _ in series.means[: -(len(series.means) // 3) or None]:
-            at_x = [value for one in others for where, value, _, _ in one.means if where == x or one in self.bands]
+            at_x = [
+                value
+                for one in others
+                for where, value, _, _ in one.means
+                if where == x or one in self.bands
+            ]
             gaps = [self.y(value) - self.y(mean) for value in at_x]
             gap = min(gaps, key=abs, default=0.0)
             if abs(gap) > max(best, 9.0):
                 best, below = abs(gap), gap > 0
                 more = f' dx="16" dy="{1.1 if below else -0.7}em"'
-                place = text(self.x(x) * main / 100, percent(100 - self.y(mean)), series.name, "label", more)
+                place = text(
+                    self.x(x) * main / 100, percent(100 - self.y(mean)), series.name, "label", more
+                )
         return f'<g class="{series.colour}">{place}</g>' if place else ""
 
     def _area(self, low: float, high: float) -> str:
@@ -227,9 +287,15 @@ class Plot:
         """Interval and mean line, in a nested SVG that is stretched to the plot."""
 
         def at(points: Iterable[tuple[float, float]]) -> str:
-            return " ".join(f"{self.x(x) * main / 100:.2f},{100 - self.y(y):.2f}" for x, y in points)
+            return " ".join(
+                f"{self.x(x) * main / 100:.2f},{100 - self.y(y):.2f}" for x, y in points
+            )
 
-        known = [(x, low, high) for x, _, low, high in series.means if low is not None and high is not None]
+        known = [
+            (x, low, high)
+            for x, _, low, high in series.means
+            if low is not None and high is not None
+        ]
         if series in self.bands:
             _, mean, low, high = series.means[0]
             y = 100 - self.y(mean)
@@ -238,9 +304,13 @@ class Plot:
             inner = f'<rect class="interval" x="0" y="{top:.2f}" width="100" height="{bottom - top:.2f}"/>'
             inner += f'<path class="mean d{series.index % 4}" d="M0 {y:.2f}H100"/>'
         else:
-            outline = [(x, high) for x, _, high in known] + [(x, low) for x, low, _ in reversed(known)]
+            outline = [(x, high) for x, _, high in known] + [
+                (x, low) for x, low, _ in reversed(known)
+            ]
             inner = f'<polygon class="interval" points="{at(outline)}"/>' if len(known) > 1 else ""
-            inner += "".join(f'<polyline class="trace" points="{at(trace)}"/>' for trace in series.traces)
+            inner += "".join(
+                f'<polyline class="trace" points="{at(trace)}"/>' for trace in series.traces
+            )
             means = at((x, mean) for x, mean, _, _ in series.means)
             inner += f'<polyline class="mean d{series.index % 4}" points="{means}"/>'
         return (

@@ -11,8 +11,8 @@ from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.stats import t_interval
-from normlab.claims.store import DONE, Store
-from normlab.records import Record
+from normlab.records.record import Record
+from normlab.records.store import DONE, Store
 from normlab.report.words import is_share, metric_label
 
 
@@ -51,7 +51,9 @@ class Trials:
 
     def all(self) -> list[Record]:
         """Every evaluation trial."""
-        return [record for by_seed in self.records.values() for _, record in sorted(by_seed.items())]
+        return [
+            record for by_seed in self.records.values() for _, record in sorted(by_seed.items())
+        ]
 
 
 def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
@@ -61,7 +63,9 @@ def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
     protocol, known = claim.protocols[row["profile"]], store.done()
     step = plan(claim, protocol, known)
     planned = {key for by_seed in step.evaluation.values() for key in by_seed.values()}
-    again = plan(claim, protocol, {key: record for key, record in known.items() if key not in planned})
+    again = plan(
+        claim, protocol, {key: record for key, record in known.items() if key not in planned}
+    )
     trials = Trials(
         records={
             arm.name: {
@@ -72,13 +76,17 @@ def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
             for arm in claim.arms
         },
         tuning={
-            arm: {rate: [known[key] for key in keys if key in known] for rate, keys in rates.items()}
+            arm: {
+                rate: [known[key] for key in keys if key in known] for rate, keys in rates.items()
+            }
             for arm, rates in step.tuning.items()
         },
         commands={job.arm: job.command for job in reversed(again.jobs) if job.stage == "evaluate"},
         failures=[
             f"{record.arm}, seed {record.seed}: {record.status}: {record.message}"
-            for record in sorted(store.records.values(), key=lambda record: (record.arm or "", record.seed))
+            for record in sorted(
+                store.records.values(), key=lambda record: (record.arm or "", record.seed)
+            )
             if record.key in planned and record.status not in DONE
         ],
     )
@@ -103,7 +111,9 @@ class Watched(Evidence):
         name = getattr(measure, "__name__", "<lambda>").strip("_").replace("_", " ")
         name = "measured from each record" if name == "<lambda>" else name
         label, count = name, 1
-        while arm in self.measures.get(label, {}) and not np.array_equal(self.measures[label][arm], values):
+        while arm in self.measures.get(label, {}) and not np.array_equal(
+            self.measures[label][arm], values
+        ):
             count += 1
             label = f"{name} ({count})"
         self.measures.setdefault(label, {})[arm] = values
@@ -133,14 +143,21 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
     recorded = [name for record in trials.all()[:1] for name in record.metrics]
     first = [name for name in ("test_accuracy", "test_loss", *recorded) if name in recorded][:1]
     for metric in evidence.reads or ([] if evidence.measures else first):
-        arms = {arm.name: points for arm in claim.arms if (points := trials.points(arm.name, metric))}
-        result.append(Panel(metric, metric_label(metric), arms, frozenset(evidence.reads.get(metric, ()))))
+        arms = {
+            arm.name: points for arm in claim.arms if (points := trials.points(arm.name, metric))
+        }
+        result.append(
+            Panel(metric, metric_label(metric), arms, frozenset(evidence.reads.get(metric, ())))
+        )
     for name, by_arm in evidence.measures.items():
         arms = {}
         for arm, values in by_arm.items():
             records = [trials.records[arm][seed] for seed in trials.seeds]
             pairs = zip(records, values, strict=True)
-            arms[arm] = [Point(record.seed, float(value), record.status == "diverged") for record, value in pairs]
+            arms[arm] = [
+                Point(record.seed, float(value), record.status == "diverged")
+                for record, value in pairs
+            ]
         result.append(Panel(name, name, arms, frozenset(arms)))
     return [panel for panel in result if panel.arms]
 

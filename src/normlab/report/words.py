@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normlab.claims.claim import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
-from normlab.records import Record
+from normlab.records.record import Record
 
 MINUS = "\N{MINUS SIGN}"
 TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -35,7 +35,10 @@ def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
     if not -4 <= exponent < 6:
         return [_scientific(value) for value in values]
     decimals = max(0, digits - 1 - exponent)
-    return [_signed(f"{value:,.{decimals}f}") if math.isfinite(value) else _infinite(value) for value in values]
+    return [
+        _signed(f"{value:,.{decimals}f}") if math.isfinite(value) else _infinite(value)
+        for value in values
+    ]
 
 
 def number(value: float, digits: int = 3) -> str:

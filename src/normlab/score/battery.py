@@ -11,7 +11,7 @@ from pathlib import Path
 
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.profiles import tiny_protocols
-from normlab.claims.text_profiles import text_protocols
+from normlab.claims.protocols.text import text_protocols
 from normlab.score.subject import Subject
 from normlab.score.trials import cost, layer
 
@@ -20,7 +20,10 @@ PROFILES = ("smoke", "cpu", "cpu-embedded")
 
 SGD_BATCH = 64
 GHOSTS = (1, 2, 4, 8, 16)  # normalization batches below the SGD batch
-ACCUMULATED = (2, 8)  # those of a norm that has no ghost batches: true batches, and so many times more forward passes
+ACCUMULATED = (
+    2,
+    8,
+)  # those of a norm that has no ghost batches: true batches, and so many times more forward passes
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 GAINS = (0.01, 0.1, 1.0, 10.0, 100.0)
 CNN_DEPTHS = (5, 10, 20, 40)
@@ -63,19 +66,28 @@ def batch_arm(subject: Subject, n: int) -> Arm:
 
 
 def rate_arm(subject: Subject, rate: float) -> Arm:
-    return Arm(f"{subject.name}, rate {rate:g}", (*_CNN, *subject.overrides, f"optim.lr={rate:g}"), tune=False)
+    return Arm(
+        f"{subject.name}, rate {rate:g}",
+        (*_CNN, *subject.overrides, f"optim.lr={rate:g}"),
+        tune=False,
+    )
 
 
 def gain_arm(subject: Subject, gain: float) -> Arm:
     if gain == 1:
         return base_arm(subject)
-    return Arm(f"{subject.name}, gain {gain:g}", (*_CNN, *subject.overrides, f"model.init_gain={gain:g}"))
+    return Arm(
+        f"{subject.name}, gain {gain:g}", (*_CNN, *subject.overrides, f"model.init_gain={gain:g}")
+    )
 
 
 def depth_arm(subject: Subject, depth: int) -> Arm:
     if depth == CNN_DEPTHS[0]:
         return base_arm(subject)
-    return Arm(f"{subject.name}, depth {depth}", ("model=plaincnn", f"model.depth={depth}", *subject.overrides))
+    return Arm(
+        f"{subject.name}, depth {depth}",
+        ("model=plaincnn", f"model.depth={depth}", *subject.overrides),
+    )
 
 
 def one_class_arm(subject: Subject) -> Arm:
@@ -99,7 +111,10 @@ def layer_arm(subject: Subject) -> Arm:
 def cost_arm(subject: Subject, baseline: Subject | None) -> Arm:
     """Against a copy of the input, or against another norm."""
     if baseline is None:
-        return Arm(f"{subject.name} beside a copy", options={"norm": subject.measured, "baseline": cost.COPY})
+        return Arm(
+            f"{subject.name} beside a copy",
+            options={"norm": subject.measured, "baseline": cost.COPY},
+        )
     name = f"{subject.name} beside {baseline.name}"
     return Arm(name, options={"norm": subject.measured, "baseline": baseline.measured})
 
@@ -130,7 +145,11 @@ def no_text(subject: Subject) -> str:
     """Why the norm cannot enter the transformers, "" if it can."""
     if "NTC" not in subject.spec.layouts:
         return "it takes no sequences (N, T, C)"
-    return "" if subject.spec.causal_safe else "it mixes positions, which would show a causal model the future"
+    return (
+        ""
+        if subject.spec.causal_safe
+        else "it mixes positions, which would show a causal model the future"
+    )
 
 
 def _protocols() -> dict[str, dict[str, Protocol]]:
@@ -139,9 +158,17 @@ def _protocols() -> dict[str, dict[str, Protocol]]:
     # only rate at which dyt trains fell between two, and this was changed before the records that are kept were made.
     images = tiny_protocols("model.width=16", epochs=2, tuning_seeds=1, rates=(0.03, 0.1, 0.3))
     text = text_protocols(
-        *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"), steps=200, seconds=2.5
+        *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"),
+        steps=200,
+        seconds=2.5,
     )
-    smoke = ("data=digits", "data.subset=600", "data.batch_size=64", "model.width=8", "trainer.max_steps=2")
+    smoke = (
+        "data=digits",
+        "data.subset=600",
+        "data.batch_size=64",
+        "model.width=8",
+        "trainer.max_steps=2",
+    )
     images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
     families = {"images": images, "text": text}
     families |= {claim.slug: dict(claim.protocols) for claim in (layer.CLAIM, cost.CLAIM)}
@@ -171,7 +198,13 @@ def trained_claim(subject: Subject, family: str, arms: Sequence[Arm]) -> Claim:
 def battery(subject: Subject, references: Sequence[Subject], timed: bool = True) -> list[Claim]:
     """What has to be run for `subject` and its references, in this order; with `timed` what they cost, last."""
     everyone = (subject, *references)
-    claims = [replace(layer.CLAIM, arms=tuple(layer_arm(one) for one in everyone), protocols=PROTOCOLS["layer"])]
+    claims = [
+        replace(
+            layer.CLAIM,
+            arms=tuple(layer_arm(one) for one in everyone),
+            protocols=PROTOCOLS["layer"],
+        )
+    ]
     for one in everyone:
         if not no_images(one):
             claims.append(trained_claim(one, "images", image_arms(one)))
@@ -179,6 +212,9 @@ def battery(subject: Subject, references: Sequence[Subject], timed: bool = True)
             claims.append(trained_claim(one, "text", text_arms(one)))
     if timed:
         near = [one for one in references if set(one.spec.layouts) & set(subject.spec.layouts)]
-        arms = [*(cost_arm(one, None) for one in everyone), *(cost_arm(subject, one) for one in near)]
+        arms = [
+            *(cost_arm(one, None) for one in everyone),
+            *(cost_arm(subject, one) for one in near),
+        ]
         claims.append(replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"]))
     return claims

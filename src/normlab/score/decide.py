@@ -21,9 +21,9 @@ from normlab.claims.rules import (
     exact_within,
     greater_by,
 )
-from normlab.claims.store import Store
 from normlab.claims.verdicts import verdict_under
-from normlab.records import Record
+from normlab.records.record import Record
+from normlab.records.store import Store
 from normlab.report.trials import Point, Trials
 from normlab.score.battery import PROTOCOLS, SGD_BATCH, batch_arm, no_images, sizes, trained_claim
 from normlab.score.row import Row
@@ -94,9 +94,16 @@ def score(subject: Subject, references: Sequence[Subject], profile: str, store: 
     result = Score(subject, tuple(references), profile)
     for row in ROWS:
         cells = {one.name: _cell(row, one, store, result) for one in (subject, *references)}
-        compared = {other.name: _comparison(row, subject, other, cells, store, result) for other in references}
+        compared = {
+            other.name: _comparison(row, subject, other, cells, store, result)
+            for other in references
+        }
         result.lines.append(Line(row, cells, compared))
-    result.batches = {one.name: _batches(one, profile, store) for one in (subject, *references) if not no_images(one)}
+    result.batches = {
+        one.name: _batches(one, profile, store)
+        for one in (subject, *references)
+        if not no_images(one)
+    }
     return result
 
 
@@ -115,7 +122,10 @@ def _recorded(claim: Claim, profile: str, store: Store) -> dict[str, dict[int, R
     if name is None:
         return {}
     keys = plan(claim, claim.protocols[name], known).evaluation
-    return {arm: {seed: known[key] for seed, key in by_seed.items() if key in known} for arm, by_seed in keys.items()}
+    return {
+        arm: {seed: known[key] for seed, key in by_seed.items() if key in known}
+        for arm, by_seed in keys.items()
+    }
 
 
 def shows(row: Row, values: np.ndarray) -> Finding:
@@ -129,7 +139,9 @@ def shows(row: Row, values: np.ndarray) -> Finding:
     text = f"{middle:.3g} {row.unit}, 95 % interval {lower:.3g} to {upper:.3g}, from {finding.n} seeds; "
     text += f"supported if the interval is {row.asked}, refuted if it is beyond"
     if finding.n == 1:
-        return replace(finding, effect=middle, low=None, high=None, text=f"{middle:.3g} {row.unit} from 1 seed")
+        return replace(
+            finding, effect=middle, low=None, high=None, text=f"{middle:.3g} {row.unit} from 1 seed"
+        )
     return replace(finding, effect=middle, low=lower, high=upper, text=text)
 
 
@@ -137,13 +149,17 @@ def _cell(row: Row, subject: Subject, store: Store, score: Score) -> Cell:
     reason = row.barred(subject)
     if reason:
         return Cell(subject.name, BARRED, reason)
-    decide: Callable[[Evidence], Finding] = lambda evidence: shows(row, row.value(evidence, subject))  # noqa: E731
+    decide: Callable[[Evidence], Finding] = lambda evidence: shows(
+        row, row.value(evidence, subject)
+    )
     found = _decided(row, subject, row.arms(subject), {"shows": decide}, store, score)
     if found is None:
         return Cell(subject.name, NO_DATA, "no trial is recorded")
     part = found["parts"][0]
     text = "; ".join([part["text"], *found["missing"][:1]])
-    return Cell(subject.name, part["verdict"], text, part["effect"], part["low"], part["high"], found["n"])
+    return Cell(
+        subject.name, part["verdict"], text, part["effect"], part["low"], part["high"], found["n"]
+    )
 
 
 def _comparison(
@@ -162,7 +178,9 @@ def _comparison(
     parts: dict[str, Callable[[Evidence], Finding]] = {
         BETTER: lambda evidence: greater_by(row.sign * difference(evidence), row.margin, row.unit),
         WORSE: lambda evidence: greater_by(-row.sign * difference(evidence), row.margin, row.unit),
-        SAME: lambda evidence: equivalent_within(row.sign * difference(evidence), row.margin, row.unit),
+        SAME: lambda evidence: equivalent_within(
+            row.sign * difference(evidence), row.margin, row.unit
+        ),
     }
     found = _decided(row, subject, row.both(subject, other), parts, store, score)
     if found is None:
@@ -192,7 +210,9 @@ def _exact(name: str, mine: Cell, theirs: Cell) -> Comparison:
     decided = (SUPPORTED, REFUTED)
     if mine.verdict not in decided or theirs.verdict not in decided:
         return Comparison(name, "", INCONCLUSIVE, "not decided for both")
-    word = SAME if mine.verdict == theirs.verdict else BETTER if mine.verdict == SUPPORTED else WORSE
+    word = (
+        SAME if mine.verdict == theirs.verdict else BETTER if mine.verdict == SUPPORTED else WORSE
+    )
     return Comparison(name, word, SUPPORTED, "an identity: it holds or it does not")
 
 
@@ -218,7 +238,9 @@ def _decided(
     return found
 
 
-def _claim(row: Row, subject: Subject, arms: Sequence[Any], parts: dict[str, Callable[[Evidence], Finding]]) -> Claim:
+def _claim(
+    row: Row, subject: Subject, arms: Sequence[Any], parts: dict[str, Callable[[Evidence], Finding]]
+) -> Claim:
     rule = f"{row.measured}; margin {row.margin:g}"
     decided = tuple(Part(name, row.name, rule, decide) for name, decide in parts.items())
     unique = tuple({arm.name: arm for arm in arms}.values())

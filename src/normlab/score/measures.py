@@ -23,12 +23,18 @@ def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]
     options = {name: value for name, value in norm.items() if name not in ("kind", "code")}
     layouts = spec_of(norm["kind"], **options).layouts
     generator = torch.Generator().manual_seed(seed)
-    layers = {layout: make_norm(norm["kind"], CHANNELS, layout, **options) for layout in SHAPES if layout in layouts}
+    layers = {
+        layout: make_norm(norm["kind"], CHANNELS, layout, **options)
+        for layout in SHAPES
+        if layout in layouts
+    }
     for layer in layers.values():
         _disturb(layer, generator)
     first = next(iter(layers))
     return {
-        "batch_error": max(batch_error(layer, SHAPES[layout], generator) for layout, layer in layers.items()),
+        "batch_error": max(
+            batch_error(layer, SHAPES[layout], generator) for layout, layer in layers.items()
+        ),
         "causal_error": causal_error(layers["NTC"], generator) if "NTC" in layers else None,
         "low_precision_error": low_precision_error(layers[first], SHAPES[first], generator),
         "fold_error": fold_error(layers[first], SHAPES[first], generator),
@@ -55,7 +61,9 @@ def causal_error(norm: nn.Module, generator: torch.Generator) -> float:
     return _distance(_output(norm, x)[:, :first], _output(norm, later)[:, :first])
 
 
-def low_precision_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> float:
+def low_precision_error(
+    norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator
+) -> float:
     """The largest error of a 16-bit input's output against the same layer in float64, over dtypes, scales and offsets.
 
     Root mean square, beside the output's own; what is not finite, or is refused, counts as 1. Rounding the output
@@ -87,7 +95,9 @@ def fold_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generat
     layer.eval()
     channels = 1 if len(shape) == 4 else -1
     x = 3 * torch.randn(shape, generator=generator, dtype=torch.float64) - 1
-    at = tuple(slice(None) if axis == channels % len(shape) else slice(0, 1) for axis in range(len(shape)))
+    at = tuple(
+        slice(None) if axis == channels % len(shape) else slice(0, 1) for axis in range(len(shape))
+    )
     with torch.no_grad():
         y, shift, scaled = layer(x), layer(torch.zeros_like(x))[at], layer(torch.ones_like(x))[at]
     return float((y - ((scaled - shift) * x + shift)).abs().max() / y.abs().max())

@@ -38,8 +38,12 @@ class Row:
     log: bool = False
     exact: bool = False
     barred: Callable[[Subject], str] = never  # why a norm cannot enter, "" if it can
-    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = None  # trials that compare two norms by themselves
-    against: Callable[[Evidence, Subject, Subject], np.ndarray] | None = None  # the difference that these give
+    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = (
+        None  # trials that compare two norms by themselves
+    )
+    against: Callable[[Evidence, Subject, Subject], np.ndarray] | None = (
+        None  # the difference that these give
+    )
 
     def shown(self, value: float) -> float:
         """As it is shown: without the logarithm."""
@@ -50,7 +54,9 @@ class Row:
         """The bound, in words."""
         if self.exact:
             return f"{self.bound:g} at most"
-        return f"{'at least' if self.sign > 0 else 'at most'} {self.shown(self.bound):.3g} {self.unit}"
+        return (
+            f"{'at least' if self.sign > 0 else 'at most'} {self.shown(self.bound):.3g} {self.unit}"
+        )
 
     def both(self, subject: Subject, other: Subject) -> tuple[Arm, ...]:
         """The arms that a comparison reads, each once."""

@@ -16,7 +16,10 @@ from normlab.score.trials.cost import MODES
 
 
 def _all_sizes(subject: Subject) -> tuple[Arm, ...]:
-    return (battery.base_arm(subject), *(battery.batch_arm(subject, n) for n in battery.sizes(subject)))
+    return (
+        battery.base_arm(subject),
+        *(battery.batch_arm(subject, n) for n in battery.sizes(subject)),
+    )
 
 
 def _two(subject: Subject) -> tuple[Arm, ...]:
@@ -24,7 +27,11 @@ def _two(subject: Subject) -> tuple[Arm, ...]:
 
 
 def _one_class(subject: Subject) -> tuple[Arm, ...]:
-    return battery.base_arm(subject), battery.batch_arm(subject, GROUP), battery.one_class_arm(subject)
+    return (
+        battery.base_arm(subject),
+        battery.batch_arm(subject, GROUP),
+        battery.one_class_arm(subject),
+    )
 
 
 def _no_sequences(subject: Subject) -> str:
@@ -33,7 +40,12 @@ def _no_sequences(subject: Subject) -> str:
 
 image = partial(Row, family="images", barred=battery.no_images)
 exact = partial(
-    Row, family="layer", exact=True, sign=-1, arms=lambda subject: (battery.layer_arm(subject),), unit="largest error"
+    Row,
+    family="layer",
+    exact=True,
+    sign=-1,
+    arms=lambda subject: (battery.layer_arm(subject),),
+    unit="largest error",
 )
 
 

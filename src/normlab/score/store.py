@@ -4,9 +4,9 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from normlab.claims.sources import changed_files, load_sources
-from normlab.claims.store import Store
-from normlab.records import Record
+from normlab.records.provenance import changed_files, load_sources
+from normlab.records.record import Record
+from normlab.records.store import Store
 from normlab.score.subject import Subject
 
 
@@ -29,7 +29,11 @@ class ScoreStore(Store):
     def void(self, arms: Iterable[str]) -> int:
         """Timings of these whose control is off and that have not been measured again."""
         wanted = set(arms)
-        return sum(bool(record.metrics.get("void")) for record in self.records.values() if record.arm in wanted)
+        return sum(
+            bool(record.metrics.get("void"))
+            for record in self.records.values()
+            if record.arm in wanted
+        )
 
     def done(self) -> dict[str, Record]:
         if self._done is None:
@@ -45,4 +49,6 @@ class ScoreStore(Store):
 
 
 def _from_here(record: Record) -> bool:
-    return not record.device.startswith("cpu (") or record.device.startswith(f"cpu ({platform.machine()},")
+    return not record.device.startswith("cpu (") or record.device.startswith(
+        f"cpu ({platform.machine()},"
+    )

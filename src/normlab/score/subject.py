@@ -9,11 +9,11 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from normlab.claims.configs import trial_config
+from normlab.config.remembered import trial_config
 from normlab.errors import NormLabError
-from normlab.norm_files import declared_kinds
 from normlab.norms import NormSpec, spec_of
-from normlab.records import code_hash, target_hash
+from normlab.norms.registry import declared_kinds
+from normlab.records.record import code_hash, target_hash
 
 REFERENCES = ("batchnorm", "layernorm", "groupnorm", "rmsnorm")
 
@@ -43,7 +43,10 @@ class Subject:
     @property
     def overrides(self) -> tuple[str, ...]:
         """For a training, as `train.py` takes them."""
-        return (f"norm={self.kind}", *(f"norm.{name}={_written(value)}" for name, value in self.options.items()))
+        return (
+            f"norm={self.kind}",
+            *(f"norm.{name}={_written(value)}" for name, value in self.options.items()),
+        )
 
     @property
     def spec(self) -> NormSpec:
@@ -70,9 +73,13 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
         try:
             given[key] = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore
         except Exception as error:  # of the YAML reader, which has several
-            raise NormLabError(f"--option {text}: {value!r} is not a value ({error.__class__.__name__}).") from None
+            raise NormLabError(
+                f"--option {text}: {value!r} is not a value ({error.__class__.__name__})."
+            ) from None
     if name == "syncbatchnorm":
-        raise NormLabError("syncbatchnorm is batchnorm over several processes, of which a score has none: score that.")
+        raise NormLabError(
+            "syncbatchnorm is batchnorm over several processes, of which a score has none: score that."
+        )
     if "." in name:
         custom: dict[str, Any] = {"target": name, **({"options": given} if given else {})}
         subject = Subject("custom", custom, target_hash(custom)[name])
@@ -81,7 +88,9 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
         subject = Subject(name, given, code_hash(declared.path) if declared else "")
         unknown = [key for key in given if declared and key not in subject.spec.options]
         if unknown:
-            raise NormLabError(f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}.")
+            raise NormLabError(
+                f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}."
+            )
     _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
     if subject.options:
         try:

@@ -11,8 +11,12 @@ from normlab.score.battery import SGD_BATCH
 from normlab.score.subject import Subject
 
 CHANCE = 0.1  # every image set of the battery has ten classes
-TRAINS = 1.5 * CHANCE  # accuracy of a net that trains at all: six standard errors of 2,000 images above chance
-TEXT_TRAINS = 0.9  # loss of a transformer that trains, in trivial losses (the entropy of single characters)
+TRAINS = (
+    1.5 * CHANCE
+)  # accuracy of a net that trains at all: six standard errors of 2,000 images above chance
+TEXT_TRAINS = (
+    0.9  # loss of a transformer that trains, in trivial losses (the entropy of single characters)
+)
 NEAR = 0.05  # accuracy below the best that still counts as good
 
 Values = Callable[[Evidence, Subject], np.ndarray]
@@ -26,7 +30,9 @@ def learns(evidence: Evidence, subject: Subject) -> np.ndarray:
     """
     values = evidence.values(subject.name)
     if values.mean() < TRAINS:
-        raise Missing(f"the base net with {subject.name} does not train here, so it has nothing to lose")
+        raise Missing(
+            f"the base net with {subject.name} does not train here, so it has nothing to lose"
+        )
     return values
 
 
@@ -39,12 +45,16 @@ def batch_cost(n: int) -> Values:
     """Points that a normalization batch of n costs against the SGD batch."""
 
     def cost(evidence: Evidence, subject: Subject) -> np.ndarray:
-        return 100 * (learns(evidence, subject) - evidence.values(battery.batch_arm(subject, n).name))
+        return 100 * (
+            learns(evidence, subject) - evidence.values(battery.batch_arm(subject, n).name)
+        )
 
     return cost
 
 
-def smallest_batch(evidence: Evidence, subject: Subject, among: Sequence[int] | None = None) -> np.ndarray:
+def smallest_batch(
+    evidence: Evidence, subject: Subject, among: Sequence[int] | None = None
+) -> np.ndarray:
     """log2 (n,) of the smallest normalization batch from which on all are within 5 points of 64; 0 for any batch."""
     whole = learns(evidence, subject)
     sizes = battery.sizes(subject) if among is None else among
@@ -69,11 +79,15 @@ def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> np.nd
             for one, sizes in zip((subject, other), both, strict=True)
         ]
     else:
-        found = [smallest_batch(evidence, one, sorted(both[0] & both[1])) for one in (subject, other)]
+        found = [
+            smallest_batch(evidence, one, sorted(both[0] & both[1])) for one in (subject, other)
+        ]
     return found[0] - found[1]
 
 
-def decades(arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], step: float) -> Values:
+def decades(
+    arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], step: float
+) -> Values:
     """Decades (n,) of `settings`, `step` apart, that train and come within 5 points of the seed's best."""
 
     def width(evidence: Evidence, subject: Subject) -> np.ndarray:
@@ -84,7 +98,9 @@ def decades(arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], s
     return width
 
 
-def deepest(depths: tuple[int, ...], trains: Callable[[Evidence, Subject, int], np.ndarray]) -> Values:
+def deepest(
+    depths: tuple[int, ...], trains: Callable[[Evidence, Subject, int], np.ndarray]
+) -> Values:
     """log2 (n,) of the deepest net up to which all train; 0, a single layer, if the shallowest does not."""
 
     def depth_of(evidence: Evidence, subject: Subject) -> np.ndarray:

@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
-
+from normlab.training.lightning import L
 from normlab.training.task import Task
 
 
@@ -14,14 +13,22 @@ class Progress(L.Callback):
     """One line on the terminal: steps, loss, samples per second, time left."""
 
     def __init__(self, title: str, samples_per_step: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self.samples_per_step = samples_per_step
         self.bar = Progress(
             TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} {task.fields[unit]}/s"),
+            TextColumn(
+                "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} {task.fields[unit]}/s"
+            ),
             TimeRemainingColumn(),
             transient=True,
         )

@@ -6,7 +6,9 @@ EXPLODED = 100.0  # times the trivial loss, in two measurements on end
 STUCK = 0.98  # times the trivial loss, at every measurement of a quarter of the run
 
 
-def divergence(steps: list[int], losses: list[float], total_steps: int, trivial_loss: float) -> str | None:
+def divergence(
+    steps: list[int], losses: list[float], total_steps: int, trivial_loss: float
+) -> str | None:
     """Why the run has diverged by now, or None.
 
     Args:
@@ -25,7 +27,9 @@ def divergence(steps: list[int], losses: list[float], total_steps: int, trivial_
     for begin, end in ((0.25, 0.5), (0.75, 1.0)):
         if steps[-1] < end * total_steps:
             continue
-        quarter = [loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps]
+        quarter = [
+            loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps
+        ]
         falling = end < 1 and quarter[0] - quarter[-1] > (1 - STUCK) * trivial_loss
         if min(quarter) > STUCK * trivial_loss and not falling:
             return f"stuck at the trivial loss ({trivial_loss:.3f} nats) by step {steps[-1]}"

@@ -10,17 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 
-from normlab.config import to_dict
+from normlab.config.schema import to_dict
 from normlab.data import load_data
 from normlab.errors import NormLabError
-from normlab.evaluations import evaluation
 from normlab.models import build_model
-from normlab.records import Record, code_state, target_hash, trial_key
+from normlab.records.record import Record, code_state, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
-from normlab.training.checkpoint import check_checkpoint
+from normlab.training.checkpoints import check_checkpoint
+from normlab.training.evaluations import evaluation
+from normlab.training.lightning import L
 from normlab.training.loggers import build_loggers, close_loggers
 from normlab.training.parallel import Place, join, part, trainer_options
 from normlab.training.probes import build_probes
@@ -51,7 +51,9 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     place = join(cfg.trainer)
     device = _device(cfg.trainer)
     torch.manual_seed(cfg.seed)
-    data = load_data(cfg.data, cfg.seed, device, place.rank, place.world_size, cfg.trainer.channels_last)
+    data = load_data(
+        cfg.data, cfg.seed, device, place.rank, place.world_size, cfg.trainer.channels_last
+    )
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs).to(device)
     if cfg.trainer.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -62,8 +64,14 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     config = to_dict(cfg)
     probes = build_probes(cfg.probes)
     callbacks: list[L.Callback] = list(probes)
-    if place.first and (cfg.trainer.progress if cfg.trainer.progress is not None else sys.stdout.isatty()):
-        callbacks.append(Progress(f"{cfg.norm.kind} {cfg.model.name}", cfg.data.batch_size * cfg.trainer.accumulate))
+    if place.first and (
+        cfg.trainer.progress if cfg.trainer.progress is not None else sys.stdout.isatty()
+    ):
+        callbacks.append(
+            Progress(
+                f"{cfg.norm.kind} {cfg.model.name}", cfg.data.batch_size * cfg.trainer.accumulate
+            )
+        )
     if run_dir and cfg.trainer.checkpoint_every:
         callbacks.append(SaveCheckpoint(run_dir, cfg.trainer.checkpoint_every))
     if cfg.trainer.resume:
@@ -102,7 +110,9 @@ def fit(cfg: Any, run_dir: Path | None = None) -> Record:
     return record
 
 
-def build_trainer(cfg: Any, callbacks: list[L.Callback], loggers: list[Any], place: Place | None = None) -> L.Trainer:
+def build_trainer(
+    cfg: Any, callbacks: list[L.Callback], loggers: list[Any], place: Place | None = None
+) -> L.Trainer:
     """A Lightning trainer for one pass over a task's chunks."""
     # Lightning advises on workers, optimizers and hardware: none of it applies to tensors in memory and manual steps.
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -122,7 +132,10 @@ def build_trainer(cfg: Any, callbacks: list[L.Callback], loggers: list[Any], pla
 
 
 def _final_metrics(task: Task, data: Any, record: Record) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"train_loss": task.curve["train_loss"][-1], "trivial_loss": data.trivial_loss}
+    metrics: dict[str, Any] = {
+        "train_loss": task.curve["train_loss"][-1],
+        "trivial_loss": data.trivial_loss,
+    }
     for split in ("val", "test"):
         loss, accuracy = evaluate(task.model, data.eval_batches(split), task.bf16)
         metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
@@ -137,17 +150,28 @@ def _final_metrics(task: Task, data: Any, record: Record) -> dict[str, Any]:
 def _total_steps(cfg: Any, data: Any) -> int:
     """Optimizer steps of the budget: epochs, steps or samples, one of them."""
     trainer = cfg.trainer
-    given = {name: trainer[name] for name in ("max_epochs", "max_steps", "max_samples") if trainer[name] is not None}
+    given = {
+        name: trainer[name]
+        for name in ("max_epochs", "max_steps", "max_samples")
+        if trainer[name] is not None
+    }
     if len(given) > 1:
         raise NormLabError(
             f"{' and '.join(f'trainer.{n}={v}' for n, v in given.items())}: give one budget, not several."
         )
-    for name, value in {**given, "accumulate": trainer.accumulate, "chunk_steps": trainer.chunk_steps or 1}.items():
+    for name, value in {
+        **given,
+        "accumulate": trainer.accumulate,
+        "chunk_steps": trainer.chunk_steps or 1,
+    }.items():
         if not value > 0:
             raise NormLabError(f"trainer.{name}={value}: give a number above 0.")
     if trainer.max_steps is not None:
         return trainer.max_steps
-    samples = trainer.max_samples or (trainer.max_epochs or DEFAULT_EPOCHS) * data.steps_per_epoch * cfg.data.batch_size
+    samples = (
+        trainer.max_samples
+        or (trainer.max_epochs or DEFAULT_EPOCHS) * data.steps_per_epoch * cfg.data.batch_size
+    )
     return max(1, int(samples / (cfg.data.batch_size * trainer.accumulate)))
 
 

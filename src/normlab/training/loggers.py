@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from normlab.records import Record
+from normlab.records.record import Record
+from normlab.training.lightning import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 # Charts that TensorBoard shows side by side, by regular expressions of tags, over all runs of a folder.
 LAYOUT = {
@@ -52,7 +52,10 @@ def _wandb_logger(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) ->
 
     mode, reason = wandb_mode()
     group = cfg.group or os.environ.get("NORMLAB_SWEEP")
-    tags = [*cfg.tags, *(f"{what}: {config[what]}"[:_TAG_LENGTH] for what in ("claim", "arm") if config.get(what))]
+    tags = [
+        *cfg.tags,
+        *(f"{what}: {config[what]}"[:_TAG_LENGTH] for what in ("claim", "arm") if config.get(what)),
+    ]
 
     def start(mode: str) -> WandbLogger:
         run = wandb.init(
@@ -76,7 +79,11 @@ def _wandb_logger(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) ->
             raise
         mode, reason = "offline", f"online failed: {str(error).splitlines()[0]}"
         logger = start(mode)
-    hint = "" if mode != "offline" else f"; push it later with: wandb sync {Path(logger.experiment.dir).parent}"
+    hint = (
+        ""
+        if mode != "offline"
+        else f"; push it later with: wandb sync {Path(logger.experiment.dir).parent}"
+    )
     print(f"wandb: {mode} ({reason}){hint}", file=sys.stderr)
     return logger
 
@@ -107,7 +114,10 @@ def _netrc_key(host: str) -> str | None:
 def panel_keys(config: dict[str, Any]) -> dict[str, Any]:
     """What the dashboards group and order runs by, and no single key of a configuration says."""
     norm, model, data = config.get("norm", {}), config.get("model", {}), config.get("data", {})
-    keys = {"norm": norm.get("kind"), "normalization_batch": norm.get("ghost_batch") or data.get("batch_size")}
+    keys = {
+        "norm": norm.get("kind"),
+        "normalization_batch": norm.get("ghost_batch") or data.get("batch_size"),
+    }
     if "placement" in model:
         keys["placement_depth"] = f"{model['placement']}, {model['depth']} layers"
     return keys
@@ -121,7 +131,10 @@ def log_histograms(logger: Any, values: dict[str, Tensor], step: int) -> None:
     elif isinstance(logger, WandbLogger):
         import wandb
 
-        drawn: Any = {tag: wandb.Histogram(np_histogram=np.histogram(t.numpy(), bins=64)) for tag, t in values.items()}
+        drawn: Any = {
+            tag: wandb.Histogram(np_histogram=np.histogram(t.numpy(), bins=64))
+            for tag, t in values.items()
+        }
         logger.log_metrics(drawn, step=step)
 
 
@@ -144,7 +157,11 @@ def _close(logger: Logger, record: Record) -> None:
     finished = record.status in ("ok", "diverged")
     try:
         if finished:
-            final = {f"final/{name}": value for name, value in record.metrics.items() if isinstance(value, float)}
+            final = {
+                f"final/{name}": value
+                for name, value in record.metrics.items()
+                if isinstance(value, float)
+            }
             logger.log_metrics(final, step=record.steps)
         logger.finalize("success" if finished else "failed")
         if finished and isinstance(logger, WandbLogger) and not logger.experiment.disabled:

@@ -54,7 +54,9 @@ def build_optimizer(cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
     ]
     if cfg.name == "sgd":
         nesterov = cfg.nesterov and cfg.momentum > 0
-        return torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
+        return torch.optim.SGD(
+            groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True
+        )
     if cfg.name == "adamw":
         return torch.optim.AdamW(groups, lr=cfg.lr, betas=(cfg.beta1, cfg.beta2), fused=True)
     raise choices("optimizer", cfg.name, ["sgd", "adamw"])

@@ -11,7 +11,7 @@ from torch import nn
 
 from normlab.errors import NormLabError
 from normlab.norms.sync_batch import SyncBatchNorm
-from normlab.processes import backend_of, under_torchrun, wait_of
+from normlab.training.processes import backend_of, under_torchrun, wait_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ def join(cfg: Any) -> Place:
     if not wait_of(cfg) > 0:
         raise NormLabError(f"trainer.timeout_s={cfg.timeout_s}: give a number above 0.")
     if started is not None and started != count:
-        raise NormLabError(f"torchrun has started {started} processes: pass trainer.devices={started}.")
+        raise NormLabError(
+            f"torchrun has started {started} processes: pass trainer.devices={started}."
+        )
     if count == 1:
         return Place()
     if cfg.accelerator.value == "gpu" and torch.cuda.device_count() < count:
@@ -48,7 +50,9 @@ def join(cfg: Any) -> Place:
         )
     if not dist.is_initialized():
         if started is None:
-            raise NormLabError(f"trainer.devices={count} needs as many processes: start them by train.py or torchrun.")
+            raise NormLabError(
+                f"trainer.devices={count} needs as many processes: start them by train.py or torchrun."
+            )
         dist.init_process_group(backend_of(cfg), timeout=datetime.timedelta(seconds=wait_of(cfg)))
     if cfg.accelerator.value == "gpu":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

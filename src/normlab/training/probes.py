@@ -6,10 +6,10 @@ Each looks at a copy of the model once per chunk, so the run itself is the same 
 import copy
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
+from normlab.training.lightning import L
 from normlab.training.loggers import log_histograms
 from normlab.training.step import loss_of
 from normlab.training.task import Task
@@ -39,9 +39,14 @@ class ProbeCallback(L.Callback):
         self.rows.append({"step": task.step, **row})
         for logger in task.loggers:
             for key in row.keys() - {"probe", "layers"}:
-                values = {f"{row['probe']}/{key}/{name}": v for name, v in zip(row["layers"], row[key], strict=True)}
+                values = {
+                    f"{row['probe']}/{key}/{name}": v
+                    for name, v in zip(row["layers"], row[key], strict=True)
+                }
                 logger.log_metrics(values, step=task.step)
-            tagged = {f"{row['probe']}/histogram/{name}": tensor for name, tensor in self.values.items()}
+            tagged = {
+                f"{row['probe']}/histogram/{name}": tensor for name, tensor in self.values.items()
+            }
             log_histograms(logger, tagged, task.step)
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
@@ -53,11 +58,18 @@ class GradientNorm(ProbeCallback):
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
         loss_of(model, x, y).backward()
-        layers = [(name, module) for name, module in model.named_modules() if isinstance(module, _WEIGHTED)]
+        layers = [
+            (name, module)
+            for name, module in model.named_modules()
+            if isinstance(module, _WEIGHTED)
+        ]
         for name, module in layers:
             if module.weight.grad is not None:
                 self.keep(name, module.weight.grad)
-        norms = [float(module.weight.grad.norm()) if module.weight.grad is not None else 0.0 for _, module in layers]
+        norms = [
+            float(module.weight.grad.norm()) if module.weight.grad is not None else 0.0
+            for _, module in layers
+        ]
         return {"probe": "gradient_norm", "layers": [name for name, _ in layers], "norm": norms}
 
 
@@ -94,7 +106,12 @@ class RunningStats(ProbeCallback):
 
     @torch.no_grad()
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-        row: dict[str, Any] = {"probe": "running_stats", "layers": [], "mean_drift": [], "variance_ratio": []}
+        row: dict[str, Any] = {
+            "probe": "running_stats",
+            "layers": [],
+            "mean_drift": [],
+            "variance_ratio": [],
+        }
 
         def hook(name: str) -> Any:
             def note(module: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -104,7 +121,9 @@ class RunningStats(ProbeCallback):
                 self.keep(name, drift)
                 row["layers"].append(name)
                 row["mean_drift"].append(float(drift.median()))
-                row["variance_ratio"].append(float((module.running_var / variance.clamp_min(1e-12)).median()))
+                row["variance_ratio"].append(
+                    float((module.running_var / variance.clamp_min(1e-12)).median())
+                )
 
             return note
 

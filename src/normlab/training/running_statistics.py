@@ -9,12 +9,17 @@ from torch import Tensor, nn
 
 def batch_norms(model: nn.Module) -> list[Any]:
     """The layers of `model` that keep running statistics."""
-    return [module for module in model.modules() if getattr(module, "running_mean", None) is not None]
+    return [
+        module for module in model.modules() if getattr(module, "running_mean", None) is not None
+    ]
 
 
 @torch.no_grad()
 def re_estimate(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], momentum: float | None = None, bf16: bool = False
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    momentum: float | None = None,
+    bf16: bool = False,
 ) -> None:
     """Replace running statistics, in place: their average over `batches` in train mode (`momentum` None: cumulative).
 

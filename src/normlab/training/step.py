@@ -59,7 +59,9 @@ def train_steps(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: bool = False) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: bool = False
+) -> tuple[float, float]:
     """(mean cross-entropy in nats, accuracy) in eval mode over all of `batches`; the model's mode is restored."""
     training = model.training
     model.eval()

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 from torch import nn
 
 from normlab.training.divergence import divergence
+from normlab.training.lightning import L
 from normlab.training.optim import build_optimizer, learning_rate
 from normlab.training.step import evaluate, train_steps
 
@@ -33,7 +33,9 @@ class Task(L.LightningModule):
     the checkpoint; batches are a function of the step, so a resumed run sees what the unbroken one saw.
     """
 
-    def __init__(self, model: nn.Module, data: Any, cfg: Any, total_steps: int, chunk_steps: int) -> None:
+    def __init__(
+        self, model: nn.Module, data: Any, cfg: Any, total_steps: int, chunk_steps: int
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
@@ -84,13 +86,17 @@ class Task(L.LightningModule):
         values = {"train/loss": loss, "lr": self.rate(self.step - 1)}
         every = self.cfg.trainer.eval_every
         if every and self.step // every > first // every and self.step < self.total_steps:
-            values["val/loss"], values["val/accuracy"] = evaluate(self.model, self.data.eval_batches("val"), self.bf16)
+            values["val/loss"], values["val/accuracy"] = evaluate(
+                self.model, self.data.eval_batches("val"), self.bf16
+            )
             for name in ("step", "loss", "accuracy"):
                 value = self.step if name == "step" else values[f"val/{name}"]
                 self.curve.setdefault(f"val_{name}", []).append(value)
         for logger in self.loggers:
             logger.log_metrics(values, step=self.step)
-        reason = divergence(self.curve["step"], self.curve["train_loss"], self.total_steps, self.data.trivial_loss)
+        reason = divergence(
+            self.curve["step"], self.curve["train_loss"], self.total_steps, self.data.trivial_loss
+        )
         if reason:
             self.message = self.message or reason
             if self.cfg.trainer.stop_diverged:

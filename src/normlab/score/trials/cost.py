@@ -11,10 +11,10 @@ def trial(options, seed):
     """Ratio of the layer's time to the baseline's by mode; a timing whose A/A control is off gives None and `void`."""
     import torch
 
-    from normlab.bench.conditions import timing_conditions
-    from normlab.bench.harness import compare_until_valid
-    from normlab.bench.layers import call, copy
     from normlab.errors import NormLabError
+    from normlab.measure.timing.conditions import timing_conditions
+    from normlab.measure.timing.harness import compare_until_valid
+    from normlab.measure.timing.layers import call, copy
     from normlab.norms import make_norm, spec_of
 
     norms = [
@@ -22,7 +22,9 @@ def trial(options, seed):
         for side in ("norm", "baseline")
         if options[side] != COPY
     ]
-    layout = next((name for name in SHAPES if all(name in spec_of(**norm).layouts for norm in norms)), None)
+    layout = next(
+        (name for name in SHAPES if all(name in spec_of(**norm).layouts for norm in norms)), None
+    )
     if layout is None:
         raise NormLabError("the two norms take no layout in common.")
     x = torch.randn(SHAPES[layout], generator=torch.Generator().manual_seed(seed))

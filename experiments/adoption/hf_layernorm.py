@@ -1,0 +1,114 @@
+"""Transformers in Hugging Face's library use LayerNorm internally.
+
+Said by: "BatchNorm vs LayerNorm" (a lesson), against BatchNorm. Two readings, both decided on one sample of the causal
+language models of `transformers`: LayerNorm itself (it centres), or a norm of each token by itself, RMSNorm included.
+The sample was drawn before any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0) those
+124 that the options of architectures.TINY build with less than 20 million parameters, and of these, in alphabetical
+order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most part, large mixtures of experts and models with
+parts for images or sound.
+
+    normlab run hf-layernorm        40 seconds on one core
+"""
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.rules import rate
+
+SAMPLE = (
+    *(
+        "afmoe",
+        "axk2",
+        "beam",
+        "bigbird_pegasus",
+        "bloom",
+        "cohere2_moe",
+        "data2vec-text",
+        "doge",
+        "exaone4",
+    ),
+    *(
+        "falcon_mamba",
+        "gemma",
+        "glm",
+        "gpt_bigcode",
+        "granite",
+        "granitemoehybrid",
+        "internlm3",
+        "jetmoe",
+    ),
+    *(
+        "llama4_text",
+        "megatron-bert",
+        "minimax_m3_vl_text",
+        "modernbert-decoder",
+        "nanochat",
+        "olmo2",
+        "opt",
+        "phi3",
+    ),
+    *("qwen3_5_text", "roberta-prelayernorm", "seed_oss", "trocr", "xlm-roberta"),
+)
+
+
+def trial(options, seed):
+    """How many norms; the shares that centre, that shift; and whether most centre, or all treat each token alone."""
+    import torch
+
+    from normlab.tools.architectures import build, example, inspect, library
+
+    torch.manual_seed(seed)
+    model = build(options["model"])
+    norms = inspect(model, example(model)).norms
+    centred = sum(norm.behaviour.centres for norm in norms) / max(1, len(norms))
+    by_token = sum(norm.behaviour.by_token for norm in norms) / max(1, len(norms))
+    return {
+        "norms": len(norms),
+        "centred": centred,
+        "shifted": sum(norm.behaviour.shifts for norm in norms) / max(1, len(norms)),
+        "by_token": by_token,
+        "layernorm": float(bool(norms) and centred > 0.5),
+        "token_norm": float(bool(norms) and by_token == 1),
+        "data": library(),
+    }
+
+
+def share(metric):
+    def decide(evidence):
+        return rate(
+            int(sum(evidence.values(model, metric)[0] for model in SAMPLE)), len(SAMPLE), 0.8
+        )
+
+    return decide
+
+
+CLAIM = Claim(
+    slug="hf-layernorm",
+    statement="Transformers in Hugging Face's library use LayerNorm internally.",
+    documents=("BatchNorm vs LayerNorm",),
+    source="BERT and GPT-2 came with LayerNorm; LLaMA (2023) and most that followed it with RMSNorm.",
+    prediction="partly supported: LayerNorm itself in a minority, a norm of each token by itself in all",
+    arms=tuple(Arm(model, options={"model": model}) for model in SAMPLE),
+    protocols={
+        "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
+        "smoke": Protocol(seeds=1, seconds_per_trial=0.3),
+    },
+    trial=trial,
+    parts=(
+        Part(
+            "LayerNorm itself",
+            "most norms of a causal language model of the library subtract the mean",
+            "95 % interval of the share of such models, of 30 drawn, above 80 %; refuted below it",
+            share("layernorm"),
+        ),
+        Part(
+            "a norm of its kind",
+            "they normalize each token by itself, with or without the mean, and none over the batch",
+            "95 % interval of the share of models where all norms do, of 30 drawn, above 80 %; refuted below it",
+            share("token_norm"),
+        ),
+    ),
+    caveats=(
+        "Types of models count once each, however much they are used; BERT's kin counts where it has a causal head.",
+        "65 of the 189 types could not be built tiny by the same options and are missing.",
+    ),
+    would_change="A sample weighted by use: downloads, say.",
+)

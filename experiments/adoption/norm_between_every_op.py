@@ -1,0 +1,81 @@
+"""Every modern architecture normalizes between almost every operation.
+
+Said by: "Normalization Deep-Dive". Two things are in it. "Every": one architecture in use without any norm refutes it.
+"Between almost every operation", taken generously: an operation is one with a weight matrix or kernel (linear layer,
+convolution), and it counts where nothing that another one or an embedding made reaches it past every norm. In a Pre-LN
+block queries, keys, values and the first layer of the MLP count; the two layers that lead back to the stream do not.
+Counted in a forward pass of tiny copies of implementations in the `transformers` library: four language models, four
+networks for images, four for sound, of which DAC and UnivNet stand for the convolutional vocoders. The counter was
+tried out on some of them before the list was closed; the threshold is the one that the catalogue has for such audits.
+NF-Nets (Brock et al. 2021), Fixup (Zhang et al. 2019) and Dynamic Tanh (Zhu et al. 2025), which do without norms too,
+have no implementation there.
+
+    normlab run norm-between-every-op        20 seconds on one core
+"""
+
+from normlab.claims.census import census
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+
+MODELS = (
+    *("llama", "gemma2", "gpt_neox", "t5"),
+    *("vit", "swin", "convnext", "resnet"),
+    *("whisper", "wav2vec2", "dac", "univnet"),
+)
+
+
+def trial(options, seed):
+    """Norms, layers or function calls; operations with a weight, and the share of them that read normed values only."""
+    import torch
+
+    from normlab.tools.architectures import build, example, inspect, library
+
+    torch.manual_seed(seed)
+    model = build(options["model"])
+    found = inspect(model, example(model))
+    norms = len(found.norms) + found.functional
+    return {
+        "norms": norms,
+        "operations": found.operations,
+        "norms_per_operation": norms / found.operations,
+        "normed_share": found.normed_operations / found.operations,
+        "data": library(),
+    }
+
+
+def listed(evidence, metric, at_least):
+    return {model: evidence.values(model, metric)[0] >= at_least for model in MODELS}
+
+
+CLAIM = Claim(
+    slug="norm-between-every-op",
+    statement="Every modern architecture normalizes between almost every operation.",
+    documents=("Normalization Deep-Dive",),
+    source="A transformer block of four to seven linear layers has two norms; NF-Nets and vocoders have none.",
+    prediction="refuted: one has no norm, and of the operations about half to two thirds read normed values",
+    arms=tuple(Arm(model, options={"model": model}) for model in MODELS),
+    protocols={
+        "cpu": Protocol(seeds=1, seconds_per_trial=0.5),
+        "smoke": Protocol(seeds=1, seconds_per_trial=0.5),
+    },
+    trial=trial,
+    parts=(
+        Part(
+            "every",
+            "every architecture of the list has norms",
+            "at least 1 norm in 100 % of 12; one without refutes it",
+            lambda evidence: census(listed(evidence, "norms", 1), 1.0),
+        ),
+        Part(
+            "between almost every operation",
+            "in an architecture at least 80 % of the operations read normed values only",
+            "true of at least 80 % of 12; refuted below half",
+            lambda evidence: census(listed(evidence, "normed_share", 0.8), 0.8),
+        ),
+    ),
+    caveats=(
+        "Operations without a weight (products of attention, activations, sums) are left out: with them shares fall.",
+        "Reparametrized weights, as weight normalization in vocoders, are no norm of activations.",
+        "What is modern is a choice: a list of convolutional nets with BatchNorm only would support the second part.",
+    ),
+    would_change="Architectures that normalize the inputs of the layers that lead back to the stream as well.",
+)

@@ -1,0 +1,101 @@
+"""Pre-LN is the default from GPT-2 on: LLaMA, T5 and what came after; the original transformer was Post-LN.
+
+Said by: "Normalization Deep-Dive". An audit of the reference implementations in the `transformers` library: each is
+built from a tiny configuration, without weights, and its placement follows from which tensor is added to which in a
+forward pass. Pre-LN is counted strictly: a norm before every branch and none after a branch or after a sum. So a
+sandwich (Gemma 2) and norms after the branch only (OLMo 2) are exceptions, although no norm is on the skip path there.
+The list was fixed before it was counted, though some of it served to try the counter out: 15 families from GPT-2 on,
+among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
+
+    normlab run preln-default-families        30 seconds on one core
+"""
+
+from normlab.claims.census import census
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+
+LATER = (
+    *(
+        "gpt2",
+        "t5",
+        "gptj",
+        "gpt_neox",
+        "opt",
+        "bloom",
+        "llama",
+        "mistral",
+        "qwen2",
+        "phi",
+        "falcon",
+        "gemma2",
+    ),
+    *("olmo2", "deepseek_v3", "gpt_oss"),
+)
+BEFORE = (
+    "marian",
+    "openai-gpt",
+    "bert",
+)  # marian: the encoder-decoder of Vaswani et al. 2017; openai-gpt: GPT
+
+
+def trial(options, seed):
+    """Shares of the residual sums with a norm before the branch, after it, and after the sum; or in one place only."""
+    import torch
+
+    from normlab.tools.architectures import build, example, inspect, library
+
+    torch.manual_seed(seed)
+    model = build(options["model"])
+    found = inspect(model, example(model))
+
+    def share(place):
+        return sum(place in branch for branch in found.branches) / len(found.branches)
+
+    return {
+        "pre": float(found.placement == "pre"),
+        "post": float(found.placement == "post"),
+        **{
+            place.replace(" ", "_"): share(place)
+            for place in ("before", "after branch", "after sum")
+        },
+        "final_norm": float(found.final_norm),
+        "residual_sums": len(found.branches),
+        "data": library(),
+    }
+
+
+def part(name, statement, placement, models):
+    def decide(evidence):
+        return census(
+            {model: evidence.values(model, placement)[0] == 1 for model in models},
+            0.8,
+            "of the list",
+        )
+
+    rule = f"{placement} in at least 80 % of {', '.join(models)}; refuted below half"
+    return Part(name, statement, rule, decide)
+
+
+CLAIM = Claim(
+    slug="preln-default-families",
+    statement="Pre-LN is the default in GPT-2 and later families, LLaMA and T5; the original transformer is Post-LN.",
+    documents=("Normalization Deep-Dive",),
+    source="GPT-2's code adds attn(norm(x)) and mlp(norm(x)) to x and ends with a norm; so do those that followed it.",
+    prediction="supported: 13 of 15, Gemma 2 and OLMo 2 not; the three before GPT-2 Post-LN",
+    arms=tuple(Arm(model, options={"model": model}) for model in (*LATER, *BEFORE)),
+    protocols={
+        "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
+        "smoke": Protocol(seeds=1, seconds_per_trial=0.3),
+    },
+    trial=trial,
+    parts=(
+        part("the named", "GPT-2, LLaMA and T5 are Pre-LN", "pre", ("gpt2", "llama", "t5")),
+        part("the later ones", "families from GPT-2 on are Pre-LN", "pre", LATER),
+        part("the original", "the original transformer, GPT and BERT are Post-LN", "post", BEFORE),
+    ),
+    caveats=(
+        "The original's paper is meant; its code, tensor2tensor, came to norms before branches (transformer_base_v2).",
+        "Families count once each, whatever their use; the library's default options, which a release can override.",
+        "Both exceptions are of 2024; for what such norms do, see peri-ln-steadier.",
+    ),
+    would_change="A list with more models of 2024 and later that normalize after the branch.",
+)

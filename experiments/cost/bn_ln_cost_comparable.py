@@ -1,0 +1,78 @@
+"""BatchNorm and LayerNorm cost about the same, and BatchNorm is sometimes better optimised.
+
+Said by: "How BN, IN and LN differ". No primary source. Forward and backward in training mode on maps of 8 x 8 to
+256 x 256, LayerNorm over BatchNorm, by the variants of ln-slower-spatial; "about the same" is a ratio between 0.67 and
+1.5 (the catalogue). Beside them, read by no rule: each norm of ours in copies of its input, which is the least that any
+norm can cost.
+
+    normlab run bn-ln-cost-comparable --profile cpu        2 minutes on one calm core, one trial at a time
+"""
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.timing_rules import typical
+from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
+
+SIDES = (8, 32, 128, 256)
+KINDS = (
+    "batchnorm",
+    "layernorm",
+    "channel_layernorm",
+    "groupnorm",
+    "instancenorm",
+    "rmsnorm",
+    "frn",
+    "dyt",
+)
+
+
+def arm(name):
+    kind, implementation, _ = LAYERNORMS[name]
+    sides = {"subject": (kind, implementation), "baseline": ("batchnorm", "torch.nn")}
+    return Arm(name, options={**sides, "grid": "maps"})
+
+
+def against_copy(kind):
+    return Arm(
+        f"copies, {kind}",
+        options={"subject": (kind, "ours"), "baseline": ("copy", ""), "grid": "copies"},
+    )
+
+
+def grids(values):
+    return {"maps": maps(SIDES, values, **ALL_MAPS), "copies": maps(SIDES, values)}
+
+
+CLAIM = Claim(
+    slug="bn-ln-cost-comparable",
+    statement="BatchNorm and LayerNorm cost about the same, and BatchNorm is sometimes better optimised.",
+    documents=("How BN, IN and LN differ",),
+    source="None with numbers; both read the input twice and write it once where nothing is fused.",
+    prediction="partly supported: over (C, H, W) on a CPU; refuted by permutation, and GroupNorm(1) is faster",
+    arms=(*(arm(name) for name in LAYERNORMS), *(against_copy(kind) for kind in KINDS)),
+    protocols={
+        "smoke": Protocol(
+            options={**QUICK, "grids": {"maps": maps((4,), 128, 8), "copies": maps((4,), 128, 8)}},
+            seeds=1,
+        ),
+        "cpu": Protocol(options={**CPU, "grids": grids(2**20)}, seconds_per_trial=2.5),
+        "gpu": Protocol(options={**GPU, "grids": grids(2**26)}, seconds_per_trial=10.0),
+    },
+    trial=trial,
+    timed=True,
+    parts=tuple(
+        Part(
+            name,
+            f"LayerNorm {said} takes about as long as BatchNorm",
+            "median over the cells inside 0.67 to 1.5; refuted outside",
+            typical(name, 0.67, 1.5),
+        )
+        for name, (_, _, said) in LAYERNORMS.items()
+    ),
+    caveats=(
+        "A median over memory formats and dtypes: single cells, all in the records, differ from it up to tenfold.",
+        "All maps have the same number of values, and 64 channels (16 at 256 x 256 on a CPU).",
+        "At evaluation BatchNorm needs no statistics and costs far less: see ln-slower-spatial.",
+    ),
+    would_change="Another release of torch, or a device on which the kernels are tuned otherwise.",
+    figure="cells over side of a map; of copies; as time in copies of the input, forward and backward",
+)

@@ -1,0 +1,82 @@
+"""With frozen running statistics an example's output does not depend on the batch, and a batch of one works.
+
+Said by: "Batch Normalization, a walkthrough" and "BatchNorm vs LayerNorm". Primary source: Ioffe & Szegedy 2015,
+section 3.1: at inference the output depends on the input only. Measured for the layer and for a network of five
+convolutions, which runs in train mode first, so that its statistics are realistic: batches of 1 to 128, in another
+order, beside others.
+
+    normlab run bn-eval-deterministic        10 seconds on one core
+"""
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.rules import exact_within
+
+ARMS = ("float32", "float64")
+
+
+def trial(options, seed):
+    """Largest change of an example's output, relative to the largest output; train mode for contrast."""
+    from functools import partial
+
+    import torch
+
+    from normlab.models.plaincnn import PlainCNN
+    from normlab.norms import make_norm
+
+    generator = torch.Generator().manual_seed(seed)
+    dtype = getattr(torch, options["dtype"])
+    network = PlainCNN((3, 8, 8), 10, partial(make_norm, "batchnorm"), False, generator).to(dtype)
+    layer = make_norm("batchnorm", 3, "NCHW").to(dtype)
+    draw = partial(torch.randn, generator=generator, dtype=dtype)
+
+    def change(model, x):
+        y = model(x)
+        order = torch.randperm(128, generator=generator)
+        others = [
+            model(x[order])[order.argsort()],
+            model(torch.cat([x[:64], 50 * draw(64, 3, 8, 8)]))[:64],
+        ]
+        others += [
+            torch.cat([model(part) for part in x.split(size)][:-1]) for size in (1, 2, 7, 64)
+        ]
+        return max(float((y[: len(z)] - z).abs().max() / y.abs().max()) for z in others)
+
+    with torch.no_grad():
+        for model in (layer, network):
+            for _ in range(20):
+                model(2 * draw(64, 3, 8, 8) + 1)
+            model.eval()
+        x = 2 * draw(128, 3, 8, 8) + 1
+        metrics = {"layer": change(layer, x), "network": change(network, x)}
+        y = network.train()(x)
+        return metrics | {
+            "train_mode": float((y[:64] - network(x[:64])).abs().max() / y.abs().max())
+        }
+
+
+def part(name, statement, metric):
+    rule = "largest relative change of 20 draws within 1e-5, fp32 and fp64"
+    return Part(
+        name,
+        statement,
+        rule,
+        lambda evidence: exact_within(evidence.table(ARMS, metric).max(axis=1), 1e-5),
+    )
+
+
+CLAIM = Claim(
+    slug="bn-eval-deterministic",
+    statement="With frozen running statistics an example's output is independent of the batch; a batch of one works.",
+    documents=("Batch Normalization, a walkthrough", "BatchNorm vs LayerNorm"),
+    source="Ioffe & Szegedy 2015, section 3.1: the output is to depend on the input only, deterministically.",
+    prediction="supported",
+    arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
+    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.2), "smoke": Protocol(seeds=2)},
+    trial=trial,
+    parts=(
+        part("layer", "a BatchNorm layer in eval mode", "layer"),
+        part("network", "a network of five convolutions with BatchNorm in eval mode", "network"),
+    ),
+    caveats=("Not bit by bit: convolutions may be computed another way for another batch size.",),
+    would_change="An example whose output moves by more than rounding with its batch mates.",
+)

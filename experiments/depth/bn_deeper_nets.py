@@ -1,0 +1,75 @@
+"""Batch normalization lets much deeper networks train.
+
+Said by: "Normalization Deep-Dive" and "Batch Normalization, a walkthrough", with ResNet-152 as the example; that net
+has skips as well. Primary source, to the contrary: Yang et al. 2019, who find that batch normalization itself makes
+gradients explode, so that nets with it and without skips are not trainable at large depths.
+Three families at He's initial scale, each depth tuned. A net trains if it gets half of what the shallowest net without
+norm of its family gains over chance. The catalogue has 90 % of the arm's own 10 layers instead; in a budget of some 200
+steps that measures how much slower a deep net is, and asks more of the norm that is better at 10 layers. What counts is
+the deepest net that trains, per seed, as doublings of depth, BN over none.
+
+    normlab run bn-deeper-nets --profile cpu        about 3 minutes on 2 cores
+"""
+
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.profiles import tiny_protocols
+from normlab.claims.rules import greater_by
+
+CHANCE = 0.1
+FAMILIES = {
+    "plain CNN": (("model=plaincnn",), (10, 20, 40)),
+    "MLP": (("model=mlp", "model.width=64"), (10, 20, 40)),
+    "ResNet": (("model=resnet", "model.width=8"), (8, 20, 44)),
+}
+
+
+def doublings(family):
+    """log2 (n,) of the deepest net that trains with BN over the deepest without; the shallowest if none does."""
+    depths = np.array(FAMILIES[family][1])
+
+    def deepest(accuracy, bar):
+        trains = accuracy >= bar
+        trains[:, 0] = True
+        return np.log2((trains * depths).max(axis=1))
+
+    def decide(evidence):
+        bn, none = (
+            evidence.table([f"{family} {depth}, {kind}" for depth in depths])
+            for kind in ("batchnorm", "none")
+        )
+        bar = CHANCE + (none[:, :1] - CHANCE) / 2
+        return greater_by(deepest(bn, bar) - deepest(none, bar), 1.0, "doublings")
+
+    return decide
+
+
+CLAIM = Claim(
+    slug="bn-deeper-nets",
+    statement="Batch normalization makes much deeper networks trainable.",
+    documents=("Normalization Deep-Dive", "Batch Normalization, a walkthrough"),
+    source="Yang et al. 2019: with batch normalization and without skips, nets are not trainable at large depths.",
+    prediction="partly supported: it helps at 20 to 40 layers; the depth of ResNets came with their skips",
+    arms=tuple(
+        Arm(f"{family} {depth}, {kind}", (*overrides, f"model.depth={depth}", f"norm={kind}"))
+        for family, (overrides, depths) in FAMILIES.items()
+        for depth in depths
+        for kind in ("none", "batchnorm")
+    ),
+    protocols=tiny_protocols(epochs=3, tuning_seeds=1, rates=(0.01, 0.03, 0.1)),
+    parts=tuple(
+        Part(
+            family,
+            f"the deepest {family} that trains is twice as deep with BN",
+            f"log2 of the deepest of {depths} that trains, BN - none: supported from 1 doubling, refuted below a half",
+            doublings(family),
+        )
+        for family, (_, depths) in FAMILIES.items()
+    ),
+    caveats=(
+        "Deepest means deepest of three: a family that trains at all three could go deeper.",
+        "Some 200 steps on images of 8x8; skips without a norm are at He's scale, not at one made for them.",
+    ),
+    would_change="A plain BN net of 40 layers that trains where one without norm does not, or the reverse.",
+)

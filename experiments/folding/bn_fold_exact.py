@@ -1,0 +1,133 @@
+"""At inference BatchNorm folds into the convolution before it, and the network computes the same.
+
+Said by: "Normalization Deep-Dive". Primary source: Ioffe & Szegedy 2015, section 3.1: with fixed statistics the
+normalization is a linear transform of each activation. Exact on paper; in floating point the folded weights are rounded
+anew. Networks with the statistics and parameters of a fresh one (0, 1) would show little, so: random networks of
+convolutions, transposed convolutions and linear layers with drawn statistics and signs, and a CNN trained on images.
+The catalogue's rule, with bfloat16 beside its float16: there the unfolded network is rounded at each layer, too, so of
+the folded one is asked that it is no further from float32.
+
+    normlab run bn-fold-exact        2 minutes on one core
+"""
+
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.profiles import image_protocols
+from normlab.claims.rules import equivalent_within, exact_within, ratio_in_interval
+from normlab.measure.trained import as_options, train
+
+LAYERS = ("conv", "transposed", "linear")
+LOW = ("float16", "bfloat16")
+
+
+def trial(options, seed):
+    """Largest errors of random networks, relative to the largest output; agreement and errors of a trained one."""
+    import copy
+
+    import torch
+
+    from normlab.measure.random_networks import random_network
+    from normlab.tools.fold.model import fold
+
+    def error(y, target):
+        return float((y - target).abs().max() / target.abs().max())
+
+    def disagree(logits, target):
+        return 100 * float((logits.argmax(1) != target.argmax(1)).double().mean())
+
+    def folded(model):
+        folding = fold(model)
+        assert not folding.kept, str(folding)
+        return folding.model
+
+    metrics = {}
+    with torch.no_grad():
+        for kind in LAYERS:
+            net, x = random_network(kind, seed)
+            for name in ("float32", "float64"):
+                dtype = getattr(torch, name)
+                net, x = net.to(dtype), x.to(dtype)
+                metrics[f"{kind}_{name}"] = error(folded(net)(x), net(x))
+    trained = train((*options["overrides"], "norm=batchnorm"), seed)
+    model, twin = trained.model, folded(trained.model)
+    with torch.no_grad():
+        x = torch.cat([x for x, _ in trained.data.eval_batches("test")])
+        target = model(x)
+        metrics |= {"trained": error(twin(x), target), "disagree": disagree(twin(x), target)}
+        for name in LOW:
+            dtype = getattr(torch, name)
+            given, low = (
+                copy.deepcopy(net).to(dtype)(x.to(dtype)).float() for net in (model, folded(model))
+            )
+            metrics[f"{name}_disagree"] = disagree(low, given)
+            metrics[f"{name}_given"] = float((given - target).square().mean().sqrt())
+            metrics[f"{name}_folded"] = float((low - target).square().mean().sqrt())
+    return {**metrics, "data": trained.source}
+
+
+def identity(name, statement, tolerance, *metrics):
+    def decide(evidence):
+        return exact_within(
+            np.max([evidence.values("cnn", metric) for metric in metrics], axis=0), tolerance
+        )
+
+    return Part(name, statement, f"largest relative error of 20 draws within {tolerance:g}", decide)
+
+
+CLAIM = Claim(
+    slug="bn-fold-exact",
+    statement="At inference BatchNorm folds into the layer before it without a change of the results.",
+    documents=("Normalization Deep-Dive",),
+    source="Ioffe & Szegedy 2015, section 3.1: with fixed statistics BN is 'simply a linear transform'.",
+    prediction="supported: errors of rounding only",
+    arms=(Arm("cnn"),),
+    protocols=as_options(image_protocols(epochs=2, seeds=20)),
+    trial=trial,
+    parts=(
+        identity(
+            "float64",
+            "in float64 random networks give the same",
+            1e-10,
+            *(f"{kind}_float64" for kind in LAYERS),
+        ),
+        identity(
+            "float32",
+            "in float32 random networks give the same",
+            1e-5,
+            *(f"{kind}_float32" for kind in LAYERS),
+        ),
+        identity("trained", "in float32 a trained CNN gives the same logits", 1e-5, "trained"),
+        identity(
+            "classes",
+            "in float32 it gives every test image the same class: 0 % another",
+            0,
+            "disagree",
+        ),
+        Part(
+            "float16",
+            "in float16 it gives 99.9 % of the images the same class",
+            "images with another class within 0.1 points of none (TOST)",
+            lambda evidence: equivalent_within(
+                evidence.values("cnn", "float16_disagree"), 0.1, "% of images"
+            ),
+        ),
+        Part(
+            "bfloat16",
+            "in bfloat16 the folded CNN is as near to float32 as the unfolded one",
+            "ratio of their root mean square errors at most 1.25",
+            lambda evidence: ratio_in_interval(
+                np.log(
+                    evidence.values("cnn", "bfloat16_folded")
+                    / evidence.values("cnn", "bfloat16_given")
+                ),
+                0,
+                1.25,
+            ),
+        ),
+    ),
+    caveats=(
+        "A batch norm between a sum and a ReLU, or before a convolution that pads with zeros, does not fold.",
+    ),
+    would_change="A network in which a folded batch norm changes the output by more than rounding.",
+)

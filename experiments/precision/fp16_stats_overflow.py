@@ -1,0 +1,124 @@
+"""Means and variances computed in half precision round or overflow, and make BatchNorm unstable.
+
+Said by: "How BN, IN and LN differ". The catalogue's rule for naive code is 5 % of error in realistic cells (scale up to
+100, from 4,096 values); it left open how many cells. Here a method is wrong in a draw if at every scale (1, 10, 100)
+the normalized values of the median channel are off by more than 5 % at 16,384 values, 64 images of 16x16; a library is
+right if no channel is off by 1 % at any scale, 256 values or 16,384. Sums in pairs lack range only: scale 100 is a part
+of its own. Values are normal, mean 0.5 deviations, rounded to 16
+bits before; what is compared with are their moments in float64. `Unstable` is tested by training: a CNN whose batch
+norms get their statistics, and nothing else, from float16 sums; the gradient is the float32 formula's.
+
+    normlab run fp16-stats-overflow --profile cpu        2 minutes on one core
+"""
+
+from dataclasses import replace
+
+from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.profiles import image_protocols
+from normlab.claims.rules import greater_by, rate
+from normlab.measure.trained import as_options, train
+
+DRAWS, CHANNELS, SCALES = 4, 8, (1.0, 10.0, 100.0)
+NAIVE = ("sums", "two passes", "welford", "pairs")  # see normlab.measure.low_precision
+TRAININGS = {
+    "training, float32": None,
+    "training, float16 sums": "sums",
+    "training, torch": "library",
+}
+
+
+def trial(options, seed):
+    """Errors of a dtype's methods by draw: 1 is all of it; or the accuracy of a network with one of them."""
+    import torch
+
+    from normlab.measure.low_precision import METHODS, error, exact, replace_norms
+    from normlab.training.step import evaluate
+
+    if options["arm"] in TRAININGS:
+        moments = METHODS.get(TRAININGS[options["arm"]])
+        trained = train(
+            (*options["overrides"], "norm=batchnorm"),
+            seed,
+            lambda model, shape: replace_norms(model, moments=moments),
+        )
+        loss, accuracy = evaluate(trained.model, trained.data.eval_batches("test"))
+        return {
+            "accuracy": accuracy,
+            "finite": float(abs(loss) < float("inf")),
+            "data": trained.source,
+        }
+    sizes = options["sizes"]
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(sizes[-1], DRAWS, len(SCALES), CHANNELS, generator=generator) + 0.5
+    x = (x * torch.tensor(SCALES)[:, None]).to(getattr(torch, options["arm"]))
+    true, metrics = exact(x, sizes), {}
+    for name, method in METHODS.items():
+        off = {
+            n: error(moments, true[n]) for n, moments in method(x, sizes).items()
+        }  # (draws, scales, channels) each
+        by_scale = off[sizes[-1]].median(2).values
+        least, hundred = by_scale.amin(1), by_scale[:, -1]
+        most = torch.stack([values.amax((1, 2)) for values in off.values()]).amax(0)
+        for draw in range(DRAWS):
+            metrics[f"{name}_least_{draw}"] = float(least[draw])
+            metrics[f"{name}_100_{draw}"] = float(hundred[draw])
+            metrics[f"{name}_most_{draw}"] = float(most[draw])
+    return metrics
+
+
+def wrong(name, method, arms, which, bound):
+    def decide(evidence):
+        off = [
+            evidence.values(arm, f"{method}_{which}_{draw}") > bound
+            for arm in arms
+            for draw in range(DRAWS)
+        ]
+        return rate(
+            int(sum(values.sum() for values in off)), sum(len(values) for values in off), 0.5
+        )
+
+    where = {"least": "at every scale", "100": "at scale 100", "most": "in some cell"}[which]
+    rule = f"wrong by over {100 * bound:g} % {where}: 95 % interval of the share of draws above a half; refuted below"
+    return Part(name, f"{method}, {' and '.join(arms)}: the statistics are wrong", rule, decide)
+
+
+def training(name, arm, what):
+    return Part(
+        name,
+        f"statistics from {what} cost a CNN accuracy",
+        "accuracy(float32 statistics) - accuracy: supported from 2 points, refuted below 1",
+        lambda evidence: greater_by(
+            evidence.difference("training, float32", arm, "accuracy", 100), 2.0
+        ),
+    )
+
+
+CLAIM = Claim(
+    slug="fp16-stats-overflow",
+    statement="Means and variances computed in half precision round or overflow, and make BatchNorm unstable.",
+    documents=("How BN, IN and LN differ",),
+    source="Micikevicius et al. 2018: large reductions, as those of batch norm's statistics, are done in float32.",
+    prediction="partly supported: true of naive code, not of torch's kernels, which accumulate in float32",
+    arms=tuple(Arm(name, options={"arm": name}) for name in ("float16", "bfloat16", *TRAININGS)),
+    protocols={
+        name: replace(
+            protocol,
+            options={**protocol.options, "sizes": (256, 512) if name == "smoke" else (256, 16384)},
+        )
+        for name, protocol in as_options(image_protocols("optim.lr=0.1", epochs=2, seeds=6)).items()
+    },
+    trial=trial,
+    parts=(
+        *(wrong(f"{name}, float16", name, ("float16",), "least", 0.05) for name in NAIVE),
+        wrong("pairs, float16, 100", "pairs", ("float16",), "100", 0.05),
+        *(wrong(f"{name}, bfloat16", name, ("bfloat16",), "least", 0.05) for name in NAIVE[::3]),
+        wrong("torch", "library", ("float16", "bfloat16"), "most", 0.01),
+        training("training, sums", "training, float16 sums", "float16 sums"),
+        training("training, torch", "training, torch", "torch's kernel for float16"),
+    ),
+    caveats=(
+        "Torch's kernels on a CPU with float32 buffers, as under autocast; with 16-bit ones see fp32-stats-fix.",
+        "Input whose own values overflow is lost whatever the statistics.",
+    ),
+    would_change="A library whose kernels accumulate in 16 bits.",
+)

@@ -1,0 +1,109 @@
+"""Rounding errors of low precision build up layer by layer.
+
+Said by: "How BN, IN and LN differ". Stacks of 100 random layers (width 128, ReLU, He's initialization) in 16 bits and
+in float64 with the same rounded weights and input; relative error of the activations, root mean square. The catalogue's
+rule: at layer 100 at least 5 times that at layer 10 (partly from 2 times), here the geometric mean over float16 and
+bfloat16, and by kind of net, since norms and skips differ in what they do to an error that is already there. For that
+the last parts round in the first layer only: if errors add up, all layers together give twice as much or more; if the
+net amplifies any error to its full size, the first layer's alone does. In a residual net each layer adds
+ReLU(W norm(x)), a tenth of it without norms, where the sum would double at every layer.
+
+    normlab run lowprec-error-accumulates        20 seconds on one core
+"""
+
+import math
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.rules import ratio_in_interval
+
+WIDTH, BATCH, DEPTH, FIRST = 128, 64, 100, 10
+NORMS = {
+    "no norm": "none",
+    "LayerNorm": "layernorm",
+    "RMSNorm": "rmsnorm",
+    "BatchNorm": "batchnorm",
+}
+ARMS = tuple(f"{skip}, {norm}" for skip in ("plain", "residual") for norm in NORMS)
+
+
+def trial(options, seed):
+    """Logarithm of the relative error at layers 10 and 100, mean of two formats; by all layers and by the first."""
+    import torch
+
+    from normlab.norms import make_norm
+
+    skip, kind = options["net"].split(", ")
+    norms = {wide: make_norm(NORMS[kind], WIDTH, "NC") for wide in (False, True)}
+    norms[True].double()
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(BATCH, WIDTH, generator=generator)
+    gain = math.sqrt(2 / WIDTH) / (10 if options["net"] == "residual, no norm" else 1)
+    weights = [gain * torch.randn(WIDTH, WIDTH, generator=generator) for _ in range(DEPTH)]
+
+    @torch.no_grad()
+    def activations(dtype, rounded):
+        """At layers FIRST and DEPTH; `rounded` layers in `dtype`, the others in float64."""
+        h = x.to(dtype)
+        for layer, weight in enumerate(weights):
+            now = dtype if layer < rounded else torch.float64
+            norm, w, h = norms[now == torch.float64], weight.to(dtype).to(now), h.to(now)
+            h = h + (norm(h) @ w).relu() if skip == "residual" else norm(h @ w).relu()
+            if layer + 1 in (FIRST, DEPTH):
+                yield h.double()
+
+    metrics = dict.fromkeys(("first", "last", "first_layer_only"), 0.0)
+    for dtype in (torch.float16, torch.bfloat16):
+        true = list(activations(dtype, 0))
+        everywhere, once = list(activations(dtype, DEPTH)), list(activations(dtype, 1))
+        pairs = zip(
+            metrics,
+            (everywhere[0], everywhere[1], once[1]),
+            (true[0], true[1], true[1]),
+            strict=True,
+        )
+        for name, h, reference in pairs:
+            metrics[name] += math.log(float((h - reference).norm() / reference.norm())) / 2
+    return metrics
+
+
+def grows(arm):
+    return Part(
+        arm,
+        "the relative error at layer 100 is 5 times that at layer 10",
+        "ratio: supported from 5, partly from 2, refuted below",
+        lambda evidence: ratio_in_interval(
+            evidence.values(arm, "last") - evidence.values(arm, "first"), 5, math.inf, (2, math.inf)
+        ),
+    )
+
+
+def adds_up(arm):
+    return Part(
+        f"{arm}: adds up",
+        "the error at layer 100 is twice that which rounding in the first layer alone leaves there",
+        "ratio: supported from 2, refuted below",
+        lambda evidence: ratio_in_interval(
+            evidence.values(arm, "last") - evidence.values(arm, "first_layer_only"), 2, math.inf
+        ),
+    )
+
+
+CLAIM = Claim(
+    slug="lowprec-error-accumulates",
+    statement="Rounding errors of low precision build up layer by layer.",
+    documents=("How BN, IN and LN differ",),
+    source="Yang et al. 2019: random nets with BatchNorm are chaotic: gradients, and so errors, grow with each layer.",
+    prediction="partly supported: plain nets, most with BatchNorm, which amplifies; residual nets less",
+    arms=tuple(Arm(arm, options={"net": arm}) for arm in ARMS),
+    protocols={"cpu": Protocol(seeds=8, seconds_per_trial=0.2), "smoke": Protocol(seeds=1)},
+    trial=trial,
+    parts=(
+        *(grows(arm) for arm in ARMS),
+        *(adds_up(f"plain, {norm}") for norm in ("LayerNorm", "BatchNorm")),
+    ),
+    caveats=(
+        "Random weights, forward only; matrix products accumulate in float32 or more, as those of a GPU do.",
+        "Normalization layers of this repository, whose parameters and statistics are float32.",
+    ),
+    would_change="Trained networks, whose sensitivity to errors is not that of random ones.",
+)

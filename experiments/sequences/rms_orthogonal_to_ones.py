@@ -1,0 +1,104 @@
+"""Language models keep their states orthogonal to the ones vector, so that the centring of LayerNorm is redundant.
+
+Said by: Gupta et al. 2026 of trained large language models, with LayerNorm and with RMSNorm; it is offered as the
+reason why RMSNorm loses nothing. Measured at the input of every norm: |cos(h, 1)| = |mean(h)| / rms(h), per token of
+the test split, its median over tokens and then over norms. The catalogue asks for 0.05 of a network trained with
+LayerNorm. A bound alone says little, since a random direction has 0.67 / sqrt(width), 0.06 at the width of 128 used
+here and 0.01 in a large model; so of a network trained with RMSNorm, which nothing centres, it is asked (ours) that the
+ones vector be no more to it than a random direction. A third part asks for the function: in the network trained with
+LayerNorm the norms no longer subtract the mean. One pilot seed outside the evaluation's set width and budget.
+
+    normlab run rms-orthogonal-to-ones --profile cpu        1 minute on 2 cores
+"""
+
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.protocols.text import text_protocols
+from normlab.claims.rules import equivalent_within, ratio_in_interval
+from normlab.measure.trained import as_options
+
+
+def trial(options, seed):
+    """Medians of |cos(h, 1)|, of the typical and of the worst norm, and the loss with and without LayerNorm's mean."""
+    import torch
+
+    from normlab.measure.states import inputs_of_norms, without_centring
+    from normlab.measure.trained import train
+    from normlab.training.step import evaluate
+
+    trained = train([*options["overrides"], f"norm={options['kind']}"], seed)
+    x, _ = next(iter(trained.data.eval_batches("test")))
+    states = inputs_of_norms(trained.model, x)  # each (N, T, C)
+    cosines = [float((h.mean(-1).abs() / h.square().mean(-1).sqrt()).median()) for h in states]
+
+    def loss(model):
+        return evaluate(model, trained.data.eval_batches("test"))[0]
+
+    return {
+        "cosine": float(torch.tensor(cosines).median()),
+        "cosine_worst": max(cosines),
+        "cosine_random": 0.6745 / states[0].shape[-1] ** 0.5,
+        "test_loss": loss(trained.model),
+        "loss_without_centring": loss(without_centring(trained.model)),
+        "data": trained.source,
+    }
+
+
+def against_chance(evidence):
+    return np.log(
+        evidence.values("rmsnorm", "cosine") / evidence.values("rmsnorm", "cosine_random")
+    )
+
+
+def cost(evidence):
+    return evidence.values("layernorm", "loss_without_centring") - evidence.values(
+        "layernorm", "test_loss"
+    )
+
+
+CLAIM = Claim(
+    slug="rms-orthogonal-to-ones",
+    statement="Language models keep their states orthogonal to the ones vector: LayerNorm's centring is redundant.",
+    documents=("Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",),
+    source="Gupta et al. 2026: on average no component along the ones vector, with LayerNorm and with RMSNorm.",
+    prediction="supported",
+    arms=tuple(Arm(kind, options={"kind": kind}) for kind in ("layernorm", "rmsnorm")),
+    protocols=as_options(
+        text_protocols(
+            "model.width=128",
+            "model.num_heads=4",
+            "data.batch_size=16",
+            "optim.lr=0.003",
+            seconds=15.0,
+        )
+    ),
+    trial=trial,
+    parts=(
+        Part(
+            "LayerNorm",
+            "the states of a network trained with LayerNorm are orthogonal to the ones vector",
+            "median of |cos(h, 1)| below 0.05 with its 95 % interval; refuted above it",
+            lambda evidence: ratio_in_interval(
+                np.log(evidence.values("layernorm", "cosine")), 0, 0.05, unit="|cos|"
+            ),
+        ),
+        Part(
+            "RMSNorm",
+            "those of a network trained with RMSNorm have no more of it than of a random direction",
+            "median of |cos(h, 1)| over that of a random direction below 1.25 with its 95 % interval; refuted above it",
+            lambda evidence: ratio_in_interval(against_chance(evidence), 0, 1.25),
+        ),
+        Part(
+            "centring",
+            "norms of the network trained with LayerNorm that stop subtracting the mean cost it nothing",
+            "difference of the test loss equivalent within 0.03 nats, the catalogue's margin for RMSNorm's loss",
+            lambda evidence: equivalent_within(cost(evidence), 0.03, "nats"),
+        ),
+    ),
+    caveats=(
+        "300 steps of a small network on characters; Gupta et al. looked at large language models.",
+        "One learning rate for both. Initial weights have no mean on average: states start as random directions.",
+    ),
+    would_change="A network that trains for long and uses the direction that LayerNorm takes away.",
+)

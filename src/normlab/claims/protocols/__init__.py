@@ -1,0 +1,1 @@
+"""Protocols and arms that several claims share."""

@@ -1,0 +1,1 @@
+"""Running claims: engines, workers, and what they append."""

@@ -1,0 +1,1 @@
+"""The configuration: its typed schema, and how it is composed."""

@@ -1,0 +1,1 @@
+"""What a claim's own trial measures, and the timing of everything."""

@@ -1,0 +1,265 @@
+"""What the claims about several processes measure, written as each process of a gloo group runs it."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from normlab.models.plaincnn import PlainCNN
+from normlab.norms import KINDS, make_norm
+from normlab.training.processes import run_group
+from normlab.training.running_statistics import batch_norms
+
+SHIFT = 2.0  # standard deviations of the pixels, of what every further worker sees
+
+
+def in_processes(function: Callable[..., Any], world_size: int, *arguments: Any) -> Any:
+    """What `function`, of this module, returns in the first of `world_size` processes."""
+    return run_group(function, world_size, *arguments, wait_s=60.0, preload=(__name__,))[0]
+
+
+def synced_layer(
+    seed: int, dtype: str, counts: Sequence[int], kind: str = "syncbatchnorm"
+) -> dict[str, float]:
+    """A layer in processes that hold `counts` samples each, against BatchNorm on all of them in one process.
+
+    Largest differences, relative to the largest value: `output`; gradients of `input`, `weight` and `bias`, the latter
+    two summed over processes; running `mean` and `variance`; and the output in `eval` mode.
+    """
+    rank, generator = dist.get_rank(), torch.Generator().manual_seed(seed)
+    n, c = sum(counts), 8
+    x, upstream = (
+        torch.randn(n, c, 5, 6, generator=generator, dtype=torch.float64) for _ in range(2)
+    )
+    x = x * torch.linspace(0.5, 4, c)[:, None, None] + torch.arange(n)[:, None, None, None] / 4
+    x = x.to(getattr(torch, dtype))
+    upstream = upstream.to(x.dtype)
+    start = sum(counts[:rank])
+    own = slice(start, start + counts[rank])
+
+    def measure(layer: nn.Module, part: slice, summed: bool) -> list[Tensor]:
+        with torch.no_grad():
+            layer.weight.copy_(torch.linspace(0.5, 2, c))  # type: ignore[operator, union-attr]
+            layer.bias.copy_(torch.linspace(-1, 1, c))  # type: ignore[operator, union-attr]
+        layer.to(x.dtype)
+        leaf = x[part].clone().requires_grad_()
+        y = layer(leaf)
+        y.backward(upstream[part])
+        gradients = [
+            parameter.grad for parameter in layer.parameters() if parameter.grad is not None
+        ]
+        for gradient in gradients:
+            if summed:
+                dist.all_reduce(gradient)
+        assert leaf.grad is not None
+        return [
+            y.detach(),
+            leaf.grad,
+            *gradients,
+            layer.running_mean,
+            layer.running_var,
+            layer.eval()(x[part]).detach(),
+        ]  # type: ignore[list-item]
+
+    found = measure(make_norm(kind, c), own, summed=True)
+    wanted = measure(make_norm("batchnorm", c), slice(0, n), summed=False)
+    names = ("output", "input", "weight", "bias", "mean", "variance", "eval")
+    errors = []
+    for name, one, all_ in zip(names, found, wanted, strict=True):
+        target = all_[own] if name in ("output", "input", "eval") else all_
+        errors.append(
+            (one - target).abs().max() / all_.abs().max()
+            if one.numel()
+            else torch.zeros((), dtype=x.dtype)
+        )
+    largest = torch.stack(errors)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return dict(zip(names, largest.tolist(), strict=True))
+
+
+def network_errors(
+    seed: int, own: tuple[str, dict], joined: tuple[str, dict], samples: int
+) -> dict[str, float]:
+    """A CNN with norm `own` in data-parallel workers of `samples` each, against one process with norm `joined`.
+
+    Norms are (kind, options). In float64, relative to the largest entry: `gradient` of the first step; and `buffers`,
+    after three steps in which every further worker's data lie 10 deviations apart: those that DDP has in its first
+    process against those of a network that has only ever seen this one's samples.
+    """
+    rank, workers = dist.get_rank(), dist.get_world_size()
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, workers * samples, 3, 12, 12, generator=generator, dtype=torch.float64)
+    x += 10.0 * torch.arange(workers).repeat_interleave(samples)[:, None, None, None]
+    y = torch.randint(10, (3, workers * samples), generator=generator)
+    part = slice(rank * samples, (rank + 1) * samples)
+
+    def network(norm: tuple[str, dict]) -> nn.Module:
+        kind, options = norm
+        factory, drawn = partial(make_norm, kind, **options), torch.Generator().manual_seed(seed)
+        return PlainCNN(
+            (3, 12, 12), 10, factory, not KINDS[kind].has_shift, drawn, width=8
+        ).double()  # type: ignore[arg-type]
+
+    def gradient(model: nn.Module, inner: nn.Module, step: int, part: slice) -> Tensor:
+        model.zero_grad()
+        F.cross_entropy(model(x[step, part]), y[step, part]).backward()
+        return torch.cat([p.grad.flatten() for p in inner.parameters() if p.grad is not None])
+
+    inner, alone, single = network(own), network(own), network(joined)
+    model = DistributedDataParallel(inner)
+    found = gradient(model, inner, 0, part)
+    wanted = gradient(single, single, 0, slice(None))
+    errors = {"gradient": float((found - wanted).abs().max() / wanted.abs().max())}
+    for step in (1, 2):
+        gradient(model, inner, step, part)
+    if batch_norms(inner) and own[0] == "batchnorm":
+        first = slice(0, samples)
+        with torch.no_grad():
+            for step in range(3):
+                alone(x[step, first])
+        pairs = [
+            (a.double(), b.double()) for a, b in zip(inner.buffers(), alone.buffers(), strict=True)
+        ]
+        errors["buffers"] = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    return errors
+
+
+class Summed(torch.autograd.Function):
+    """The sum of a tensor over all processes, to each of them; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def sharded_layernorm(seed: int, rows: int = 16, width: int = 256) -> dict[str, float]:
+    """LayerNorm whose channels are divided among the workers, against LayerNorm over all of them.
+
+    Largest relative differences of output and input gradient: with each part's `own` statistics, and with `shared`
+    ones, by an all-reduce of both moments.
+    """
+    rank, workers = dist.get_rank(), dist.get_world_size()
+    generator = torch.Generator().manual_seed(seed)
+    x, upstream = (
+        torch.randn(rows, width, generator=generator, dtype=torch.float64) for _ in range(2)
+    )
+    x = x * torch.linspace(0.5, 2, width) + torch.linspace(-1, 1, width)
+    part = slice(rank * width // workers, (rank + 1) * width // workers)
+
+    def measure(normalize: Callable[[Tensor], Tensor], part: slice) -> tuple[Tensor, Tensor]:
+        leaf = x[:, part].clone().requires_grad_()
+        y = normalize(leaf)
+        return y.detach(), torch.autograd.grad(y, leaf, upstream[:, part])[0]
+
+    def shared(part: Tensor) -> Tensor:
+        mean = Summed.apply(part.sum(1, keepdim=True)) / width
+        variance = Summed.apply((part - mean).square().sum(1, keepdim=True)) / width
+        return (part - mean) / (variance + 1e-5).sqrt()
+
+    def error(normalize: Callable[[Tensor], Tensor]) -> float:
+        pairs = zip(measure(normalize, part), measure(over_all, slice(None)), strict=True)
+        largest = torch.stack(
+            [(a - b[:, part]).abs().max() / b.abs().max() for a, b in pairs]
+        ).max()
+        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return float(largest)
+
+    def over_all(x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[1:])
+
+    return {"own": error(over_all), "shared": error(shared)}
+
+
+def train_workers(
+    overrides: Sequence[str], seed: int, kind: str, data_of: str
+) -> dict[str, Any] | None:
+    """Data-parallel training in which every worker has its own data, and what the first one saves of it.
+
+    data_of: `all` (random parts of the training split), `classes` (classes of its own) or `shifted` (random parts,
+    each worker's pixels SHIFT deviations brighter than those of the one before). `accuracy` on the test split, in eval
+    mode with the first worker's buffers, as DDP saves them; `pooled_accuracy`, with the statistics of all workers'
+    buffers together. Of shifted data the test split is seen as each worker would. None but in the first process.
+    """
+    from normlab.config.schema import compose
+    from normlab.data import load_data
+    from normlab.models import build_model
+    from normlab.training.evaluations.shift import predictions, whole_split
+    from normlab.training.optim import build_optimizer, learning_rate
+    from normlab.training.step import train_steps
+
+    rank, workers = dist.get_rank(), dist.get_world_size()
+    cfg = compose([*overrides, f"norm={kind}", f"seed={seed}"])
+    data = load_data(cfg.data, seed)
+    model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
+    x, y = whole_split(data, "train")
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    by_class = y[order] * workers // data.num_outputs
+    owner = by_class if data_of == "classes" else torch.arange(len(x)) % workers
+    own = order[owner == rank]
+    shift = SHIFT if data_of == "shifted" else 0.0
+    size = cfg.data.batch_size // workers
+    steps = cfg.trainer.max_steps or int(cfg.trainer.max_epochs * data.steps_per_epoch)
+    drawn = torch.Generator().manual_seed(1000 * seed + rank)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        chosen = own[torch.randint(len(own), (size,), generator=drawn)]
+        return x[chosen] + rank * shift, y[chosen]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # of a new name for the option, which older versions lack
+        # Broadcasting would leave the first worker's buffers as they are, and lose the others'.
+        parallel = DistributedDataParallel(model, broadcast_buffers=False)
+    train_steps(
+        parallel,
+        build_optimizer(cfg.optim, model),
+        learning_rate(cfg.optim, steps),
+        batch,
+        0,
+        steps,
+    )
+    model.eval()
+    x, y = whole_split(data, "test")
+
+    def accuracy() -> float:
+        seen = range(workers if shift else 1)
+        return float(
+            torch.stack(
+                [(predictions(model, x + i * shift) == y).double().mean() for i in seen]
+            ).mean()
+        )
+
+    measured = {"accuracy": accuracy()}
+    for layer in batch_norms(model):
+        _pool(layer)
+    measured["pooled_accuracy"] = accuracy()
+    return (
+        {**measured, "data": {"name": data.name, "fingerprint": data.fingerprint}}
+        if rank == 0
+        else None
+    )
+
+
+def _pool(layer: Any) -> None:
+    """Replace a layer's running statistics by those of all workers' samples, as far as these statistics tell."""
+    workers = dist.get_world_size()
+    mean, square = layer.running_mean.clone(), layer.running_var + layer.running_mean.square()
+    dist.all_reduce(mean)
+    dist.all_reduce(square)
+    layer.running_mean.copy_(mean / workers)
+    layer.running_var.copy_(square / workers - (mean / workers).square())

@@ -1,0 +1,74 @@
+"""One training step of a small network with its norms swapped: what a layer's time is worth inside a model."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from normlab.measure.timing.layers import FORMATS, Cell, build
+from normlab.models.layers import NormFactory
+from normlab.models.resnet import ResNet
+from normlab.models.transformer import Transformer
+from normlab.norms import KINDS
+
+VOCABULARY, CLASSES = 256, 10
+_NO_CHANGE = 1e-6  # a learning rate: the step is done in full, but no network is trained away under the clock
+
+
+def resnet_step(
+    kind: str,
+    implementation: str,
+    batch: int,
+    size: int,
+    width: int,
+    memory_format: str,
+    device: str,
+) -> Callable[[], object]:
+    """Forward, loss, backward and SGD step of a ResNet-8 on `batch` images of `size` x `size`."""
+    generator = torch.Generator().manual_seed(0)
+    norm = _factory(kind, implementation, device)
+    bias = kind in KINDS and not KINDS[kind].has_shift
+    model = ResNet((3, size, size), CLASSES, norm, bias, generator, depth=8, width=width)
+    x = torch.randn(batch, 3, size, size, generator=generator)
+    y = torch.randint(CLASSES, (batch,), generator=generator)
+    there = FORMATS[memory_format]
+    return training_step(
+        model.to(device).to(memory_format=there), x.to(device, memory_format=there), y.to(device)
+    )  # type: ignore[call-overload]
+
+
+def transformer_step(
+    kind: str, implementation: str, batch: int, context: int, width: int, device: str
+) -> Callable[[], object]:
+    """The same of a causal transformer of two blocks, pre-norm, on `batch` x `context` tokens."""
+    generator = torch.Generator().manual_seed(0)
+    norm = _factory(kind, implementation, device)
+    model = Transformer((context,), VOCABULARY, norm, generator, depth=2, width=width)
+    ids = torch.randint(VOCABULARY, (batch, context + 1), generator=generator).to(device)
+    return training_step(model.to(device), ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+
+
+def _factory(kind: str, implementation: str, device: str) -> NormFactory:
+    """Norms of one implementation for a model. Not torch.nn's layer norm of maps, which must know their size."""
+
+    def norm(num_features: int, layout: str) -> nn.Module:
+        shape = {"NCHW": (1, num_features, 1, 1), "NTC": (1, 1, num_features)}[layout]
+        found = build(kind, implementation, Cell(shape, device=device))
+        assert found is not None, f"no {implementation} {kind} of {layout}"
+        return found
+
+    return norm
+
+
+def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
+    """Forward, cross-entropy, backward and a step of SGD that changes next to nothing."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=_NO_CHANGE)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits = model(x)
+        F.cross_entropy(logits.flatten(0, -2), y.flatten()).backward()
+        optimizer.step()
+
+    return step

@@ -1,0 +1,45 @@
+"""The panels as event files: one TensorBoard run per line, one custom chart per claim or cell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from normlab.report.dashboard.series import PANELS, Series
+
+OURS = ".normlab-dashboard"  # ends the name of each file written here: a folder may hold a run's own beside them
+
+
+def write_events(lines: Sequence[Series], folder: Path) -> Path:
+    """Write event files of `lines`, with the layout that the tab "Custom Scalars" shows, in place of an earlier call's.
+
+    What lies on the axis is written as TensorBoard's step, for it knows no other axis: a whole number.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    for written in folder.glob(f"*/events.out.tfevents.*{OURS}"):
+        written.unlink()
+    layout: dict[str, dict[str, list[object]]] = {}
+    for line in lines:
+        layout.setdefault(_title(line.panel), {})[line.chart] = ["Multiline", [f"{tag(line)}$"]]
+    with SummaryWriter(str(folder / "layout"), filename_suffix=OURS) as writer:
+        writer.add_custom_scalars(layout)
+    for name in sorted({line.name for line in lines}):
+        with SummaryWriter(str(folder / _safe(name)), filename_suffix=OURS) as writer:
+            for line in (line for line in lines if line.name == name):
+                for x, y in line.points:
+                    writer.add_scalar(tag(line), y, x)
+    return folder
+
+
+def tag(line: Series) -> str:
+    """Of the chart that shows `line`; without characters that mean something in a regular expression."""
+    return f"{_safe(line.panel)}/{_safe(line.chart)}"
+
+
+def _title(panel: str) -> str:
+    return f"{panel} (x: {PANELS[panel]})"
+
+
+def _safe(text: str) -> str:
+    return "".join(
+        character if character.isalnum() or character in "-_ " else "_" for character in text
+    )

@@ -1,0 +1,75 @@
+"""A claim's verdict with the trials behind it, for a look at them: what notebooks read. Torch-free."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from normlab.claims.claim import NO_DATA
+from normlab.claims.registry import load_claim, slugs
+from normlab.claims.stats import t_interval
+from normlab.claims.verdicts import verdict
+from normlab.records.places import RESULTS
+from normlab.records.record import Record
+from normlab.records.store import Store
+from normlab.report.trials import Trials, collect
+from normlab.report.words import effect
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is on record of one claim. `str()` is its verdict with that of every part."""
+
+    slug: str
+    row: dict[str, Any] | None  # as in verdicts.json; None: there is no such claim here
+    store: Store
+
+    @cached_property
+    def trials(self) -> Trials:
+        return collect(load_claim(self.slug), self.row, self.store) if self.row else Trials()
+
+    @property
+    def verdict(self) -> str:
+        return self.row["verdict"] if self.row else NO_DATA
+
+    def __str__(self) -> str:
+        if self.row is None or self.row["profile"] is None:
+            return f"{self.slug}: {NO_DATA}"
+        lines = [
+            f"{self.slug}: {self.verdict} ({self.row['profile']} profile, n = {self.row['n']})"
+        ]
+        lines += [
+            ", ".join(filter(None, (f"  {part['name']}: {part['verdict']}", effect(part))))
+            for part in self.row["parts"]
+        ]
+        return "\n".join(lines)
+
+    def records(self, arm: str) -> list[Record]:
+        """An arm's evaluation trials by seed; none where nothing is recorded."""
+        return [record for _, record in sorted(self.trials.records.get(arm, {}).items())]
+
+    def values(self, arm: str, metric: str) -> np.ndarray:
+        """(n,) of a metric by seed, accuracy in per cent; empty where nothing is recorded."""
+        return np.array([point.value for point in self.trials.points(arm, metric)])
+
+    def interval(self, arm: str, metric: str) -> tuple[float, float, float]:
+        """(mean, low, high) of a metric, a 95 % t interval over seeds; NaN for fewer than 2 values."""
+        values = self.values(arm, metric)
+        if len(values) < 2:
+            return (np.nan, np.nan, np.nan)
+        mean, low, high = t_interval(values)
+        return float(mean), float(low), float(high)
+
+
+def recorded(slug: str, folder: Path = RESULTS) -> Recorded:
+    """What `folder` holds of a claim. A claim that is not there, or has not run, is one without data."""
+    if slug not in slugs():
+        return Recorded(slug, None, _store(folder))
+    return Recorded(slug, verdict(load_claim(slug), _store(folder)), _store(folder))
+
+
+@cache
+def _store(folder: Path) -> Store:
+    return Store(folder)  # reads a few thousand records

@@ -1,0 +1,1 @@
+"""Tools for users' own models: convert, fold, audit, advise, export."""

@@ -1,0 +1,210 @@
+"""The table's entries, held against results/verdicts.json for one situation: reasons, ranking and what is missing.
+
+A reason exists only where its verdict's row is there and decided; its direction is the row's.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from normlab.claims.claim import NO_DATA
+from normlab.errors import NormLabError
+from normlab.report.words import device_label, effect, listed
+from normlab.tools.advise.entry import Entry
+from normlab.tools.advise.situation import Situation
+from normlab.tools.advise.table import TABLE
+
+PLACEMENTS = ("pre", "post", "sandwich", "deepnorm")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One sentence with the verdict that it rests on; numbers as in the row, None where a verdict has none."""
+
+    slug: str
+    part: str | None
+    verdict: str
+    sentence: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    n: int
+    profile: str
+    device: str
+    data: str
+    stale: bool
+
+    @property
+    def source(self) -> str:
+        """The verdict, in brackets behind the sentence."""
+        name = f"{self.slug}, {self.part}" if self.part else self.slug
+        said = [
+            f"{name}: {self.verdict}",
+            f"n = {self.n}",
+            self.data,
+            self.device,
+            "stale" if self.stale else "",
+        ]
+        return "; ".join(filter(None, said))
+
+
+@dataclass
+class Ranked:
+    """A norm or placement with its reasons; the score is reasons for it less reasons against it."""
+
+    name: str
+    pros: list[Reason] = field(default_factory=list)
+    cons: list[Reason] = field(default_factory=list)
+
+    @property
+    def score(self) -> int:
+        return len(self.pros) - len(self.cons)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Evidence that would bear on the situation and is not there."""
+
+    slug: str
+    part: str | None
+    why: str  # inconclusive, no data, not recorded, or measured elsewhere
+    names: tuple[str, ...]  # whom it would speak of
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The answer. `norms` and `placements` are ranked; `unranked` are kinds of which no decided verdict speaks here."""
+
+    situation: Situation
+    norms: list[Ranked]
+    placements: list[Ranked]
+    notes: list[Reason]
+    missing: list[Gap]
+    unranked: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        def ranked(items: Iterable[Ranked]) -> list[dict[str, Any]]:
+            return [
+                {
+                    "name": item.name,
+                    "score": item.score,
+                    "for": _plain(item.pros),
+                    "against": _plain(item.cons),
+                }
+                for item in items
+            ]
+
+        return {
+            "situation": asdict(self.situation),
+            "norms": ranked(self.norms),
+            "placements": ranked(self.placements),
+            "notes": _plain(self.notes),
+            "missing": _plain(self.missing),
+            "unranked": self.unranked,
+        }
+
+
+def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
+    return [asdict(item) for item in items]
+
+
+def read_verdicts(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows of verdicts.json by slug.
+
+    Raises:
+        NormLabError: the file is missing or damaged.
+    """
+    path = folder / "verdicts.json"
+    try:
+        return {row["slug"]: row for row in json.loads(path.read_text())}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NormLabError(
+            f"{path} cannot be read, and advice rests on nothing else: build it with `normlab verdict`, or name "
+            "another folder with --results."
+        ) from None
+
+
+def advise(
+    situation: Situation, rows: Mapping[str, Mapping[str, Any]], kinds: Iterable[str] = ()
+) -> Advice:
+    """What the verdicts in `rows` (by slug) say of `situation`; `kinds`: every norm that there is."""
+    ranked: dict[str, dict[str, Ranked]] = {"norms": {}, "placements": {}}
+    notes: list[Reason] = []
+    missing: list[Gap] = []
+    for entry in TABLE:
+        if not entry.when(situation):
+            continue
+        if not entry.given(situation):
+            missing.append(Gap(entry.slug, entry.part, entry.lacks, entry.favours + entry.against))
+            continue
+        row = rows.get(entry.slug)
+        part = _part(entry, row)
+        side = entry.judge(part, situation) if part else None
+        if row is None or part is None or side is None:
+            missing.append(_gap(entry, part))
+            continue
+        sentence = {1: entry.says, -1: entry.opposite, 0: entry.neither}[side]
+        if not sentence:
+            continue
+        reason = _reason(entry, row, part, sentence)
+        pros, cons = (entry.favours, entry.against) if side > 0 else (entry.against, entry.favours)
+        if side == 0 or not pros + cons:
+            notes.append(reason)
+            continue
+        board = ranked[entry.on]
+        for name in pros:
+            board.setdefault(name, Ranked(name)).pros.append(reason)
+        for name in cons:
+            board.setdefault(name, Ranked(name)).cons.append(reason)
+    placements = _in_order(ranked["placements"])
+    norms = _in_order(ranked["norms"])
+    spoken_of = {item.name for item in (*norms, *placements)}
+    every = [*sorted(kinds), *(PLACEMENTS if situation.transformer else ())]
+    return Advice(
+        situation,
+        norms,
+        placements,
+        notes,
+        missing,
+        [name for name in every if name not in spoken_of],
+    )
+
+
+def _in_order(items: Mapping[str, Ranked]) -> list[Ranked]:
+    return sorted(items.values(), key=lambda item: (-item.score, item.name))
+
+
+def _part(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The part that the entry names, with the whole claim's verdict where it names none; None: it is not there."""
+    if row is None:
+        return None
+    if entry.part is not None:
+        return next((part for part in row["parts"] if part["name"] == entry.part), None)
+    numbers = dict.fromkeys(("effect", "low", "high"))
+    return {**numbers, "unit": "", "n": row["n"], "verdict": row["verdict"]}
+
+
+def _reason(entry: Entry, row: Mapping[str, Any], part: Mapping[str, Any], sentence: str) -> Reason:
+    words = effect(part)
+    if entry.part is None:
+        words = "".join(
+            f"; {one['name']} {effect(one)}" for one in row["parts"] if one["effect"] is not None
+        )
+    return Reason(
+        entry.slug, entry.part, part["verdict"], sentence.format(effect=words),
+        part["effect"], part["low"], part["high"], part["unit"], part["n"],
+        row["profile"] or "", device_label(row["device"]), listed([name for name in row["data"] if name]),
+        bool(row["stale"]),
+    )  # fmt: skip
+
+
+def _gap(entry: Entry, part: Mapping[str, Any] | None) -> Gap:
+    why = (
+        f"not recorded; normlab run {entry.slug}"
+        if part is None or part["verdict"] == NO_DATA
+        else part["verdict"]
+    )
+    return Gap(entry.slug, entry.part, why, entry.favours + entry.against)

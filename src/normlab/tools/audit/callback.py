@@ -1,0 +1,123 @@
+"""A Lightning callback that audits a model as it is trained and evaluated."""
+
+import warnings
+from typing import Any
+
+# isort: split
+from torch import Tensor
+
+from normlab.tools.audit import Audit, look
+from normlab.tools.audit.subject import Subject, refuse_sharded
+from normlab.training.lightning import L, move_data_to_device
+
+
+class AuditCallback(L.Callback):
+    """Audits before the first training step and before the first batch of each evaluation, and warns of each finding.
+
+    The number of processes is the trainer's, the batch per device that of the first batch: the length of its first
+    tensor. `sample_batch` is for the checks that need one. `audits` keeps the latest results, by stage: training,
+    validation, test, predict. An audit that fails is a warning, too, and training goes on.
+    """
+
+    def __init__(self, sample_batch: Any = None) -> None:
+        self.sample_batch = sample_batch
+        self.audits: dict[str, Audit] = {}
+        self._said: set[Any] = set()
+        self._in_training = False  # a step of this fit has begun
+
+    def on_train_start(self, *_: Any) -> None:
+        self._in_training = False
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, model: L.LightningModule, batch: Any, *_: Any
+    ) -> None:
+        if not self._in_training:
+            self._in_training = True
+            self._audit("training", trainer, model, batch)
+
+    def on_validation_batch_start(
+        self,
+        trainer: L.Trainer,
+        model: L.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == dataloader_idx == 0 and not trainer.sanity_checking:
+            self._audit("validation", trainer, model)
+
+    def on_test_batch_start(
+        self,
+        trainer: L.Trainer,
+        model: L.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == dataloader_idx == 0:
+            self._audit("test", trainer, model)
+
+    def on_predict_batch_start(
+        self,
+        trainer: L.Trainer,
+        model: L.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == dataloader_idx == 0:
+            self._audit("predict", trainer, model)
+
+    def _audit(
+        self, stage: str, trainer: L.Trainer, model: L.LightningModule, batch: Any = None
+    ) -> None:
+        """`batch`: one that the model trains on, if it does."""
+        try:
+            if trainer.strategy.model is not None:
+                refuse_sharded(trainer.strategy.model)
+            # Not by the trainer's transfer, which runs the model's own hooks on what may be None.
+            sample = move_data_to_device(self.sample_batch, trainer.strategy.root_device)
+            found = look(
+                Subject(
+                    model,
+                    sample,
+                    trainer.world_size,
+                    _samples(batch),
+                    evaluated=stage != "training",
+                )
+            )
+        except (
+            Exception
+        ) as error:  # whatever it is, a look at the model is no reason to end its training
+            self._warn(
+                trainer, f"normlab audit, {stage}: not made: {type(error).__name__}: {error}"
+            )
+            return
+        self.audits[stage] = found
+        for finding in found:
+            # A network that goes on training is not to be folded.
+            if (stage, finding.name) != ("validation", "foldable"):
+                # Once for the same layers, though its numbers may change from one evaluation to the next.
+                self._warn(
+                    trainer, f"normlab audit, {stage}: {finding}", (finding.name, finding.layers)
+                )
+
+    def _warn(self, trainer: L.Trainer, text: str, what: Any = None) -> None:
+        what = what or text
+        if trainer.is_global_zero and what not in self._said:
+            self._said.add(what)
+            warnings.warn(text, stacklevel=2)
+
+
+def _samples(batch: Any) -> int | None:
+    """The length of the first tensor of a batch, however it is nested."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else None
+    values = (
+        batch.values()
+        if isinstance(batch, dict)
+        else batch
+        if isinstance(batch, tuple | list)
+        else ()
+    )
+    return next((size for size in map(_samples, values) if size is not None), None)

@@ -1,0 +1,106 @@
+"""What an audit finds, and the record that each finding rests on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from normlab.claims.claim import NO_DATA
+from normlab.claims.rules import REFUTED, SUPPORTED
+from normlab.records.places import RESULTS
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A claim, or one part of it, and the verdict on it that the finding rests on."""
+
+    slug: str
+    part: str | None = None
+    verdict: str = SUPPORTED
+
+    def recorded(self, folder: Path = RESULTS) -> dict[str, Any]:
+        """The row of results/verdicts.json: statement, verdict and, of a part, its numbers as text."""
+        row = _verdicts(folder).get(
+            self.slug, {"statement": "not in the records", "verdict": NO_DATA}
+        )
+        if self.part is None or row["verdict"] == NO_DATA:
+            return row
+        return next(
+            (part for part in row["parts"] if part["name"] == self.part),
+            {**row, "verdict": NO_DATA},
+        )
+
+    def contradicted(self, folder: Path = RESULTS) -> bool:
+        """Whether the record says the opposite of what the finding rests on."""
+        return {self.recorded(folder)["verdict"], self.verdict} == {SUPPORTED, REFUTED}
+
+    def __str__(self) -> str:
+        row = self.recorded()
+        numbers = row.get("text", "").partition("; supported")[0]
+        return f'{self.slug}: "{row["statement"]}": {row["verdict"]}{f", {numbers}" if numbers else ""}'
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`name` says which failure mode; `reason` what there is to see in the model, in numbers that can be looked up."""
+
+    name: str
+    layers: tuple[str, ...]
+    reason: str
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def where(self) -> str:
+        more = len(self.layers) - 4
+        return ", ".join(self.layers[:4]) + (f" and {more} more" if more > 0 else "")
+
+    def __str__(self) -> str:
+        records = (f"record of {record}" for record in self.evidence)
+        return "\n  ".join([f"{self.name}: {self.where}: {self.reason}", *records])
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The findings, in the order of the checks.
+
+    norms: how many norm layers were looked at. unread: others, which no check can read, each with the reason. notes:
+    what was not looked for, and why.
+    """
+
+    findings: tuple[Finding, ...]
+    norms: int
+    unread: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __str__(self) -> str:
+        plural = ["" if number == 1 else "s" for number in (len(self), self.norms)]
+        lines = [f"{len(self)} finding{plural[0]} in {self.norms} norm layer{plural[1]}"]
+        for (name, evidence), found in groupby(
+            self, lambda finding: (finding.name, finding.evidence)
+        ):
+            lines += [name, *(f"  {finding.where}: {finding.reason}" for finding in found)]
+            lines += [f"  record of {record}" for record in evidence]
+        if self.unread:
+            lines.append(f"{len(self.unread)} more could not be read, and nothing is said of them")
+            lines += [f"  {layer}" for layer in self.unread[:4]] + ["  ..."] * (
+                len(self.unread) > 4
+            )
+        lines += [f"not looked for: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+@cache
+def _verdicts(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return {row["slug"]: row for row in json.loads((folder / "verdicts.json").read_text())}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,50 @@
+"""Failure modes of train and eval mode: statistics of the batch where fixed ones are meant."""
+
+from collections.abc import Iterator
+
+from normlab.tools.audit.finding import Evidence, Finding
+from normlab.tools.audit.subject import Subject
+
+_FLIPS = Evidence("missing-eval-bug", "flips")
+
+
+def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
+    """A network in eval mode, or evaluated, whose batch norms, some at least, still look at the batch."""
+    if subject.model.training and not subject.evaluated:
+        return
+    evidence = _FLIPS, Evidence("missing-eval-bug", "accuracy")
+    training = tuple(norm.name for norm in subject.live)
+    if training:
+        state = "model.training is False, and that of these layers True"
+        if subject.model.training:
+            state = "model.training is True at an evaluation, and so is that of these layers"
+        reason = f"{state}: they normalize with the batch's statistics"
+        yield Finding("train-mode-at-evaluation", training, reason, evidence)
+    without = tuple(
+        norm.name
+        for norm in subject.batch_norms
+        if not norm.is_live
+        and (not norm.kept_statistics or getattr(norm.module, "statistics", "running") == "batch")
+        and norm.kind != "causal_batchnorm"
+    )
+    if without:
+        reason = "in eval mode, too, these layers normalize with the batch's statistics: they keep or use no others"
+        yield Finding("train-mode-at-evaluation", without, reason, evidence)
+
+
+def frozen_and_live(subject: Subject) -> Iterator[Finding]:
+    """Batch norms that nothing trains, and whose statistics move all the same."""
+    frozen = []
+    for norm in subject.live:
+        own = list(norm.module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own) and norm.kept_statistics:
+            frozen.append(norm.name)
+    trained = any(parameter.requires_grad for parameter in subject.model.parameters())
+    if frozen and trained:
+        yield Finding(
+            "frozen-with-moving-statistics",
+            tuple(frozen),
+            "requires_grad is False for gain and shift, but the layer is in training mode: it normalizes with the "
+            "batch's statistics and its running ones move; eval() on the layer stops both",
+            (_FLIPS,),
+        )

@@ -1,0 +1,118 @@
+"""What a batch norm does when its statistics are fixed: a scale and a shift per channel, found out by trying it."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+from normlab.norms.base import LAYOUTS, Norm
+
+_DIMS: dict[
+    type[nn.Module], tuple[int, ...]
+] = {  # of inputs that torch's take; channels are dimension 1
+    nn.BatchNorm1d: (2, 3),
+    nn.BatchNorm2d: (4,),
+    nn.BatchNorm3d: (5,),
+    nn.SyncBatchNorm: (2, 3, 4, 5),
+    nn.InstanceNorm1d: (3,),
+    nn.InstanceNorm2d: (4,),
+    nn.InstanceNorm3d: (5,),
+}
+
+
+class Kept(Exception):
+    """Why a batch norm stays where it is."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """`tail(scale * x + shift)`: what a batch norm computes; scale and shift (C,) in float64 on the CPU."""
+
+    scale: Tensor
+    shift: Tensor
+    dims: tuple[int, ...]  # of the inputs that it takes
+    channels_last: bool
+    tail: nn.Module | None  # an activation that the module brings along
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Whether `module` keeps running statistics, or is a batch norm of torch's that was told not to."""
+    return isinstance(module, _BatchNorm) or isinstance(
+        getattr(module, "running_mean", None), Tensor
+    )
+
+
+def fixed_affine(norm: nn.Module) -> Affine:
+    """The scale and shift that `norm` applies in the mode that it is in.
+
+    Its class is not asked: a copy in float64 is run on random numbers, and has to give what the running statistics,
+    weight, bias and eps say. So kinds that are derived from a batch norm, frozen ones and instance norms with running
+    statistics count as what they compute.
+
+    Raises:
+        Kept: it computes something else.
+    """
+    mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
+    if not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
+        raise Kept("it keeps no running statistics and uses those of the batch")
+    if is_lazy(mean) or mean.ndim != 1 or mean.shape != variance.shape:
+        raise Kept("its running statistics are not one mean and one variance per channel")
+    probe = copy.deepcopy(norm).cpu().double()
+    scale = (variance.detach().cpu().double() + float(getattr(norm, "eps", 0.0))).rsqrt()
+    weight, bias = getattr(probe, "weight", None), getattr(probe, "bias", None)
+    if weight is not None:
+        scale = scale * weight.detach()
+    shift = -mean.detach().cpu().double() * scale
+    if bias is not None:
+        shift = shift + bias.detach()
+    affine = Affine(
+        scale, shift, _dims(norm), isinstance(norm, Norm) and norm.layout != "NCHW", _tail(norm)
+    )
+    if not _computes(probe, affine):
+        if norm.training:
+            raise Kept(
+                "it is in training mode and uses the statistics of the batch: call eval() first"
+            )
+        raise Kept("it does more than scale and shift by its running statistics")
+    return affine
+
+
+def _dims(norm: nn.Module) -> tuple[int, ...]:
+    if isinstance(norm, Norm):
+        return (LAYOUTS[norm.layout],)
+    return next((dims for cls, dims in _DIMS.items() if isinstance(norm, cls)), (4,))
+
+
+def _tail(norm: nn.Module) -> nn.Module | None:
+    """timm's batch norms end with dropout and an activation."""
+    parts = [getattr(norm, name, None) for name in ("drop", "act")]
+    tail = [
+        part for part in parts if isinstance(part, nn.Module) and not isinstance(part, nn.Identity)
+    ]
+    return tail[0] if len(tail) == 1 else nn.Sequential(*tail) if tail else None
+
+
+@torch.no_grad()
+def _computes(probe: nn.Module, affine: Affine) -> bool:
+    """Whether the copy `probe` gives what `affine` says, on a batch with other statistics than the running ones."""
+    channels, spatial = len(affine.scale), [3] * (affine.dims[-1] - 2)
+    shape = (4, *spatial, channels) if affine.channels_last else (4, channels, *spatial)
+    x = (
+        torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        .mul_(3)
+        .add_(1)
+    )
+    along = [1] * len(spatial) if not affine.channels_last else []
+    expected = x * affine.scale.view(-1, *along) + affine.shift.view(-1, *along)
+    if affine.tail is not None:
+        expected = copy.deepcopy(affine.tail).double()(expected)
+    try:
+        y = probe(x)
+    except Exception:  # whatever a module that is no batch norm says to such an input
+        return False
+    return y.shape == expected.shape and bool(
+        (y - expected).abs().max() <= 1e-9 * expected.abs().max()
+    )

@@ -1,0 +1,48 @@
+"""`normlab sample`: text from a checkpoint that train.py wrote."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from normlab.errors import NormLabError
+from normlab.models.generate import generate
+from normlab.training.trained_model import load_trained
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # stands for every character that is not in the vocabulary
+
+
+def sample(
+    checkpoint: Path, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
+) -> str:
+    """`prompt` and `length` characters that the model in `checkpoint` goes on with.
+
+    Raises:
+        NormLabError: no readable checkpoint or no configuration beside it, a model of anything but text, a prompt of
+            other characters, and what `generate` refuses.
+    """
+    model, data = load_trained(checkpoint)
+    if data.modality != "text":
+        raise NormLabError(
+            f"{checkpoint}: a model of {data.name}, and only one of text goes on with a prompt: "
+            "pass a checkpoint of train.py model=transformer or model=rnn."
+        )
+    ids = torch.tensor([encode(prompt, data)])
+    generator = torch.Generator().manual_seed(seed)
+    new = generate(model, ids, length, temperature, top_k, generator)[0].tolist()
+    characters = data.vocabulary + UNKNOWN
+    return prompt + "".join(characters[index] for index in new)
+
+
+def encode(text: str, data: Any) -> list[int]:
+    """The id of each character; raises NormLabError for one that the model has none for, and for no text."""
+    if not text:
+        raise NormLabError("an empty prompt: pass --prompt with at least one character.")
+    ids = {character: index for index, character in enumerate(data.vocabulary)}
+    has_unknown = data.num_outputs > len(ids)
+    missing = [character for character in text if character not in ids]
+    if missing and not has_unknown:
+        raise NormLabError(
+            f"--prompt has {missing[0]!r}, which {data.name} has not: use characters of {data.vocabulary!r}."
+        )
+    return [ids.get(character, len(ids)) for character in text]

@@ -1,0 +1,115 @@
+"""Evaluations of a trained network with other statistics, contrasts and images than its own."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normlab.data import load_data
+from normlab.training.running_statistics import batch_norms, re_estimate
+from normlab.training.step import evaluate
+from normlab.training.task import Task
+
+
+def statistics(task: Task) -> dict[str, float]:
+    """Test accuracy and loss with other statistics than the running ones; nothing for a model without any.
+
+    `batch`: of the test batch itself, in groups of the size that training used; `instance`: of each sample.
+    """
+    metrics: dict[str, float] = {}
+    layers = batch_norms(task.model)
+    if not layers or not all(hasattr(layer, "statistics") for layer in layers):
+        return metrics  # BatchRenorm evaluates with running statistics only
+    size = task.cfg.norm.get("ghost_batch") or task.cfg.data.batch_size
+    for name in ("batch", "instance"):
+        model = copy.deepcopy(task.model)
+        for layer in batch_norms(model):
+            layer.statistics, layer.ghost_batch = name, size
+        loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+        metrics |= {f"{name}_test_loss": loss, f"{name}_test_accuracy": accuracy}
+    return metrics
+
+
+def precise(task: Task) -> dict[str, float]:
+    """`precise_test_accuracy` and loss: running statistics averaged anew over the training batches of an epoch, which
+    are put together to 500 samples or more (Wu & Johnson 2021); nothing for a model without any.
+
+    The batches are augmented as in training: padding alone changes the statistics of small images, and a network that
+    is normalized with those of unaugmented images does worse than with its noisy running ones.
+    """
+    if not batch_norms(task.model):
+        return {}
+    model = copy.deepcopy(task.model)
+    re_estimate(model, large_batches(task.data, 500), bf16=task.bf16)
+    loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+    return {"precise_test_loss": loss, "precise_test_accuracy": accuracy}
+
+
+def large_batches(data: Any, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training batches of one epoch, as many put together as make `size` samples; what is left makes none."""
+    parts: list[tuple[Tensor, Tensor]] = []
+    for step in range(data.steps_per_epoch):
+        parts.append(data.batch(step))
+        if sum(len(y) for _, y in parts) >= size:
+            x, y = (torch.cat(values) for values in zip(*parts, strict=True))
+            parts = []
+            yield x, y
+
+
+CONTRASTS = (0.25, 0.5, 1.0, 2.0)
+
+
+@torch.no_grad()
+def contrast(task: Task) -> dict[str, float]:
+    """Share of test images whose contrast can be read from the trained network's last features: `contrast_accuracy`.
+
+    Each image is multiplied by one of four contrasts, drawn per image, and the contrast is the label of a linear
+    probe (ridge regression on one-hot labels, fitted on the validation split). Chance is 0.25.
+    """
+    model: Any = copy.deepcopy(task.model).eval()  # every image model ends in `head`
+    features: list[Tensor] = []
+    model.head.register_forward_pre_hook(lambda head, inputs: features.append(inputs[0]))
+    generator = torch.Generator().manual_seed(task.cfg.seed)
+
+    def probe_data(split: str) -> tuple[Tensor, Tensor]:
+        features.clear()
+        labels = []
+        for x, _ in task.data.eval_batches(split):
+            label = torch.randint(len(CONTRASTS), (len(x),), generator=generator)
+            labels.append(label)
+            model(x * torch.tensor(CONTRASTS)[label].view(-1, 1, 1, 1).to(x))
+        return torch.cat(features).double().cpu(), torch.cat(labels)
+
+    x, label = probe_data("val")
+    mean, scale = x.mean(0), x.std(0).clamp_min(1e-12)
+
+    def design(x: Tensor) -> Tensor:
+        return torch.cat([(x - mean) / scale, torch.ones(len(x), 1).double()], dim=1)
+
+    a = design(x)
+    targets = nn.functional.one_hot(label, len(CONTRASTS)).double()
+    weights = torch.linalg.solve(
+        a.T @ a + 1e-3 * len(a) * torch.eye(a.shape[1]).double(), a.T @ targets
+    )
+    x, label = probe_data("test")
+    return {"contrast_accuracy": float(((design(x) @ weights).argmax(1) == label).double().mean())}
+
+
+def whole_test(task: Task) -> dict[str, float]:
+    """Loss and accuracy on the whole test split, whatever `data.eval_subset` says: `whole_test_accuracy`.
+
+    For effects of a point and less: of two nets that disagree on 4 of 10 images, 2,000 images alone give the paired
+    difference a standard deviation of 1.4 points.
+    """
+    cfg = copy.deepcopy(task.cfg.data)
+    cfg.eval_subset = None
+    data = load_data(
+        cfg,
+        task.cfg.seed,
+        next(task.model.parameters()).device,
+        channels_last=task.cfg.trainer.channels_last,
+    )
+    loss, accuracy = evaluate(task.model, data.eval_batches("test"), task.bf16)
+    return {"whole_test_loss": loss, "whole_test_accuracy": accuracy}

@@ -1,0 +1,41 @@
+"""The residual stream of a trained transformer: how it grows along the depth."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normlab.training.task import Task
+
+
+@torch.no_grad()
+def stream(task: Task) -> dict[str, float]:
+    """`stream_growth`: root mean square after the last block over that after the first, on the first test batch.
+
+    `stream_first`, `stream_last`: the two; `stream_largest`: the largest absolute value after any block. Nothing for a
+    model without blocks.
+    """
+    blocks = getattr(task.model, "blocks", None)
+    if blocks is None:
+        return {}
+    model: Any = copy.deepcopy(task.model).eval()
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        outputs.append(output.detach())
+
+    for block in model.blocks:
+        block.register_forward_hook(keep)
+    x, _ = next(iter(task.data.eval_batches("test")))
+    model(x)
+    first, last = (
+        float(output.double().square().mean().sqrt()) for output in (outputs[0], outputs[-1])
+    )
+    largest = max(float(output.abs().max()) for output in outputs)
+    return {
+        "stream_growth": last / first,
+        "stream_first": first,
+        "stream_last": last,
+        "stream_largest": largest,
+    }

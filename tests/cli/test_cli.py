@@ -1,0 +1,51 @@
+"""Every public command, run as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from normlab.cli.bench_console import run_benchmark
+
+
+def normlab(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "normlab.cli", *arguments], capture_output=True, text=True, timeout=300
+    )  # fmt: skip
+
+
+def test_help_names_the_commands_and_imports_nothing_heavy():
+    done = normlab("--help")
+    assert done.returncode == 0 and "bench" in done.stdout
+    heavy = "import sys, normlab.cli, normlab.train.launch; print({'torch', 'lightning', 'wandb'} & set(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
+        == "set()"
+    )
+
+
+def test_unknown_benchmark_is_refused_with_the_choices():
+    done = normlab("bench", "speed")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    for name in ("data-path", "train-loop", "startup", "norms"):
+        assert name in done.stderr
+
+
+def test_bench_prints_its_ratio():
+    done = normlab("bench", "startup", "--quick", "--no-save")
+    assert done.returncode == 0, done.stderr
+    assert "normlab --help" in done.stdout and "ratio" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["train-loop", "data-path", "lm-step"])
+def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
+    path = tmp_path / "bench.jsonl"
+    path.write_text('{"earlier": "row"}\n')
+    rows = run_benchmark(name, quick=True, save=True, path=path)
+    earlier, *kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert earlier == {"earlier": "row"} and len(kept) == len(rows) > 0
+    for row in kept:
+        assert row["benchmark"] == name and row["ratio"] > 0
+        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+        assert row.keys() >= {"device", "threads", "torch", "measured", "code", "machine", "quick"}

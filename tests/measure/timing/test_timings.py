@@ -1,0 +1,249 @@
+"""Timed trials: what they record, what void cells do, and that their rules hold their level."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.registry import load_claim
+from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
+from normlab.claims.timing_rules import at_least, cells, decide_cells, medians, most_cells, typical
+from normlab.measure.timing import harness
+from normlab.measure.timing import trials as timings
+from normlab.measure.timing.depth import PAST, Block, sides
+from normlab.records.record import Record
+
+TIMED = (
+    "bn-ln-cost-comparable",
+    "gn-overhead",
+    "ln-slower-spatial",
+    "norm-cost-at-depth",
+    "rmsnorm-7-64-faster",
+)
+BAND = (0.36, 0.93)
+
+
+def evidence(logs, prefix="log ", suffix=""):
+    """Of one arm, from log ratios (n, k)."""
+    records = {
+        seed: Record(
+            str(seed),
+            {},
+            seed=seed,
+            metrics={f"{prefix}cell {i}{suffix}": v for i, v in enumerate(row)},
+        )
+        for seed, row in enumerate(logs)
+    }
+    return Evidence({"arm": records}, len(logs))
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Comparisons of given ratio and control, in turn; the calls are made once each."""
+    given = []
+
+    def compare_until_valid(subject, baseline, attempts, rounds, min_seconds, clock):
+        subject(), baseline()
+        ratio, control = given.pop(0) if given else (2.0, 1.0)
+        return harness.Comparison(
+            ratio, ratio, ratio, control, 1e-3, 1e-3 * ratio, rounds, ratio, ratio, attempts
+        )
+
+    monkeypatch.setattr(harness, "compare_until_valid", compare_until_valid)
+    return given
+
+
+@pytest.mark.parametrize("slug", TIMED)
+def test_every_arm_of_every_claim_records_its_cells(slug, made_up):
+    claim = load_claim(slug)
+    assert claim.timed and claim.protocols["cpu"].seeds >= 5
+    for arm in claim.arms:
+        metrics = claim.trial({**claim.protocols["smoke"].options, **arm.options}, 0)
+        logs = [name for name in metrics if name.startswith("log ")]
+        assert len(logs) == metrics["cells"] > 0 and metrics["void"] == 0
+        for name in logs:
+            assert metrics[name] == math.log(2) and metrics["control" + name[3:]] == 1.0
+            assert metrics["subject_us" + name[3:]] == 2 * metrics["baseline_us" + name[3:]] == 2000
+        assert metrics["device"].startswith("cpu")
+
+
+@pytest.mark.parametrize("slug", TIMED)
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_full_grids_are_what_the_claim_speaks_of(slug, profile):
+    claim = load_claim(slug)
+    protocol = claim.protocols[profile]
+    assert protocol.options["device"] == {"cpu": "cpu", "gpu": "cuda"}[profile]
+    for arm in claim.arms:
+        grid = protocol.options["grids"][arm.options["grid"]]
+        for shape in grid.get("shapes", ()):
+            assert math.prod(shape) <= (2**22 if profile == "cpu" else 2**29) and min(shape) >= 1
+        if slug == "ln-slower-spatial":
+            assert all(shape[2] * shape[3] >= 1024 for shape in grid["shapes"])
+        if slug == "rmsnorm-7-64-faster" and "shapes" in grid:
+            assert {shape[1] for shape in grid["shapes"]} >= {512, 2048, 8192}
+
+
+def test_a_void_cell_has_no_ratio_and_is_counted(made_up):
+    made_up += [(2.0, 1.031), (3.0, 1.0), (4.0, 0.96)]
+    grids = {"rows": timings.rows((2, 4, 8), (16,))}
+    options = {
+        **timings.QUICK,
+        "grids": grids,
+        "grid": "rows",
+        "subject": ["rmsnorm", "ours"],
+        "baseline": ["copy", ""],
+    }
+    metrics = timings.trial(options, 0)
+    logs = [value for name, value in metrics.items() if name.startswith("log ")]
+    assert (metrics["cells"], metrics["void"]) == (3, 2)
+    assert [value for value in logs if not math.isnan(value)] == [math.log(3)]
+    kept = Record.from_json(Record("key", {}, metrics=metrics).to_json()).metrics
+    assert list(kept.values()).count(None) == 2
+
+
+def test_readings_take_the_same_cells_in_other_orders(made_up):
+    grids = {"rows": timings.rows((2, 4, 8, 16), (16, 32), modes=["forward", "forward_backward"])}
+    options = {
+        **timings.QUICK,
+        "grids": grids,
+        "grid": "rows",
+        "subject": ["rmsnorm", "ours"],
+        "baseline": ["copy", ""],
+    }
+    orders = [
+        [name for name in timings.trial(options, seed) if name.startswith("log ")]
+        for seed in range(3)
+    ]
+    assert sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1] != orders[2]
+    assert len(orders[0]) == 16
+
+
+def test_a_gpu_protocol_reads_the_devices_clock(monkeypatch):
+    seen = {}
+    found = SimpleNamespace(valid=True)
+    monkeypatch.setattr(
+        harness, "compare_until_valid", lambda *a, **timing: seen.update(timing) or found
+    )
+    timings.read(lambda: 0, lambda: 0, timings.GPU)
+    assert seen["clock"].__name__ == "cuda_clock" and seen["rounds"] == timings.GPU["rounds"]
+    timings.read(lambda: 0, lambda: 0, timings.CPU)
+    assert seen["clock"] is None
+
+
+def test_gain_is_what_the_norms_save_of_the_block(made_up):
+    made_up += [(0.98, 1.0), (0.5, 1.0)]  # block, norms: each baseline takes 1 ms
+    claim = load_claim("norm-cost-at-depth")
+    options = {**claim.protocols["smoke"].options, "implementation": "torch.nn", "grid": "prefill"}
+    metrics = claim.trial(options, 0)
+    assert metrics["gain 1x2x64"] == pytest.approx(math.log(1 - 0.5))
+    assert metrics["share_of_layernorm 1x2x64"] == 1.0
+    assert metrics["log 1x2x64 block"] == math.log(0.98)
+    made_up += [(0.98, 1.0), (0.5, 1.2)]
+    assert math.isnan(claim.trial(options, 0)["gain 1x2x64"])
+
+
+def test_a_decoding_step_is_the_next_token_of_a_prefill():
+    torch.manual_seed(0)
+    block, norms = Block(128), (torch.nn.LayerNorm(128), torch.nn.LayerNorm(128))
+    x = torch.randn(2, 6, 128)
+    whole = block(x, norms, None)
+    _, keys, values = block.qkv(norms[0](x[:, :5])).view(2, 5, 3, 2, 64).permute(2, 0, 3, 1, 4)
+    torch.testing.assert_close(block(x[:, 5:], norms, (keys, values)), whole[:, 5:])
+    torch.testing.assert_close(block(x[:, :5], norms, None), whole[:, :5])  # causal
+    for implementation in ("ours", "torch.nn"):
+        calls = sides(implementation, (2, 1, 64), "float32", "cpu")
+        assert calls["block"][0]().shape == (2, 1, 64) and len(calls["norms"][1]()) == 2
+    assert PAST == 512
+
+
+def decided(logs, inner=BAND, wide=None):
+    logs = np.asarray(logs)
+    return decide_cells(logs, np.median(np.nan_to_num(logs), axis=1), inner, wide or inner)
+
+
+def test_most_cells():
+    noise = 0.005 * np.random.default_rng(0).normal(size=(5, 8))
+
+    def at(*ratios):
+        return decided(np.log(ratios) + noise[:, : len(ratios)])
+
+    assert at(*[0.7] * 8).verdict == SUPPORTED
+    assert at(*[0.7] * 6, 1.0, 1.2).verdict == SUPPORTED  # 75 %
+    assert at(*[0.7] * 5, 1.0, 1.0, 1.2).verdict == PARTLY
+    assert at(*[1.0] * 6, 0.7, 0.7).verdict == REFUTED
+    assert (
+        at(*[0.2] * 6, 0.7, 0.7).verdict == REFUTED
+    )  # more than 64 % faster is not what was claimed
+    assert at(*[0.7] * 2, *[0.93] * 6).verdict == PARTLY
+    assert at(*[0.93] * 8).verdict == INCONCLUSIVE
+    found = at(*[0.7] * 8)
+    assert (
+        found.effect == pytest.approx(0.7, rel=0.01)
+        and found.low < 0.7 < found.high
+        and found.p < 1e-3
+    )
+    assert "8 of 8 cells inside 0.36 to 0.93" in found.text
+    two = decided(np.full((2, 8), math.log(0.7)) + noise[:2])
+    assert two.verdict == INCONCLUSIVE and decided(np.full((1, 8), math.log(0.7))).low is None
+
+
+def test_an_open_band_has_a_gap_between_supported_and_refuted():
+    noise = 0.005 * np.random.default_rng(1).normal(size=(5, 4))
+    for ratio, verdict in ((1.3, SUPPORTED), (1.1, INCONCLUSIVE), (0.9, REFUTED)):
+        assert decided(math.log(ratio) + noise, (1.2, math.inf), (1.0, math.inf)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("truth", "allowed"),
+    [((0.93,) * 8, (INCONCLUSIVE, REFUTED)), ((0.7,) * 5 + (0.93,) * 3, (PARTLY,))],
+)
+def test_cells_at_the_edge_are_called_inside_in_5_percent_at_most(truth, allowed):
+    random = np.random.default_rng(2)
+    verdicts = [
+        decided(np.log(truth) + 0.02 * random.normal(size=(5, 8))).verdict for _ in range(400)
+    ]
+    wrong = np.mean([verdict not in allowed for verdict in verdicts])
+    assert wrong <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def test_at_least_counts_false_hypotheses():
+    p_values = np.array([0.001, 0.01, 0.02, 0.9])
+    assert at_least(p_values, 1) == pytest.approx(0.004)  # Bonferroni
+    assert at_least(p_values, 3) == pytest.approx(0.04)
+    assert at_least(p_values, 4) == pytest.approx(0.9)  # all: the largest
+    assert at_least(np.array([0.6, 0.7]), 1) == 1.0
+
+
+def test_void_readings_never_count():
+    logs = np.full((5, 4), math.log(0.7)) + 0.001 * np.arange(5)[:, None]
+    logs[1, 0] = math.nan
+    assert cells(evidence(logs), "arm").shape == (5, 4)
+    assert most_cells("arm", *BAND)(evidence(logs)).verdict == SUPPORTED
+    logs[:3, 1] = math.nan  # two readings are left: the cell is out
+    assert cells(evidence(logs), "arm").shape == (5, 3)
+    logs[:, 1] = math.log(5.0)  # as valid as the others, it would count
+    assert cells(evidence(logs), "arm").shape == (5, 4)
+    logs[:, 1:] = math.nan
+    with pytest.raises(Missing, match="3 of 4 cells are void"):
+        most_cells("arm", *BAND)(evidence(logs))
+
+
+def test_a_void_reading_does_not_change_which_cells_a_median_is_over():
+    logs = np.log(np.tile([0.5, 0.9, 1.1, 2.0], (5, 1)))
+    middle = math.log(0.9 * 1.1) / 2
+    assert np.allclose(medians(evidence(logs), "arm"), middle)
+    logs[2, 3] = math.nan
+    assert np.allclose(medians(evidence(logs), "arm"), middle)  # not log(0.9) in the third reading
+    assert typical("arm", 0.9, 1.1)(evidence(logs)).verdict == SUPPORTED
+
+
+def test_typical_reads_what_its_names_say():
+    one = evidence(np.full((5, 2), math.log(0.98)), prefix="gain ")
+    assert typical("arm", 0.0, 0.97, (0.0, 0.99), prefix="gain ")(one).verdict == PARTLY
+    blocks = evidence(np.full((5, 2), math.log(1.3)), suffix=" block")
+    assert typical("arm", 0.0, 0.97, (0.0, 0.99), suffix=" block")(blocks).verdict == REFUTED
+    with pytest.raises(Missing):
+        typical("arm", 0.0, 0.97, suffix=" norms")(blocks)

@@ -1,0 +1,63 @@
+"""The store: append-only lines, torn ones cut, done trials first."""
+
+import pytest
+
+from normlab.errors import NormLabError
+from normlab.records.record import Record
+from normlab.records.store import Store, read_lines
+
+
+def record(key="k", status="ok", **fields):
+    return Record(key, {}, status=status, **fields)
+
+
+def test_appends_and_finds_in_any_file(tmp_path):
+    with Store(tmp_path) as store:
+        store.append("first", record("a", metrics={"x": 1.0}))
+        store.append("second", record("b"))
+    assert sorted(Store(tmp_path).done()) == ["a", "b"]
+    assert len(read_lines(tmp_path / "first.jsonl")) == 1
+
+
+def test_a_finished_record_outlives_a_later_failure(tmp_path):
+    with Store(tmp_path) as store:
+        store.append("c", record("a", "failed"))
+        assert Store(tmp_path).done() == {}
+        store.append("c", record("a", "ok", seed=7))
+        store.append("c", record("a", "failed"))
+    assert Store(tmp_path).records["a"].seed == 7
+    assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 3  # nothing is rewritten
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_torn_last_line_is_reported_and_cut(tmp_path, capsys, cut):
+    with Store(tmp_path) as store:
+        store.append("c", record("a"))
+        store.append("c", record("b"))
+    path = tmp_path / "c.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    survivors = ["a", "b"] if cut == 1 else ["a"]  # a lost end of line loses nothing
+    assert sorted(Store(tmp_path).done()) == survivors  # reading alone repairs nothing
+    assert path.read_bytes() == whole[:-cut]
+    with Store(tmp_path) as store:
+        assert sorted(store.done()) == survivors
+        store.append("c", record("c"))
+    assert sorted(Store(tmp_path).done()) == [*survivors, "c"]
+    assert ("cut a torn last line off" in capsys.readouterr().err) == (cut > 1)
+
+
+def test_damage_elsewhere_is_refused_with_its_place(tmp_path):
+    (tmp_path / "c.jsonl").write_text(
+        record("a").to_json() + "\nnoise\n" + record("b").to_json() + "\n"
+    )
+    with pytest.raises(NormLabError, match=r"c\.jsonl, line 2"):
+        Store(tmp_path)
+
+
+def test_sources_are_noted_once(tmp_path):
+    for _ in range(2):
+        with Store(tmp_path):
+            pass
+    text = (tmp_path / "sources.json").read_text()
+    assert text.count('"training/step.py"') == 1

@@ -1,0 +1,303 @@
+"""Advice follows the verdicts: what they say, its opposite when they flip, and nothing where they decide nothing."""
+
+import itertools
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from normlab.claims.registry import load_claim, slugs
+from normlab.errors import NormLabError
+from normlab.norms.registry import declared_kinds
+from normlab.records.store import RESULTS
+from normlab.tools.advise import judges
+from normlab.tools.advise.answer import PLACEMENTS, advise, read_verdicts
+from normlab.tools.advise.situation import INPUTS, Situation, complete
+from normlab.tools.advise.table import TABLE
+
+SITUATIONS = [
+    Situation(name, batch, varying, devices, fold, depth, warmup)
+    for name, batch, varying, (devices, fold), depth, warmup in itertools.product(
+        INPUTS, (1, 4, 16, 64), (False, True), ((1, False), (4, True)), (4, 12, 48), (False, True)
+    )
+]
+ANSWERS = {
+    "input": "images",
+    "batch": 2,
+    "length": "fixed",
+    "devices": 1,
+    "fold": "no",
+    "depth": 20,
+    "warmup": "no",
+}
+TWO = Situation("images", 2, False, 1, False, 20, False)
+
+
+def row(slug, name, verdict, effect=None, low=None, high=None):
+    part = {
+        "name": name,
+        "verdict": verdict,
+        "effect": effect,
+        "low": low,
+        "high": high,
+        "unit": "points",
+        "n": 5,
+    }
+    return {
+        "slug": slug, "verdict": verdict, "parts": [part], "profile": "cpu", "n": 5, "device": "cpu (x86_64, 1 thread)",
+        "data": ["made up"], "stale": [],
+    }  # fmt: skip
+
+
+def interaction(verdict, *numbers):
+    return {"gn-ln-fix-small-batch": row("gn-ln-fix-small-batch", "interaction", verdict, *numbers)}
+
+
+def scores(items):
+    return {item.name: item.score for item in items}
+
+
+def test_a_verdict_that_flips_flips_the_advice():
+    for verdict in ("supported", "partly supported"):
+        assert scores(advise(TWO, interaction(verdict, 6, 2, 10)).norms) == {
+            "groupnorm": 1,
+            "batchnorm": -1,
+        }
+    flipped = advise(TWO, interaction("refuted", -6, -10, -2))
+    assert scores(flipped.norms) == {"batchnorm": 1, "groupnorm": -1}
+    assert (
+        flipped.norms[0]
+        .pros[0]
+        .sentence.startswith("going from batches of 32 to 2 costs GroupNorm more")
+    )
+    assert (
+        "\N{MINUS SIGN}6.0 (\N{MINUS SIGN}10.0 to \N{MINUS SIGN}2.0) points"
+        in flipped.norms[0].pros[0].sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "numbers"),
+    [
+        ("refuted", (0.1, -1, 1)),
+        ("refuted", (0.5, 0.2, 0.8)),
+        ("supported", (-6, -10, -2)),
+        ("supported", (6,)),
+    ],
+)
+def test_a_direction_that_the_numbers_do_not_show_is_no_reason(verdict, numbers):
+    assert advise(TWO, interaction(verdict, *numbers)).norms == []
+
+
+def test_without_a_decision_there_is_no_reason_but_a_gap():
+    for rows in (interaction("inconclusive", 6, 2, 10), interaction("no data"), {}):
+        advice = advise(TWO, rows)
+        assert advice.norms == [] and advice.placements == [] and advice.notes == []
+        assert (
+            next(gap.part for gap in advice.missing if gap.slug == "gn-ln-fix-small-batch")
+            == "interaction"
+        )
+    assert "normlab run bn-batch-below-16" in next(
+        g.why for g in advise(TWO, {}).missing if "below" in g.slug
+    )
+
+
+@pytest.mark.parametrize(
+    ("judge", "verdict", "numbers", "side"),
+    [
+        (judges.by_ratio, "supported", (2, 1.5, 3), 1),
+        (judges.by_ratio, "refuted", (0.5, 0.4, 0.6), -1),
+        (judges.by_ratio, "refuted", (1.2, 1.1, 1.3), 0),
+        (judges.by_identity, "refuted", (0.7, None, None), -1),
+        (judges.by_equivalence, "supported", (0.01, 0.005, 0.015), 0),
+        (judges.by_equivalence, "refuted", (-0.2, -0.3, -0.1), -1),
+        (judges.no_worse, "partly supported", (1.05, 1.03, 1.08), 0),
+        (judges.no_worse, "refuted", (2, 1.5, 3), 1),
+        (judges.deeper_than_trains, "supported", (12, 8, 16), 1),
+        (judges.deeper_than_trains, "refuted", (40, 30, 50), 0),
+        (judges.deeper_than_trains, "inconclusive", (5, 3, 30), None),
+        (judges.by_time, "partly supported", (0.8, 0.7, 0.9), 1),
+        (judges.by_time, "supported", (0.9, 0.7, 1.1), 0),
+        (judges.by_time, "refuted", (1.4, 1.2, 1.6), -1),
+        (judges.as_said, "no data", (None, None, None), None),
+    ],
+)
+def test_judges(judge, verdict, numbers, side):
+    part = dict(zip(("effect", "low", "high"), numbers, strict=True), verdict=verdict)
+    assert judge(part, Situation("causal", 32, False, 1, False, 24, False)) == side
+
+
+def test_ranking_is_reasons_for_less_reasons_against_then_name():
+    advice = advise(TWO, read_verdicts(RESULTS))
+    ranked = [(-(len(item.pros) - len(item.cons)), item.name) for item in advice.norms]
+    assert ranked == sorted(ranked) and len(ranked) > 3
+
+
+RECURRENT, CAUSAL = (
+    Situation(name, 32, False, 1, False, 12, False) for name in ("recurrent", "causal")
+)
+
+
+@pytest.mark.parametrize(
+    ("slug", "part", "measured", "elsewhere"),
+    [
+        ("bn-rnn-ineffective", "naive", RECURRENT, {"batch": 1}),
+        ("bn-rnn-ineffective", "layernorm", RECURRENT, {"batch": 4}),
+        ("bn-causal-leak", "text", replace(CAUSAL, batch=1), {"batch": 4}),
+        ("bn-causal-leak", "prefix, SGD batch 2", CAUSAL, {"batch": 1}),
+        ("peri-ln-steadier", "learning rate", CAUSAL, {"warmup": True}),
+        ("qknorm-high-lr", "largest useful rate", CAUSAL, {"warmup": True}),
+        (
+            "layernorm-scaling-depth",
+            "12 layers, gpt2",
+            replace(CAUSAL, warmup=True),
+            {"warmup": False},
+        ),
+    ],
+)
+def test_a_verdict_is_a_reason_only_where_it_was_measured(slug, part, measured, elsewhere):
+    rows = {slug: row(slug, part, "supported", 6, 2, 10)}
+    found = advise(measured, rows)
+    assert found.norms or found.placements or found.notes
+    found = advise(replace(measured, **elsewhere), rows)
+    assert not (found.norms or found.placements or found.notes)
+    assert any(
+        (gap.slug, gap.part) == (slug, part) and gap.why.startswith("measured")
+        for gap in found.missing
+    )
+
+
+def test_batchnorm_is_not_put_before_none_where_it_cannot_train():
+    rows = {"bn-rnn-ineffective": row("bn-rnn-ineffective", "naive", "refuted", -6, -10, -2)}
+    assert scores(advise(RECURRENT, rows).norms) == {"batchnorm": 1, "none": -1}
+    assert advise(replace(RECURRENT, batch=1), rows).norms == []
+
+
+def test_what_no_part_of_a_claim_measures_is_missing():
+    def gaps(situation):
+        return {
+            (gap.slug, name)
+            for gap in advise(situation, {}).missing
+            if gap.part is None
+            for name in gap.names
+        }
+
+    norms = {
+        ("ln-cannot-fold", kind) for kind in ("groupnorm", "instancenorm", "channel_layernorm")
+    }
+    assert norms <= gaps(replace(TWO, fold=True)) and not norms & gaps(TWO)
+    assert ("ln-cannot-fold", "groupnorm") in gaps(replace(RECURRENT, fold=True))
+    assert ("in-hurts-classification", "groupnorm") in gaps(TWO)
+
+
+def test_every_reason_is_a_decided_row_of_the_results():
+    """Over all kinds of situations: the verdict, the numbers and the direction are those on record."""
+    rows = read_verdicts(RESULTS)
+    seen = set()
+    for situation in SITUATIONS:
+        advice = advise(situation, rows, declared_kinds())
+        assert bool(advice.placements) <= situation.transformer
+        assert {item.name for item in advice.placements} <= set(PLACEMENTS)
+        for reason in [
+            r for item in (*advice.norms, *advice.placements) for r in item.pros + item.cons
+        ] + advice.notes:
+            found = rows[reason.slug]
+            if reason.part is not None:  # else all parts, in words
+                found = next(part for part in found["parts"] if part["name"] == reason.part)
+                assert (reason.effect, reason.low, reason.high) == (
+                    found["effect"],
+                    found["low"],
+                    found["high"],
+                )
+            assert found["verdict"] == reason.verdict in judges.DECIDED and reason.device
+            assert "{" not in reason.sentence
+            seen.add(reason.slug)
+        for gap in advice.missing:
+            assert gap.slug in {entry.slug for entry in TABLE} and gap.why
+    assert len(seen) >= 15
+
+
+def test_entries_name_parts_and_norms_that_exist():
+    for entry in TABLE:
+        if entry.slug in slugs() and entry.part is not None:
+            assert entry.part in {part.name for part in load_claim(entry.slug).parts}, entry
+        known = PLACEMENTS if entry.on == "placements" else {*declared_kinds(), "syncbatchnorm"}
+        assert set(entry.favours + entry.against) <= set(known)
+        assert any(entry.when(situation) for situation in SITUATIONS) or entry.part in (
+            "knee",
+            "above",
+        ), entry
+
+
+def test_off_a_terminal_missing_answers_are_named_with_their_choices():
+    given = {**ANSWERS, "fold": None, "batch": None}
+    with pytest.raises(
+        NormLabError, match=r"--batch \(1 \| 2 \| \.\.\.\), --fold \(yes \| no\)\.$"
+    ):
+        complete(given)
+    with pytest.raises(NormLabError, match="--batch 0"):
+        complete({**ANSWERS, "batch": 0})
+    with pytest.raises(NormLabError, match="choose one of images, vectors"):
+        complete({**ANSWERS, "input": "sound"})
+    assert complete(ANSWERS) == TWO
+
+
+def test_damaged_verdicts_are_one_sentence(tmp_path):
+    (tmp_path / "verdicts.json").write_text("{")
+    with pytest.raises(NormLabError, match="normlab verdict"):
+        read_verdicts(tmp_path)
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "normlab.cli", "advise", *arguments]
+
+
+def test_json_and_no_torch(tmp_path):
+    (tmp_path / "verdicts.json").write_text(
+        json.dumps(list(interaction("supported", 6, 2, 10).values()))
+    )
+    options = [text for name, value in ANSWERS.items() for text in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [*command(*options, "--json", "--results", str(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(done.stdout)
+    assert answer["situation"]["batch"] == 2 and answer["norms"][0]["name"] == "groupnorm"
+    (reason,) = answer["norms"][0]["for"]
+    assert (reason["verdict"], reason["effect"], reason["n"]) == ("supported", 6, 5)
+    assert "batchrenorm" in answer["unranked"]
+    code = "import normlab.cli.advise_console, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_asks_on_a_terminal():
+    """One process on a terminal of its own; answers that are no choice are asked again."""
+    parent, child = pty.openpty()
+    env = {**os.environ, "TERM": "dumb", "COLUMNS": "200"}
+    process = subprocess.Popen(command("--json"), stdin=child, stdout=child, stderr=child, env=env)
+    os.close(child)
+    try:
+        os.write(parent, b"sound\nimages\n2\nfixed\n1\nno\n20\nno\n")
+        text, limit = b"", time.monotonic() + 60
+        while time.monotonic() < limit:
+            try:
+                chunk = os.read(parent, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            text += chunk
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(parent)
+    shown = text.decode()
+    assert "sound" in shown and "What is normalized" in shown and '"unranked"' in shown

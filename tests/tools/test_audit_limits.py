@@ -1,0 +1,198 @@
+"""What audits meet in other people's models, and cannot look into: a sentence or a line, never a traceback."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from audited_networks import Language, images, names, network, tokens
+from torch import nn
+from typer.testing import CliRunner
+
+import normlab
+from normlab.cli import app
+from normlab.errors import NormLabError
+from normlab.norms import make_norm
+from normlab.tools.audit import Evidence
+
+
+@pytest.fixture(autouse=True)
+def whatever_the_records_say(monkeypatch):
+    monkeypatch.setattr(Evidence, "contradicted", lambda self: False)
+
+
+def batchnorm():
+    return make_norm("batchnorm", 8, "NTC")
+
+
+def test_tensors_with_a_history_do_not_stand_in_the_way():
+    model = network()
+    with pytest.raises(RuntimeError, match="graph leaves"):
+        model.losses = [model(images()).sum()]
+        copy.deepcopy(model)
+    assert names(model, images()) == [] and model.losses[0].grad_fn is not None
+    assert "foldable" in names(model.eval(), images())
+    model.reader = (line for line in "")
+    with pytest.raises(NormLabError, match=r"cannot be copied \(TypeError"):
+        normlab.audit(model, images())
+
+
+def test_the_random_state_of_gpus_is_left_alone(monkeypatch):
+    subjects = [(Language(batchnorm()), tokens()), (network(), images())]
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("this seeds every GPU"))
+    assert "leak" in names(*subjects[0]) and names(*subjects[1]) == []
+
+
+@pytest.mark.gpu
+def test_the_random_state_of_a_gpu_is_as_it_was():
+    class Noisy(Language):
+        def forward(self, ids):
+            return super().forward(ids) + 0 * torch.rand(1, device=ids.device)
+
+    model, ids = Noisy(batchnorm()).cuda(), tokens().cuda()
+    state = torch.cuda.get_rng_state()
+    assert "leak" in names(model, ids)
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+def test_a_model_on_the_meta_device():
+    model = network(bias=True).to("meta")
+    found = normlab.audit(model, batch_per_device=2)
+    assert [finding.name for finding in found] == ["tiny-batch", "bias-before-batch-norm"]
+    assert "not looked for: what gains and running statistics hold, and eps" in str(found)
+    assert names(model.eval()) == []
+    with pytest.raises(NormLabError, match="leave out sample_batch"):
+        normlab.audit(model, images())
+
+
+def test_frozen_norms_without_an_eps():
+    import normlab.models.torchvision_operators
+
+    # isort: split
+    from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
+
+    model = network(DetrFrozenBatchNorm2d)
+    model[1].running_mean.fill_(9.0)
+    assert names(model, images(64)) == ["running-statistics-never-moved", "running-statistics-far"]
+
+
+def test_outputs_that_show_no_leak():
+    zero = Language(batchnorm())
+    for parameter in zero.head.parameters():
+        nn.init.zeros_(parameter)
+    assert "leak" not in names(zero, tokens())
+    zero.modality = "text"  # so that the model says that it is causal
+    assert "leak" in names(zero, tokens())
+
+    class NaNWithoutTheNorm(Language):
+        """And not causal either way."""
+
+        def forward(self, ids):
+            x = self.tokens(ids) + self.tokens(ids).mean(1, keepdim=True)
+            return self.head((30 - self.norm(100 * x).square()).sqrt())
+
+    assert "leak" not in names(NaNWithoutTheNorm(batchnorm()), tokens())
+
+
+@pytest.mark.parametrize(
+    "norm, leaks", [(batchnorm(), True), (make_norm("layernorm", 8, "NTC"), False)]
+)
+def test_a_leak_beside_labels(norm, leaks):
+    class WithLoss(Language):
+        def forward(self, ids, labels):
+            logits = super().forward(ids)
+            return {
+                "loss": F.cross_entropy(logits.flatten(0, 1), labels.flatten()),
+                "states": (None, (logits,)),
+            }
+
+    assert ("leak" in names(WithLoss(norm), {"ids": tokens(), "labels": tokens()})) is leaks
+
+
+def test_a_norm_that_refuses_its_input_in_train_mode():
+    class Pooled(Language):
+        def forward(self, ids):
+            x = self.tokens(ids)
+            return self.head(x.cumsum(1) + self.norm(x[:, 0])[:, None])
+
+    assert names(Pooled(nn.BatchNorm1d(8)), tokens()[:1]) == ["tiny-batch"]
+
+
+@pytest.mark.parametrize("norm", [
+    make_norm("groupnorm", 8, num_groups=8), make_norm("instancenorm", 8), nn.InstanceNorm2d(8)
+])  # fmt: skip
+def test_groups_of_one_value_that_the_layer_refuses(norm):
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.AdaptiveAvgPool2d(1), norm, nn.GroupNorm(2, 8))
+    found = normlab.audit(model, images())
+    assert [(f.name, f.layers) for f in found] == [("single-value-groups", ("2",))]
+    assert "not looked for: what reaches the norms after 2" in str(found)
+    with pytest.raises(NormLabError, match="cannot be called with sample_batch"):
+        normlab.audit(nn.Sequential(norm), torch.ones(2, 3))
+
+
+def test_norms_that_cannot_be_read_are_counted_apart():
+    class Own(nn.BatchNorm2d):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model = network(Own)
+    model.append(nn.LayerNorm(5))
+    text = str(normlab.audit(model, batch_per_device=2))
+    assert text.startswith("0 findings in 1 norm layer\n2 more could not be read")
+    assert "1: its forward is not that of BatchNorm2d" in text
+
+
+@pytest.mark.parametrize("model", [
+    network(lambda c: make_norm("batchrenorm", c, momentum=0.9), bias=True),
+    Language(make_norm("causal_batchnorm", 8, "NTC", momentum=0.9)),
+])  # fmt: skip
+def test_records_of_batch_norm_are_held_against_it_alone(model):
+    assert names(model, batch_per_device=2) == []
+
+
+def test_running_statistics_of_each_position_are_not_compared():
+    model = Language(make_norm("causal_batchnorm", 8, "NTC"))
+    for _ in range(50):
+        model(tokens())
+    assert names(model.eval(), tokens()) == []
+
+
+def test_where_torch_fx_sees_nothing_no_bias_is_looked_for():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = network(bias=True)
+
+        def forward(self, x):
+            return self.net(x) if x.sum() > 0 else x
+
+    found = normlab.audit(Branching())
+    assert len(found) == 0
+    assert (
+        "not looked for: bias-before-batch-norm at net.1 and 1 more: torch.fx cannot trace Branching"
+        in str(found)
+    )
+    assert normlab.audit(network()).notes == ()
+
+
+def test_the_command_does_without_a_sample_that_the_model_does_not_take():
+    done = CliRunner().invoke(app, ["audit", "torchvision:r3d_18", "--batch-per-device", "2"])
+    assert done.exit_code == 0 and "2 samples share statistics" in done.stdout
+    assert (
+        "groups of one value: the model does not take random input of shape (2, 3, 64, 64)"
+        in done.stdout
+    )
+    done = CliRunner().invoke(app, ["audit", "torchvision:resnet18", "--batch-per-device", "0"])
+    assert (
+        done.exit_code == 2
+        and "batch_per_device=0: give whole numbers of at least 1" in done.output
+    )
+
+
+def test_models_that_are_wrapped_by_fsdp_are_refused(group_of_one):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model = fully_shard(network(), mesh=init_device_mesh("cpu", (1,)))
+    with pytest.raises(NormLabError, match="wrapped by FSDP"):
+        normlab.audit(model)

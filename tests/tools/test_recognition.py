@@ -1,0 +1,116 @@
+"""Which layers are norms, of which kind, with which gain and shift; and which cannot be read, and why."""
+
+import re
+
+import pytest
+import torch
+from norm_layers_of_others import Cubed, Gated, Gemma, LayerNormFirst, Named, drawn
+from torch import nn
+from torch.nn.utils import parametrizations
+
+import normlab
+from normlab.norms import make_norm
+from normlab.tools.recognise import find_norms
+
+
+@pytest.mark.parametrize(
+    "layer, kind, channels",
+    [
+        (nn.BatchNorm1d(8), "batchnorm", "first"),
+        (nn.BatchNorm2d(8), "batchnorm", "NCHW"),
+        (nn.BatchNorm3d(8), "batchnorm", "first"),
+        (nn.SyncBatchNorm(8), "syncbatchnorm", "first"),
+        (nn.GroupNorm(2, 8), "groupnorm", "first"),
+        (nn.InstanceNorm2d(8, affine=True), "instancenorm", "NCHW"),
+        (nn.LayerNorm(8), "layernorm", "last"),
+        (nn.RMSNorm(8), "rmsnorm", "last"),
+        (LayerNormFirst(8), "channel_layernorm", "first"),
+        (Gemma(8), "rmsnorm", "last"),
+        (make_norm("frn", 8, "NCHW"), "frn", "NCHW"),
+        (make_norm("dyt", 8, "NTC"), "dyt", "NTC"),
+        (make_norm("batchnorm", 8, "NC", frozen=True), "frozen_batchnorm", "NC"),
+    ],
+)
+def test_kinds_are_recognised(layer, kind, channels):
+    (found,) = find_norms(nn.Sequential(layer))
+    assert (found.kind, found.features, found.channels) == (kind, 8, channels)
+
+
+def test_gain_and_shift_are_read_off_the_outputs():
+    layer = drawn(Gemma(8))
+    (found,) = find_norms(nn.Sequential(layer))
+    torch.testing.assert_close(found.weight, 1 + layer.weight)
+    assert found.bias is None
+    layer = drawn(LayerNormFirst(8))
+    (found,) = find_norms(nn.Sequential(layer))
+    assert found.weight is layer.weight and found.bias is layer.bias
+
+
+@pytest.mark.parametrize(
+    "gain, shift", [("gamma", "beta"), ("a_2", "b_2"), ("scale", "shift"), ("weight", "bias")]
+)
+def test_gain_and_shift_are_told_apart_by_what_they_do(gain, shift):
+    for layer in (drawn(Named(8, gain, shift)), Named(8, gain, shift)):
+        (found,) = find_norms(nn.Sequential(layer))
+        assert found.weight is getattr(layer, gain) and found.bias is getattr(layer, shift)
+    layer = Named(8, gain, shift, plus=1.0)  # both zeros
+    (found,) = find_norms(nn.Sequential(layer))
+    assert bool((found.weight == 1).all()) and found.bias is getattr(layer, shift)
+    layer = drawn(Named(8, gain, shift, twice=2.0))
+    (found,) = find_norms(nn.Sequential(layer))
+    assert found.weight is getattr(layer, gain)
+    torch.testing.assert_close(found.bias, 2 * getattr(layer, shift))
+
+
+def test_what_is_no_norm_is_not_one():
+    for layer in (
+        nn.PReLU(8),
+        nn.Linear(8, 8),
+        nn.Embedding(8, 8),
+        nn.Conv2d(8, 8, 1),
+        nn.ReLU(),
+        nn.Dropout(),
+    ):
+        assert find_norms(nn.Sequential(layer)) == []
+    reparametrised = nn.Sequential(parametrizations.weight_norm(nn.Linear(8, 8)))
+    assert find_norms(reparametrised) == []
+
+
+@pytest.mark.parametrize(
+    "layer, reason",
+    [
+        (nn.LazyBatchNorm2d(), "not seen its first batch"),
+        (nn.LayerNorm((8, 6, 6)), r"a gain for each of \(8, 6, 6\)"),
+        (nn.LocalResponseNorm(2), "no parameters"),
+        (type("OddNorm", (nn.PReLU,), {})(8), "not a normalized input"),
+        (Gated(8), "more than the input: gate"),
+        (
+            type("Odd", (nn.BatchNorm2d,), {"forward": lambda self, x: x})(8),
+            "forward is not that of BatchNorm2d",
+        ),
+        (type("CubedNorm", (Cubed,), {})(8), "more with the normalized input than one gain"),
+        (
+            type("OddNorm", (nn.PReLU,), {"forward": lambda self, x: x.tokens})(8),
+            "raises AttributeError: .*'tokens'",
+        ),
+        (
+            type("OddNorm", (nn.PReLU,), {"forward": lambda self, x: {}["scale"]})(8),
+            "raises KeyError: 'scale'",
+        ),
+        (
+            type("OddNorm", (nn.PReLU,), {"forward": lambda self, x, y: x})(8),
+            "missing 1 required .* 'y'",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_left_and_says_why(layer, reason):
+    model = nn.Sequential(layer)
+    done = normlab.convert(model, "groupnorm")
+    (norm,) = done.left
+    assert model[0] is layer and not done.replaced
+    assert re.search(reason, norm.notes[0])
+
+
+def test_a_reparametrised_norm_is_left():
+    model = nn.Sequential(parametrizations.weight_norm(nn.LayerNorm(8), dim=None))
+    assert "reparametrised" in normlab.convert(model, "rmsnorm").left[0].notes[0]

@@ -1,0 +1,112 @@
+"""A norm is one file and a claim is one file, as README shows them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shown(heading):
+    """The code under a heading of README."""
+    section = (ROOT / "README.md").read_text().split(f"### {heading}\n")[1]
+    return re.search(r"```python\n(.*?)```", section, re.S)[1]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for folder, name, heading in (
+        ("norms", "softsign", "Add a norm"),
+        ("claims", "gn_beats_in", "Add a claim"),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").write_text(shown(heading))
+    return tmp_path
+
+
+def run(folders, *command):
+    own = {"NORMLAB_NORMS": str(folders / "norms"), "NORMLAB_EXPERIMENTS": str(folders / "claims")}
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=os.environ | own, cwd=ROOT
+    )
+
+
+def train(folders, *overrides):
+    short = ("trainer.max_steps=100", f"hydra.run.dir={folders / 'run'}")
+    return run(folders, "train.py", "norm=softsign", *short, *overrides)
+
+
+@pytest.mark.parametrize("heading", ["Add a norm", "Add a claim"])
+def test_shown_in_under_15_lines(heading):
+    assert 5 < len(shown(heading).splitlines()) < 15
+
+
+def test_a_norm_of_one_file_trains_and_is_part_of_the_code_that_records_depend_on(folders):
+    done = train(folders, "norm.slope=0.5")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folders / "run" / "record.json").read_text())
+    assert record["status"] == "ok" and record["config"]["norm"] == {
+        "kind": "softsign",
+        "slope": 0.5,
+    }
+    source = record["code"]["source"]
+    file = folders / "norms" / "softsign.py"
+    file.write_text(file.read_text().replace("x.abs()", "x.square()"))
+    assert train(folders).returncode == 0
+    assert json.loads((folders / "run" / "record.json").read_text())["code"]["source"] != source
+
+
+def test_options_of_a_norm_of_one_file_are_checked(folders):
+    for override, sentence in (
+        ("norm.slop=2", "norm has slope"),
+        ("norm.slope=steep", "norm.slope"),
+    ):
+        done = train(folders, override)
+        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "slope: float = 1.0",
+            "slope: list = 1.0",
+            "option 'slope' of SoftSign needs a default and a type",
+        ),
+        (
+            "slope: float = 1.0",
+            "slope: float",
+            "option 'slope' of SoftSign needs a default and a type",
+        ),
+        ('"softsign"', '"groupnorm"', "norm 'groupnorm' is declared in"),
+        ("class SoftSign", "class Soft Sign", "not Python"),
+    ],
+)
+def test_a_file_that_declares_no_norm_is_refused_in_one_sentence(folders, old, new, sentence):
+    file = folders / "norms" / "softsign.py"
+    file.write_text(file.read_text().replace(old, new))
+    for command in (("train.py", "norm=softsign"), ("-m", "normlab.cli", "show", "gn-beats-in")):
+        done = run(folders, *command)
+        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_claim_of_one_file_is_listed_run_and_decided(folders):
+    done = run(folders, "-m", "normlab.cli", "run", "gn-beats-in", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
+    done = run(
+        folders,
+        "-m",
+        "normlab.cli",
+        "verdict",
+        "gn-beats-in",
+        "--json",
+        "--results",
+        str(folders / "none"),
+    )
+    (row,) = json.loads(done.stdout)
+    assert row["slug"] == "gn-beats-in" and row["verdict"] == "no data"
