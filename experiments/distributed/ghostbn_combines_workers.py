@@ -11,7 +11,8 @@ batches of the same samples in one process, and both against statistics of all s
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import REFUTED, SUPPORTED, Finding, exact_within
+from normlab.claims.rules import Finding, exact_within
+from normlab.records.verdict import REFUTED, SUPPORTED
 
 
 def trial(options, seed):

@@ -12,7 +12,8 @@ moments. In float64, by gloo processes.
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import INCONCLUSIVE, REFUTED, SUPPORTED, exact_within
+from normlab.claims.rules import exact_within
+from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
 
 KINDS = ("layernorm", "groupnorm", "rmsnorm")
 ARMS = ("2 workers", "4 workers")

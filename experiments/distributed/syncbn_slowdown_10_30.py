@@ -11,9 +11,10 @@ lies between them: that part has no data until several GPUs run this (profile gp
 import math
 from itertools import product
 
-from normlab.claims.claim import NO_DATA, Arm, Claim, Part, Protocol
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.evidence import Missing
-from normlab.claims.rules import INCONCLUSIVE, Finding, exact_within, ratio_in_interval
+from normlab.claims.rules import Finding, exact_within, ratio_in_interval
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA
 
 BATCHES = (8, 64)  # images a process
 ARMS = ("2 processes", "4 processes")

@@ -10,7 +10,8 @@ and the division, against which stands the best linear layer by least squares on
 """
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import INCONCLUSIVE, MIN_DRAWS, REFUTED, SUPPORTED, Finding
+from normlab.claims.rules import MIN_DRAWS, Finding
+from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
 
 ARMS = ("float32", "float64")
 NORMS = ("layernorm", "rmsnorm")

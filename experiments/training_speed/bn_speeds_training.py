@@ -17,9 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from normlab.claims.claim import PARTLY, SUPPORTED, Arm, Claim, Part
+from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.profiles import tiny_protocols
 from normlab.claims.rules import ratio_in_interval
+from normlab.records.verdict import PARTLY, SUPPORTED
 
 LAST = 3  # entries of the curve that are the loss at the end
 

@@ -3,7 +3,7 @@
 import pytest
 
 from normlab.claims.census import census
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 
 
 def listed(yes, no):

@@ -11,9 +11,9 @@ from normlab.claims.protocols.documents import (
     main_reason,
     padded_arm,
 )
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.data.documents import PAD
 from normlab.measure.trained import train
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.training.step import evaluate
 
 EMBEDDED = document_protocols("model.width=16", "trainer.max_steps=12", "data.eval_subset=100")[

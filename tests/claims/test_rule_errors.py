@@ -14,7 +14,8 @@ import pytest
 import scipy.stats
 
 from normlab.claims import rules
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED, Finding
+from normlab.claims.rules import Finding
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 
 EXPERIMENTS = 20_000
 MARGINS = (0.25, 0.75, 1.5, 4.0)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normlab.claims import rules
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Finding
+from normlab.claims.rules import Finding
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,9 @@
 import pytest
 
 from normlab.records.record import Record
+from normlab.records.words import device_label, effect, listed, number, numbers, tick
 from normlab.report.svg import Scale
-from normlab.report.words import (
-    data_label,
-    device_label,
-    effect,
-    listed,
-    metric_label,
-    number,
-    numbers,
-    tick,
-)
+from normlab.report.words import data_label, metric_label
 
 
 @pytest.mark.parametrize(

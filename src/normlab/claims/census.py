@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED, Finding
+from normlab.claims.rules import Finding
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 
 
 def census(holds: Mapping[str, bool], share: float, unit: str = "of the list") -> Finding:

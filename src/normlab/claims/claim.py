@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from normlab.claims.evidence import Evidence
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Finding
-
-NO_DATA = "no data"
-VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
+from normlab.claims.rules import Finding
 
 
 @dataclass(frozen=True)

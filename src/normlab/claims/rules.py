@@ -17,13 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlab.claims import stats
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 
-SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE = (
-    "supported",
-    "partly supported",
-    "refuted",
-    "inconclusive",
-)
 MIN_SEEDS = 3
 MIN_DRAWS = 20  # all within the tolerance: 95 % sure that fewer than 14 % of draws are not
 ALPHA = 0.05

@@ -12,18 +12,10 @@ import numpy as np
 
 from normlab.claims import stats
 from normlab.claims.evidence import Evidence, Missing
-from normlab.claims.rules import (
-    ALPHA,
-    INCONCLUSIVE,
-    MIN_SEEDS,
-    PARTLY,
-    REFUTED,
-    SUPPORTED,
-    Finding,
-    ratio_in_interval,
-)
+from normlab.claims.rules import ALPHA, MIN_SEEDS, Finding, ratio_in_interval
 from normlab.measure.timing.trials import LOG
 from normlab.records.record import Record
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 
 MOST, SOME = 0.75, 0.25  # of the cells
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from normlab.claims.claim import NO_DATA, Claim, Protocol
+from normlab.claims.claim import Claim, Protocol
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.profiles import STRENGTH
-from normlab.claims.rules import INCONCLUSIVE, Finding, combine
+from normlab.claims.rules import Finding, combine
 from normlab.records.provenance import stale_reasons
 from normlab.records.record import Record
 from normlab.records.store import Store
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[dict[str, Any]]:

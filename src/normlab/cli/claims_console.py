@@ -9,12 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from normlab.claims.claim import NO_DATA, Claim, Protocol
+from normlab.claims.claim import Claim, Protocol
 from normlab.claims.profiles import protocol_name
 from normlab.claims.registry import load_all, load_claim, slugs
 from normlab.errors import NormLabError
 from normlab.records.places import RESULTS
 from normlab.records.store import Store
+from normlab.records.verdict import NO_DATA
 
 _STYLES = {
     "supported": "green",

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED
 from normlab.claims.run.engines import build_engine
 from normlab.claims.run.runner import run_claims
 from normlab.errors import NormLabError
 from normlab.records.places import RESULTS
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 from normlab.report.build import write
 from normlab.report.score_page import html
 from normlab.report.score_words import difference, judged, said, value

@@ -11,12 +11,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from normlab.claims.claim import NO_DATA, VERDICTS, Claim
+from normlab.claims.claim import Claim
 from normlab.claims.registry import load_all
 from normlab.claims.verdicts import to_json, verdicts
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS, RESULTS, ROOT
 from normlab.records.store import Store
+from normlab.records.verdict import NO_DATA, VERDICTS
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
 from normlab.report.svg import SYMBOLS

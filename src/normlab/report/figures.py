@@ -28,11 +28,12 @@ from markupsafe import Markup, escape
 
 from normlab.claims.claim import Claim
 from normlab.errors import choices
+from normlab.records.words import listed, number, numbers, tick
 from normlab.report.cell_figure import cells
 from normlab.report.heat import heat_map
 from normlab.report.svg import Dot, Plot, Scale, Series
 from normlab.report.trials import Point, Trials, panels, summary
-from normlab.report.words import SHORT, is_share, listed, metric_label, number, numbers, tick
+from normlab.report.words import SHORT, is_share, metric_label
 
 Figure = Callable[[Claim, Trials, str | None], Markup]
 

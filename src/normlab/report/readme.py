@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from normlab.claims.claim import NO_DATA, VERDICTS
 from normlab.errors import NormLabError
+from normlab.records.verdict import NO_DATA, VERDICTS
 from normlab.report.cards import Card
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"

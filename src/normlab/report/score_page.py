@@ -5,8 +5,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from normlab.claims.claim import NO_DATA
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
+from normlab.records.words import device_label, listed, number
 from normlab.report.build import HERE
 from normlab.report.score_words import against, difference, judged, said, value
 from normlab.report.svg import (
@@ -23,7 +23,7 @@ from normlab.report.svg import (
     text,
 )
 from normlab.report.trials import summary
-from normlab.report.words import CLASSES, device_label, listed, number
+from normlab.report.words import CLASSES
 from normlab.score.battery import SGD_BATCH
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Comparison, Line, Score
 from normlab.score.subject import Subject

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED
-from normlab.report.words import listed, number, numbers
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
+from normlab.records.words import listed, number, numbers
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
 from normlab.score.row import Row
 

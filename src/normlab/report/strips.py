@@ -7,9 +7,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from normlab.records.words import effect, numbers
 from normlab.report.svg import Scale, line, mark, percent, text
 from normlab.report.trials import Panel, Point, summary
-from normlab.report.words import CLASSES, effect, numbers
+from normlab.report.words import CLASSES
 
 _NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"
 _ASKED = {  # what the rules say that they ask for, see normlab.claims.rules

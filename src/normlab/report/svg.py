@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-from normlab.report.words import power_of_ten, tick
+from normlab.records.words import power_of_ten, tick
 
 MARKS = (  # of a series, about the origin
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",

@@ -9,12 +9,12 @@ import torch
 
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.registry import load_claim
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.claims.timing_rules import at_least, cells, decide_cells, medians, most_cells, typical
 from normlab.measure.timing import harness
 from normlab.measure.timing import trials as timings
 from normlab.measure.timing.depth import PAST, Block, sides
 from normlab.records.record import Record
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 
 TIMED = (
     "bn-ln-cost-comparable",

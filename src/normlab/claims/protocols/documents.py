@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from normlab.claims.claim import Arm, Protocol
 from normlab.claims.evidence import Evidence
-from normlab.claims.rules import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Finding, greater_by
+from normlab.claims.rules import Finding, greater_by
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 
 RATES = (0.003, 0.01, 0.03)  # AdamW; extended where the best lies at the edge
 CONTEXTS = {0: 16, 50: 32, 75: 64, 90: 160}  # % of padding -> tokens that 16 words are padded to

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from normlab.claims.claim import NO_DATA
 from normlab.errors import NormLabError
-from normlab.report.words import device_label, effect, listed
+from normlab.records.verdict import NO_DATA
+from normlab.records.words import device_label, effect, listed
 from normlab.tools.advise.entry import Entry
 from normlab.tools.advise.situation import Situation
 from normlab.tools.advise.table import TABLE

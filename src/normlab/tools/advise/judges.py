@@ -7,7 +7,7 @@ the other side says that it is the opposite.
 from collections.abc import Mapping
 from typing import Any
 
-from normlab.claims.rules import PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 from normlab.tools.advise.situation import Situation
 
 DECIDED = (SUPPORTED, PARTLY, REFUTED)

@@ -8,9 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from normlab.claims.claim import NO_DATA
-from normlab.claims.rules import REFUTED, SUPPORTED
 from normlab.records.places import RESULTS
+from normlab.records.verdict import NO_DATA, REFUTED, SUPPORTED
 
 
 @dataclass(frozen=True)

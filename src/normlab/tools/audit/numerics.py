@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from normlab.claims.rules import REFUTED
+from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject, replica
 from normlab.tools.measured_norms import HOOKS

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normlab.claims.rules import REFUTED
+from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject
 from normlab.tools.recognise import FROZEN, NormLayer

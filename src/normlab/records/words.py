@@ -1,0 +1,77 @@
+"""Numbers, effects and devices in words. Deterministic: fixed formats, no locale."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
+    """`values` side by side: as many decimals each as give the largest of them `digits` significant digits."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    exponent = math.floor(math.log10(largest)) if largest else 0
+    if not -4 <= exponent < 6:
+        return [_scientific(value) for value in values]
+    decimals = max(0, digits - 1 - exponent)
+    return [
+        _signed(f"{value:,.{decimals}f}") if math.isfinite(value) else _infinite(value)
+        for value in values
+    ]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """One value, with `digits` significant digits."""
+    return numbers([value], digits)[0] if value else "0"
+
+
+def tick(value: float) -> str:
+    """A round value on an axis."""
+    if value and not 1e-4 <= abs(value) < 1e6:
+        return _scientific(value, 0)
+    return _signed(f"{value:,.6f}".rstrip("0").rstrip("."))
+
+
+def _signed(text: str) -> str:
+    zero = not text.strip("-0.,")
+    return text.lstrip("-") if zero else text.replace("-", MINUS)
+
+
+def _infinite(value: float) -> str:
+    return "not a number" if math.isnan(value) else _signed("∞" if value > 0 else "-∞")
+
+
+def _scientific(value: float, decimals: int = 1) -> str:
+    if not value or not math.isfinite(value):
+        return "0" if not value else _infinite(value)
+    digits, power = f"{value:.{decimals}e}".split("e")
+    times = "" if digits == "1" else f"{_signed(digits)}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
+    return times + power_of_ten(int(power))
+
+
+def power_of_ten(power: int) -> str:
+    return f"10{str(power).translate(TO_SUPERSCRIPT)}"
+
+
+def effect(part: Mapping[str, Any]) -> str:
+    """`3.21 (1.10 to 5.32) points` of a row's part, or "" where no number was found."""
+    if part["effect"] is None:
+        return ""
+    unit = part["unit"]
+    if part["low"] is None:
+        shown = number(part["effect"])
+        return f"{unit} {shown}" if unit.startswith("largest") else f"{shown} {unit}"
+    middle, low, high = numbers([part["effect"], part["low"], part["high"]])
+    return f"{middle} ({low} to {high}) {unit}"
+
+
+def device_label(device: str | None) -> str:
+    """`cpu (x86_64, 1 thread)` as x86_64, 1 thread; a GPU's name as it is."""
+    device = device or ""
+    return device.removeprefix("cpu (").removesuffix(")") if device.startswith("cpu (") else device
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
