@@ -11,6 +11,7 @@ from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.plan import plan
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
+from normlab.records.files import write_atomically
 from normlab.records.provenance import stale_reasons
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -202,10 +203,6 @@ def to_json(rows: list[dict[str, Any]]) -> str:
 
 def write(rows: list[dict[str, Any]], folder: Path) -> Path:
     """Replace results/verdicts.json in one step."""
-    import os
-
     path = folder / "verdicts.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(to_json(rows))
-    os.replace(partial, path)
+    write_atomically(path, to_json(rows))
     return path

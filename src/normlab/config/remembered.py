@@ -4,14 +4,13 @@ import atexit
 import copy
 import hashlib
 import json
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from normlab.data.cache import cache_folder
 from normlab.norms.registry import declared_kinds
+from normlab.records.files import write_atomically
 from normlab.records.places import CONF
 
 _LATE = (
@@ -74,8 +73,6 @@ def _write_back(path: Path, known: dict[str, dict[str, Any]], size: int) -> None
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump(known, file)
-        os.replace(file.name, path)
+        write_atomically(path, json.dumps(known))
     except OSError:
         pass  # a shortcut only

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from normlab.data.availability import IMAGE_SETS
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
+from normlab.records.files import write_atomically
 from normlab.records.places import PACKAGE
 from normlab.records.record import ASIDE, Record, code_state, source_hashes, target_hash
 from normlab.training.evaluations import MODULES
@@ -28,9 +28,7 @@ def note_sources(folder: Path) -> None:
     if source in known:
         return
     known[source] = source_hashes()
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    os.replace(partial, path)
+    write_atomically(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:

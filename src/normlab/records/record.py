@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import subprocess
-import tempfile
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds, module_file
+from normlab.records.files import write_atomically
 from normlab.records.places import PACKAGE, ROOT
 
 # Files whose code decides what a trial computes; which of them a given trial uses is worked out in claims/sources.py.
@@ -116,14 +115,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Replace `path` in one step, so that a killed run leaves the old file or the new one, never half of one."""
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".record-", delete=False
-        ) as file:
-            file.write(self.to_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        write_atomically(path, self.to_json() + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":

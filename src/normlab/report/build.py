@@ -15,6 +15,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.registry import load_all
 from normlab.claims.verdicts import to_json, verdicts
 from normlab.errors import NormLabError
+from normlab.records.files import write_atomically
 from normlab.records.places import EXPERIMENTS, RESULTS, ROOT
 from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA, VERDICTS
@@ -54,9 +55,7 @@ def write(texts: Mapping[Path, str]) -> None:
     """Replace each file in one step."""
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text)
-        os.replace(partial, path)
+        write_atomically(path, text)
 
 
 def out_of_date(texts: Mapping[Path, str]) -> list[Path]:

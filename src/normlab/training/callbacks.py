@@ -1,10 +1,11 @@
 """Lightning callbacks: the progress bar and the checkpoint."""
 
-import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from normlab.records.files import replacing
 from normlab.training.lightning import L
 from normlab.training.task import Task
 
@@ -62,8 +63,8 @@ class SaveCheckpoint(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
         if task.step // self.every > self.saved // self.every or task.step >= task.total_steps:
-            partial = self.path.with_suffix(".partial")
-            trainer.save_checkpoint(partial)
-            if trainer.is_global_zero:
-                os.replace(partial, self.path)
+            # Every process takes part, the first alone writes and has a draft to put in place.
+            draft = replacing(self.path) if trainer.is_global_zero else nullcontext(self.path)
+            with draft as path:
+                trainer.save_checkpoint(path)
             self.saved = task.step

@@ -7,7 +7,6 @@ Trials that measure time never give the same bits: they are run anew.
 """
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from normlab.claims.claim import Claim
 from normlab.claims.plan import Job, plan
 from normlab.claims.run.engines import Engine
+from normlab.records.files import write_atomically
 from normlab.records.provenance import RECHECKS, changed_files, load_sources, note_sources, way_of
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
@@ -95,6 +95,4 @@ def _differences(before: Record, now: Record) -> str:
 def _append(path: Path, row: dict[str, Any]) -> None:
     """Replace the file in one step; the last outcome of a way, before and now, counts."""
     rows = json.loads(path.read_text()) if path.exists() else []
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps([*rows, row], indent=1, sort_keys=True) + "\n")
-    os.replace(partial, path)
+    write_atomically(path, json.dumps([*rows, row], indent=1, sort_keys=True) + "\n")
