@@ -12,13 +12,13 @@ from made_up import accuracy, better, claim, fill
 
 from normlab.claims.claim import Arm
 from normlab.claims.registry import load_all
+from normlab.claims.trials import Trials
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
 from normlab.report import readme
 from normlab.report.build import built, out_of_date, write
 from normlab.report.cards import build_card
 from normlab.report.figures import draw
-from normlab.report.trials import Trials
 
 
 def normlab(*arguments, **environment):

@@ -10,12 +10,12 @@ from normlab.claims.claim import Arm, Part, Protocol
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_claim
 from normlab.claims.timing_rules import most_cells
+from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, verdicts
 from normlab.records.store import Store
 from normlab.report.build import built
 from normlab.report.cell_figure import size
 from normlab.report.figures import draw
-from normlab.report.trials import collect
 
 
 def page(folder, one):

@@ -18,11 +18,12 @@ from normlab.claims.rules import (
     rate,
     ratio_in_interval,
 )
+from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdicts
 from normlab.report.build import built
 from normlab.report.figures import draw
+from normlab.report.panels import panels
 from normlab.report.strips import zones
-from normlab.report.trials import collect, panels
 
 VOID = {"meta", "br", "circle", "path", "rect", "line", "polyline", "polygon", "stop"}
 

@@ -9,14 +9,15 @@ from markupsafe import Markup
 
 from normlab.claims.claim import Claim
 from normlab.claims.registry import experiment_file
+from normlab.claims.trials import Trials, collect
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
 from normlab.records.verdict import NO_DATA
 from normlab.records.words import device_label, effect, number
 from normlab.report.figures import draw
+from normlab.report.panels import panels
 from normlab.report.strips import arm_strips, effect_strip
-from normlab.report.trials import Trials, collect, panels
 from normlab.report.words import CLASSES, data_label
 
 

@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from normlab.claims.claim import Claim
 from normlab.claims.stats import t_interval
+from normlab.claims.trials import Trials
 from normlab.measure.timing.trials import LOG
 from normlab.records.record import Record
 from normlab.records.words import number, tick
 from normlab.report.svg import Dot, Plot, Scale, Series
-from normlab.report.trials import Trials
 
 
 def cells(claim: Claim, trials: Trials, detail: str | None) -> Markup:

@@ -27,13 +27,14 @@ from dataclasses import replace
 from markupsafe import Markup, escape
 
 from normlab.claims.claim import Claim
+from normlab.claims.trials import Point, Trials, is_share, summary
 from normlab.errors import choices
 from normlab.records.words import listed, number, numbers, tick
 from normlab.report.cell_figure import cells
 from normlab.report.heat import heat_map
+from normlab.report.panels import panels
 from normlab.report.svg import Dot, Plot, Scale, Series
-from normlab.report.trials import Point, Trials, panels, summary
-from normlab.report.words import SHORT, is_share, metric_label
+from normlab.report.words import SHORT, metric_label
 
 Figure = Callable[[Claim, Trials, str | None], Markup]
 

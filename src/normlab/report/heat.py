@@ -6,8 +6,8 @@ import re
 from markupsafe import Markup, escape
 
 from normlab.claims.claim import Claim
+from normlab.claims.trials import Trials, summary
 from normlab.records.words import number
-from normlab.report.trials import Trials, summary
 from normlab.report.words import metric_label
 
 _NUMBER = re.compile(r"[ ,]*(?<!\S)(\d+(?:\.\d+)?)$")

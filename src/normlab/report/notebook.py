@@ -9,13 +9,13 @@ import numpy as np
 
 from normlab.claims.registry import load_claim, slugs
 from normlab.claims.stats import t_interval
+from normlab.claims.trials import Trials, collect
 from normlab.claims.verdicts import verdict
 from normlab.records.places import RESULTS
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA
 from normlab.records.words import effect
-from normlab.report.trials import Trials, collect
 
 
 @dataclass(frozen=True)

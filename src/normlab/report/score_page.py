@@ -5,6 +5,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from normlab.claims.trials import summary
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 from normlab.records.words import device_label, listed, number
 from normlab.report.build import HERE
@@ -22,7 +23,6 @@ from normlab.report.svg import (
     percent,
     text,
 )
-from normlab.report.trials import summary
 from normlab.report.words import CLASSES
 from normlab.score.battery import SGD_BATCH
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Comparison, Line, Score

@@ -7,9 +7,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from normlab.claims.trials import Point, summary
 from normlab.records.words import effect, numbers
+from normlab.report.panels import Panel
 from normlab.report.svg import Scale, line, mark, percent, text
-from normlab.report.trials import Panel, Point, summary
 from normlab.report.words import CLASSES
 
 _NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"

@@ -1,5 +1,6 @@
 """Metrics and data sets in words, and what a page calls verdicts and norms."""
 
+from normlab.claims.trials import is_share
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 
@@ -20,11 +21,6 @@ _METRICS = {
 }
 # A verdict's class in the style sheet, where it has a colour and a sign of its own.
 CLASSES = {SUPPORTED: "yes", PARTLY: "partly", REFUTED: "no", INCONCLUSIVE: "open", NO_DATA: "none"}
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric is a share that is shown in per cent."""
-    return metric.endswith("accuracy")
 
 
 def metric_label(metric: str) -> str:

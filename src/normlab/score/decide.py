@@ -12,11 +12,11 @@ from normlab.claims.evidence import Evidence
 from normlab.claims.plan import plan
 from normlab.claims.profiles import protocol_name
 from normlab.claims.rules import Finding, equivalent_within, exact_within, greater_by
+from normlab.claims.trials import Point, Trials
 from normlab.claims.verdicts import verdict_under
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
-from normlab.report.trials import Point, Trials
 from normlab.score.battery import PROTOCOLS, SGD_BATCH, batch_arm, no_images, sizes, trained_claim
 from normlab.score.row import Row
 from normlab.score.rows import ROWS

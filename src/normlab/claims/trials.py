@@ -1,0 +1,138 @@
+"""The evaluation trials that decided one claim, by arm and seed, and the mean of their values."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from normlab.claims.claim import Claim
+from normlab.claims.evidence import Evidence
+from normlab.claims.plan import Plan, plan
+from normlab.claims.stats import t_interval
+from normlab.records.record import Record
+from normlab.records.store import DONE, Store
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share that is shown in per cent."""
+    return metric.endswith("accuracy")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation trial's value. Not `counted`: its seed is missing in another arm, so no rule reads it."""
+
+    seed: int
+    value: float
+    diverged: bool = False
+    counted: bool = True
+
+
+@dataclass
+class Trials:
+    """Evaluation trials by arm and seed (those of the verdict's device), and how they came about."""
+
+    records: dict[str, dict[int, Record]] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)  # that every arm has
+    tuning: dict[str, dict[float, list[Record]]] = field(default_factory=dict)
+    commands: dict[str, str] = field(default_factory=dict)  # of the first seed of each arm
+    failures: list[str] = field(default_factory=list)
+
+    def points(self, arm: str, metric: str) -> list[Point]:
+        """A metric of an arm's trials by seed, accuracy in per cent.
+
+        As in `Evidence`, a loss that is not finite counts as the trivial loss. Trials without the
+        metric are left out.
+        """
+        points = []
+        for seed, record in sorted(self.records.get(arm, {}).items()):
+            value = record.metrics.get(metric)
+            if value is None and metric.endswith("loss"):
+                value = record.metrics.get("trivial_loss")
+            if isinstance(value, int | float) and math.isfinite(value):
+                value = 100 * value if is_share(metric) else float(value)
+                points.append(Point(seed, value, record.status == "diverged", seed in self.seeds))
+        return points
+
+    def all(self) -> list[Record]:
+        """Every evaluation trial, by arm and then by seed."""
+        records = []
+        for by_seed in self.records.values():
+            records += [by_seed[seed] for seed in sorted(by_seed)]
+        return records
+
+
+def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
+    """The trials that `row`, the claim's verdict, was decided by."""
+    if row["profile"] is None:
+        return Trials()
+    protocol, known = claim.protocols[row["profile"]], store.done()
+    step = plan(claim, protocol, known)
+    planned = {key for by_seed in step.evaluation.values() for key in by_seed.values()}
+    # The plan as it was before any evaluation: its jobs have the commands of what is recorded now.
+    before = {key: record for key, record in known.items() if key not in planned}
+    again = plan(claim, protocol, before)
+    trials = Trials(
+        records=_evaluation(claim, step, known, row["device"]),
+        tuning=_tuning(step, known),
+        commands={job.arm: job.command for job in reversed(again.jobs) if job.stage == "evaluate"},
+        failures=_failures(planned, store),
+    )
+    trials.seeds = Evidence(trials.records, protocol.seeds).seeds
+    return trials
+
+
+def _evaluation(
+    claim: Claim, step: Plan, known: Mapping[str, Record], device: str
+) -> dict[str, dict[int, Record]]:
+    """By arm and seed, those of `device` alone."""
+    records: dict[str, dict[int, Record]] = {}
+    for arm in claim.arms:
+        keys = step.evaluation.get(arm.name, {})
+        finished = {seed: known[key] for seed, key in keys.items() if key in known}
+        records[arm.name] = {s: record for s, record in finished.items() if record.device == device}
+    return records
+
+
+def _tuning(step: Plan, known: Mapping[str, Record]) -> dict[str, dict[float, list[Record]]]:
+    """By arm and learning rate."""
+    tuning: dict[str, dict[float, list[Record]]] = {}
+    for arm, rates in step.tuning.items():
+        tuning[arm] = {}
+        for rate, keys in rates.items():
+            tuning[arm][rate] = [known[key] for key in keys if key in known]
+    return tuning
+
+
+def _failures(planned: set[str], store: Store) -> list[str]:
+    """What was tried and gave no evidence, in words, by arm and seed."""
+    records = [record for record in store.records.values() if record.key in planned]
+    records.sort(key=lambda record: (record.arm or "", record.seed))
+    return [
+        f"{record.arm}, seed {record.seed}: {record.status}: {record.message}"
+        for record in records
+        if record.status not in DONE
+    ]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean of the counted points and its 95 % t interval (None below two)."""
+
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def summary(points: list[Point]) -> Summary | None:
+    """Of the points that count; None without any."""
+    values = [point.value for point in points if point.counted]
+    if not values:
+        return None
+    if len(values) == 1:
+        return Summary(1, values[0], None, None)
+    mean, low, high = t_interval(np.array(values))
+    return Summary(len(values), float(mean), float(low), float(high))
