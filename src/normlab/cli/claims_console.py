@@ -13,7 +13,7 @@ from normlab.claims.claim import Claim, Protocol
 from normlab.claims.profiles import protocol_name
 from normlab.claims.registry import load_all, load_claim, slugs
 from normlab.errors import NormLabError
-from normlab.records.places import RESULTS
+from normlab.records.places import RESULTS, newest
 from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA
 
@@ -35,7 +35,8 @@ def list_claims(results: Path | None, as_json: bool) -> None:
 
     folder = results or RESULTS
     try:
-        known = {row["slug"]: row for row in json.loads((folder / "verdicts.json").read_text())}
+        rows = json.loads(newest(folder, "verdicts.json").read_text())
+        known = {row["slug"]: row for row in rows}
     except (OSError, ValueError):
         known = {}
     rows = [

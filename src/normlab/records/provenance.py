@@ -13,7 +13,7 @@ from normlab.data.availability import IMAGE_SETS
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
 from normlab.records.files import write_atomically
-from normlab.records.places import PACKAGE
+from normlab.records.places import PACKAGE, read_together
 from normlab.records.record import ASIDE, Record, code_state, source_hashes, target_hash
 from normlab.training.evaluations import MODULES
 
@@ -80,10 +80,13 @@ class Sources:
 
 def load_sources(folder: Path) -> Sources:
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in _read(folder / RECHECKS) or ():
-        if row["same"]:
-            same[row["way"], row["before"]].append(row["now"])
-    return Sources(_read(folder / "sources.json") or {}, same)
+    files: dict[str, dict[str, str]] = {}
+    for place in read_together(folder):
+        files |= _read(place / "sources.json") or {}
+        for row in _read(place / RECHECKS) or ():
+            if row["same"]:
+                same[row["way"], row["before"]].append(row["now"])
+    return Sources(files, same)
 
 
 def changed_files(record: Record, known: Sources) -> set[str] | None:

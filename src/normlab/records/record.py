@@ -14,7 +14,7 @@ from typing import Any
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds, module_file
 from normlab.records.files import write_atomically
-from normlab.records.places import PACKAGE, ROOT
+from normlab.records.places import CHECKOUT, PACKAGE
 
 # Files whose code decides what a trial computes; which of them a given trial uses is worked out in claims/sources.py.
 _COMPUTES = ("norms/*.py", "models/*.py", "data/*.py", "training/*.py", "reparam.py")
@@ -142,9 +142,11 @@ def code_state() -> dict[str, Any]:
     the hash of the code that computes results."""
 
     def git(*arguments: str) -> str | None:
+        if CHECKOUT is None:  # an installed package may lie in somebody else's repository
+            return None
         try:
             done = subprocess.run(
-                ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10
+                ["git", "-C", str(CHECKOUT), *arguments], capture_output=True, text=True, timeout=10
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from normlab.errors import NormLabError
-from normlab.records.places import RESULTS
+from normlab.records.places import RESULTS, read_together
 from normlab.records.provenance import note_sources
 from normlab.records.record import Record
 
@@ -34,11 +34,12 @@ class Store:
     def reload(self) -> None:
         """Read every file; the last finished record of a key counts, else the last one."""
         self.records = {}
-        for path in sorted(self.folder.glob("*.jsonl")):
-            if path.name == "bench.jsonl":
-                continue
-            for record in read_lines(path):
-                self._note(record)
+        for folder in read_together(self.folder):
+            for path in sorted(folder.glob("*.jsonl")):
+                if path.name == "bench.jsonl":
+                    continue
+                for record in read_lines(path):
+                    self._note(record)
 
     def _note(self, record: Record) -> None:
         known = self.records.get(record.key)

@@ -16,7 +16,7 @@ from normlab.claims.registry import load_all
 from normlab.claims.verdicts import to_json, verdicts
 from normlab.errors import NormLabError
 from normlab.records.files import write_atomically
-from normlab.records.places import EXPERIMENTS, RESULTS, ROOT
+from normlab.records.places import CHECKOUT, EXPERIMENTS, RESULTS
 from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA, VERDICTS
 from normlab.report import readme
@@ -45,8 +45,9 @@ def built(
         results / "verdicts.json": to_json(rows),
         page: html(cards, finished(store), _links(results, page)),
     }
-    if results.resolve() == RESULTS if with_readme is None else with_readme:
-        path = ROOT / "README.md"
+    own = results.resolve() == RESULTS if with_readme is None else with_readme
+    if own and CHECKOUT is not None:
+        path = CHECKOUT / "README.md"
         texts[path] = readme.put(path.read_text(), cards)
     return texts
 
@@ -77,7 +78,8 @@ def report_from_console(results: Path | None, out: Path | None, check: bool) -> 
 
 
 def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    home = CHECKOUT or Path.cwd()
+    return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
@@ -108,8 +110,8 @@ def _links(results: Path, page: Path) -> dict[str, str]:
     def seen(folder: Path) -> str:
         return Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
 
-    inside = page.resolve().is_relative_to(
-        ROOT
-    )  # elsewhere the way to this checkout is nobody else's
-    ours = {"experiments": seen(EXPERIMENTS), "notebooks": seen(ROOT / "notebooks")}
-    return {"results": seen(results), **(ours if inside else dict.fromkeys(ours, ""))}
+    links = {"results": seen(results), "experiments": "", "notebooks": ""}
+    # Elsewhere the way to this checkout is nobody else's.
+    if CHECKOUT is not None and page.resolve().is_relative_to(CHECKOUT):
+        links |= {"experiments": seen(EXPERIMENTS), "notebooks": seen(CHECKOUT / "notebooks")}
+    return links

@@ -20,7 +20,7 @@ from normlab.claims.profiles import image_protocols
 from normlab.claims.run.engines import LocalEngine
 from normlab.config.remembered import plain_config
 from normlab.data.availability import is_here
-from normlab.records.places import EXPERIMENTS, ROOT
+from normlab.records.places import EXPERIMENTS
 from normlab.records.record import trial_key
 
 
@@ -71,7 +71,8 @@ def _fresh(overrides: tuple[str, ...]) -> float:
         environment = {**os.environ, "OMP_NUM_THREADS": "2"}
         command = [
             sys.executable,
-            str(ROOT / "train.py"),
+            "-m",
+            "normlab.train",
             *overrides,
             "trainer.threads=2",
             "logger=none",

@@ -8,11 +8,9 @@ import sys
 import time
 from typing import Any
 
-from normlab.records.places import ROOT
-
 _COMMANDS = {
     "normlab --help": ([sys.executable, "-m", "normlab.cli", "--help"], 0.5),
-    "python train.py --cfg job": ([sys.executable, str(ROOT / "train.py"), "--cfg", "job"], 1.5),
+    "python train.py --cfg job": ([sys.executable, "-m", "normlab.train", "--cfg", "job"], 1.5),
 }
 
 
@@ -55,7 +53,6 @@ def _seconds(command: list[str]) -> float:
     subprocess.run(
         command,
         check=True,
-        cwd=ROOT,
         env={**os.environ, "COLUMNS": "100"},
         stdout=subprocess.DEVNULL,
     )

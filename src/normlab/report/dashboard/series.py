@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from normlab.errors import NormLabError
+from normlab.records.places import read_together
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
 
@@ -44,7 +45,7 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         NormLabError: there is none.
     """
-    found = list(Store(folder).done().values()) if any(folder.glob("*.jsonl")) else []
+    found = list(Store(folder).done().values())
     found += [
         record for path in sorted(folder.rglob("record.json")) if (record := Record.read(path))
     ]
@@ -60,8 +61,9 @@ def read_records(folder: Path) -> list[Record]:
 
 def read_bench(folder: Path) -> list[dict[str, Any]]:
     """The rows of bench.jsonl in a results folder; none where there is no such file."""
-    path = folder / "bench.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    files = [place / "bench.jsonl" for place in read_together(folder)]
+    texts = [file.read_text() for file in files if file.is_file()]
+    return [json.loads(line) for line in "".join(texts).splitlines()]
 
 
 def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Any]]) -> list[Series]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from normlab.errors import NormLabError
+from normlab.records.places import newest
 from normlab.records.verdict import NO_DATA
 from normlab.records.words import device_label, effect, listed
 from normlab.tools.advise.entry import Entry
@@ -117,7 +118,7 @@ def read_verdicts(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         NormLabError: the file is missing or damaged.
     """
-    path = folder / "verdicts.json"
+    path = newest(folder, "verdicts.json")
     try:
         return {row["slug"]: row for row in json.loads(path.read_text())}
     except (OSError, ValueError, KeyError, TypeError):

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from normlab.records.places import RESULTS
+from normlab.records.places import RESULTS, newest
 from normlab.records.verdict import NO_DATA, REFUTED, SUPPORTED
 
 
@@ -100,6 +100,7 @@ class Audit:
 @cache
 def _verdicts(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return {row["slug"]: row for row in json.loads((folder / "verdicts.json").read_text())}
+        rows = json.loads(newest(folder, "verdicts.json").read_text())
+        return {row["slug"]: row for row in rows}
     except (OSError, ValueError):
         return {}
