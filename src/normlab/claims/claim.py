@@ -1,11 +1,17 @@
 """What a claim is: arms, what is tuned, the rule of each part, all written down before the trials run. Torch-free."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from normlab.claims.evidence import Evidence
-from normlab.claims.rules import Finding
+from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData
+from normlab.claims.figure import Figure
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Finding, Rule
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA
+
+# What a claim's file writes for its own `trial`, and nobody else reads.
+Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -14,11 +20,10 @@ class Arm:
 
     name: str
     overrides: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     tune: bool = True  # False: runs at the learning rate that its overrides or the profile's give
-    evaluations: tuple[
-        str, ...
-    ] = ()  # what else is measured on the trained network, in evaluation trials only
+    evaluations: tuple[str, ...] = ()  # what else is measured on the trained network, in evaluation trials only
+    at: Mapping[str, float | str] = field(default_factory=dict)  # coordinates, for figures
 
 
 @dataclass(frozen=True)
@@ -30,25 +35,52 @@ class Protocol:
     """
 
     overrides: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)  # for a claim's own `trial`
+    options: Options = field(default_factory=dict)  # for a claim's own `trial`
     seeds: int = 5
     learning_rates: tuple[float, ...] = ()
     tuning_seeds: int = 2
     extend: bool = True  # the grid, where the best rate lies at its edge
     timeout_s: float = 600.0
-    seconds_per_trial: float = (
-        1.0  # expected, for `normlab show`; replaced by what records measured
-    )
+    seconds_per_trial: float = 1.0  # expected, for `normlab show`; replaced by what records measured
 
 
 @dataclass(frozen=True)
 class Part:
-    """One clause of a claim with its own rule: `decide` is a pure function of the evidence."""
+    """One clause of a claim: a statement, the quantity that bears on it, and the rule that decides."""
 
     name: str
     statement: str
-    rule: str  # in words, with its numbers
-    decide: Callable[[Evidence], Finding]
+    quantity: Quantity
+    rule: Rule
+
+    @property
+    def rule_words(self) -> str:
+        """The whole rule in words: what is measured, in which unit, and what is asked of it."""
+        unit = self.quantity.unit
+        measured = f"{self.quantity.words}, in {unit}" if unit else self.quantity.words
+        return f"{measured}: {self.rule.words}"
+
+    def decide(self, evidence: Evidence) -> Finding:
+        """The finding, from evidence that every arm has.
+
+        Raises:
+            Missing: too little evidence for the claim as a whole.
+        """
+        unit = self.quantity.unit
+        try:
+            values = self.quantity.read(evidence)
+        except PartWithoutData as missing:
+            return Finding(NO_DATA, None, None, None, "", 0, str(missing))
+        except PartMissing as missing:
+            n = len(evidence.seeds)
+            return Finding(INCONCLUSIVE, None, None, None, unit, n, str(missing))
+        finding = self.rule.decide(values, unit)
+        if self.quantity.beside is None:
+            return finding
+        return replace(finding, text=f"{finding.text}; {self.quantity.beside(evidence)}")
+
+
+Trial = Callable[[Options, int], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +99,11 @@ class Claim:
     parts: tuple[Part, ...]
     arms: tuple[Arm, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
-    trial: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
-    trial_version: int = (
-        1  # raised when `trial` computes something else: its records then run again
-    )
+    trial: Trial | None = None
+    trial_version: int = 1  # raised when `trial` computes something else: its records then run again
     timed: bool = False  # its trials measure time: they run one at a time, after all others, and give no two same bits
     tuning_metric: str = "val_accuracy"  # of the validation split; a loss is minimised
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict
-    figure: str | None = None  # the kind of figure on its card, see normlab.report.figures
+    figure: Figure | None = None  # on its card, beside the strips of every trial
     version: int = 1  # of the rule; raised when a rule changes, and the file says why

@@ -4,17 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.records.record import Record
 
+Values = NDArray[np.float64]
+
 
 class Missing(Exception):
-    """Too little evidence for a rule; the message says what is missing."""
+    """Too little evidence for the claim; the message says what is missing."""
+
+
+class PartMissing(Missing):
+    """Too little evidence for one part: that part alone is inconclusive."""
+
+
+class PartWithoutData(Missing):
+    """No evidence at all for one part: that part has no data, and the others decide nothing."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`records[arm][seed]`; every array that it gives is ordered by seed, so that position i is the same seed in each.
+    """`records[arm][seed]`; every array is ordered by seed, so that position i is the same seed in each.
 
     Only seeds that every arm has count: no arm decides with fewer seeds than another.
     """
@@ -24,43 +35,52 @@ class Evidence:
 
     @property
     def seeds(self) -> list[int]:
-        shared = (
-            set.intersection(*(set(by_seed) for by_seed in self.records.values()))
-            if self.records
-            else set()
-        )
-        return sorted(shared)
+        """Those that every arm has, ascending."""
+        by_arm = [set(by_seed) for by_seed in self.records.values()]
+        return sorted(set.intersection(*by_arm)) if by_arm else []
 
-    def values(self, arm: str, metric: str = "test_accuracy") -> np.ndarray:
-        """(n,) of a metric. A diverged trial counts with what it measured; a loss that is not finite counts as the
-        trivial loss, which is what ignoring the input would give.
-
-        Raises:
-            Missing: no shared seeds, or the metric is not in the records.
-        """
-        if not self.seeds:
-            raise Missing("no seed has a trial in every arm")
-        return np.array(
-            [self._value(self.records[arm][seed], arm, metric) for seed in self.seeds], dtype=float
-        )
-
-    def compute(self, arm: str, measure: Callable[[Record], float]) -> np.ndarray:
-        """(n,) of what `measure` makes of each record of `arm`: from its curve, say.
+    def trials(self, arm: str) -> list[Record]:
+        """The trials of `arm` that count, by seed.
 
         Raises:
             Missing: no shared seeds.
         """
         if not self.seeds:
             raise Missing("no seed has a trial in every arm")
-        return np.array([measure(self.records[arm][seed]) for seed in self.seeds], dtype=float)
+        return [self.records[arm][seed] for seed in self.seeds]
 
-    def table(self, arms: Sequence[str], metric: str = "test_accuracy") -> np.ndarray:
+    def values(self, arm: str, metric: str = "test_accuracy") -> Values:
+        """(n,) of a metric. A diverged trial counts with what it measured; a loss that is not finite
+        counts as the trivial loss, which is what ignoring the input would give.
+
+        Raises:
+            Missing: no shared seeds, or the metric is not in the records.
+        """
+        values = [self._value(record, arm, metric) for record in self.trials(arm)]
+        return np.array(values, dtype=float)
+
+    def compute(self, arm: str, label: str, measure: Callable[[Record], float]) -> Values:
+        """(n,) of what `measure` makes of each record of `arm`: from its curve, say.
+
+        `label` is the name of that quantity where the values are shown.
+
+        Raises:
+            Missing: no shared seeds.
+        """
+        values = np.array([measure(record) for record in self.trials(arm)], dtype=float)
+        self.show(arm, label, values)
+        return values
+
+    def show(self, arm: str, label: str, values: Values) -> None:
+        """Says that a rule reads `values` (n,), computed from the trials of `arm`; see claims/trials."""
+
+    def table(self, arms: Sequence[str], metric: str = "test_accuracy") -> Values:
         """(n, len(arms)) of a metric, seeds by arms."""
         return np.stack([self.values(arm, metric) for arm in arms], axis=1)
 
     def difference(
         self, arm: str, baseline: str, metric: str = "test_accuracy", scale: float = 1.0
-    ) -> np.ndarray:
+    ) -> Values:
         """(n,) of arm - baseline, paired by seed, times `scale` (100 for accuracy in points)."""
         return scale * (self.values(arm, metric) - self.values(baseline, metric))
 

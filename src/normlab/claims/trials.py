@@ -3,21 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence
-from normlab.claims.plan import Plan, plan
+from normlab.claims.design import Design, Progress
+from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric is a share that is shown in per cent."""
-    return metric.endswith("accuracy")
+from normlab.records.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,8 @@ class Trials:
             if value is None and metric.endswith("loss"):
                 value = record.metrics.get("trivial_loss")
             if isinstance(value, int | float) and math.isfinite(value):
-                value = 100 * value if is_share(metric) else float(value)
-                points.append(Point(seed, value, record.status == "diverged", seed in self.seeds))
+                shown = metric_of(metric).scale * float(value)
+                points.append(Point(seed, shown, record.status == "diverged", seed in self.seeds))
         return points
 
     def all(self) -> list[Record]:
@@ -64,45 +60,44 @@ class Trials:
         return records
 
 
-def collect(claim: Claim, row: Mapping[str, Any], store: Store) -> Trials:
-    """The trials that `row`, the claim's verdict, was decided by."""
-    if row["profile"] is None:
+def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
+    """The trials that `verdict` was decided by."""
+    if verdict.profile is None:
         return Trials()
-    protocol, known = claim.protocols[row["profile"]], store.done()
-    step = plan(claim, protocol, known)
-    planned = {key for by_seed in step.evaluation.values() for key in by_seed.values()}
-    # The plan as it was before any evaluation: its jobs have the commands of what is recorded now.
-    before = {key: record for key, record in known.items() if key not in planned}
-    again = plan(claim, protocol, before)
+    protocol, known = claim.protocols[verdict.profile], store.done()
+    progress = Design(claim, protocol).progress(known)
+    jobs = [job for by_seed in progress.evaluation.values() for job in by_seed.values()]
     trials = Trials(
-        records=_evaluation(claim, step, known, row["device"]),
-        tuning=_tuning(step, known),
-        commands={job.arm: job.command for job in reversed(again.jobs) if job.stage == "evaluate"},
-        failures=_failures(planned, store),
+        records=_evaluation(claim, progress, known, verdict.device or ""),
+        tuning=_tuning(progress, known),
+        commands={job.arm: job.command for job in reversed(jobs)},
+        failures=_failures({job.key for job in jobs}, store),
     )
     trials.seeds = Evidence(trials.records, protocol.seeds).seeds
     return trials
 
 
 def _evaluation(
-    claim: Claim, step: Plan, known: Mapping[str, Record], device: str
+    claim: Claim, progress: Progress, known: Mapping[str, Record], device: str
 ) -> dict[str, dict[int, Record]]:
     """By arm and seed, those of `device` alone."""
+    recorded = progress.recorded(known)
     records: dict[str, dict[int, Record]] = {}
     for arm in claim.arms:
-        keys = step.evaluation.get(arm.name, {})
-        finished = {seed: known[key] for seed, key in keys.items() if key in known}
-        records[arm.name] = {s: record for s, record in finished.items() if record.device == device}
+        by_seed = recorded.get(arm.name, {})
+        records[arm.name] = {s: record for s, record in by_seed.items() if record.device == device}
     return records
 
 
-def _tuning(step: Plan, known: Mapping[str, Record]) -> dict[str, dict[float, list[Record]]]:
+def _tuning(
+    progress: Progress, known: Mapping[str, Record]
+) -> dict[str, dict[float, list[Record]]]:
     """By arm and learning rate."""
     tuning: dict[str, dict[float, list[Record]]] = {}
-    for arm, rates in step.tuning.items():
+    for arm, rates in progress.tuning.items():
         tuning[arm] = {}
-        for rate, keys in rates.items():
-            tuning[arm][rate] = [known[key] for key in keys if key in known]
+        for rate, jobs in rates.items():
+            tuning[arm][rate] = [known[job.key] for job in jobs if job.key in known]
     return tuning
 
 

@@ -1,166 +1,182 @@
 """Records -> verdicts. Deterministic: the same records give the same bytes."""
 
-import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from normlab.claims.claim import Claim, Protocol
+from normlab.claims.claim import Claim, Part
+from normlab.claims.design import Design
 from normlab.claims.evidence import Evidence, Missing
-from normlab.claims.plan import plan
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
 from normlab.records.files import write_atomically
 from normlab.records.provenance import stale_reasons
 from normlab.records.record import Record
 from normlab.records.store import Store
-from normlab.records.verdict import INCONCLUSIVE, NO_DATA
+from normlab.records.verdict import (
+    FILE,
+    INCONCLUSIVE,
+    NO_DATA,
+    EvidenceTrial,
+    OtherVerdict,
+    PartVerdict,
+    Verdict,
+    to_json,
+)
+
+ByArm = Mapping[str, Mapping[int, Record]]  # arm -> seed -> trial
 
 
-def verdicts(claims: Sequence[Claim], store: Store) -> list[dict[str, Any]]:
+def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
     """One verdict per claim, from the strongest evidence that is there."""
     return [verdict(claim, store) for claim in claims]
 
 
-def verdict(claim: Claim, store: Store) -> dict[str, Any]:
-    """{slug, statement, verdict, parts, profile, n, evidence, ...} of one claim.
+def verdict(claim: Claim, store: Store) -> Verdict:
+    """The verdict of one claim.
 
-    Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu, published data
-    before embedded ones, complete or not. Evidence of different devices is not mixed: `others` has the verdict that
-    each further device gives by itself, {profile, device, verdict, n}.
+    Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu,
+    published data before embedded ones, complete or not. Evidence of different devices is not
+    mixed: `others` has the verdict that each further device gives by itself.
     """
-    first: dict[str, Any] | None = None
-    others: list[dict[str, Any]] = []
-    for row in (row for name in STRENGTH for row in _rows_under(claim, name, store)):
+    first: Verdict | None = None
+    others: list[OtherVerdict] = []
+    for one in _by_strength(claim, store):
+        seen = [first.device if first else None, *(other.device for other in others)]
         if first is None:
-            first = row
-        elif row["n"] and row["device"] not in [
-            first["device"],
-            *(other["device"] for other in others),
-        ]:
-            others.append({name: row[name] for name in ("profile", "device", "verdict", "n")})
+            first = one
+        elif one.n and one.device not in seen:
+            others.append(_other(one))
     if first is not None:
-        return {**first, "others": others}
+        return replace(first, others=tuple(others))
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
-    return _row(
-        claim,
-        NO_DATA,
-        [_part(part, None, missing) for part in claim.parts],
-        None,
-        0,
-        missing=[missing],
-    )
+    parts = [_part(part, None, missing) for part in claim.parts]
+    return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,))
 
 
-def verdict_under(claim: Claim, name: str, store: Store) -> dict[str, Any] | None:
+def verdict_under(claim: Claim, name: str, store: Store) -> Verdict | None:
     """The same from one of the claim's protocols; None where it has none of that name, or no evaluation trial of it."""
-    return next(_rows_under(claim, name, store), None)
+    return next(_under(claim, name, store), None)
 
 
-def _rows_under(claim: Claim, name: str, store: Store) -> Iterator[dict[str, Any]]:
-    """One row for each device, that with the most trials first."""
-    protocol = claim.protocols.get(name)
+def _by_strength(claim: Claim, store: Store) -> Iterator[Verdict]:
+    for name in STRENGTH:
+        yield from _under(claim, name, store)
+
+
+def _other(verdict: Verdict) -> OtherVerdict:
+    return OtherVerdict(verdict.profile or "", verdict.device or "", verdict.verdict, verdict.n)
+
+
+def _under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict]:
+    """One verdict for each device, that with the most trials first."""
+    protocol = claim.protocols.get(profile)
     if protocol is None:
         return
     records = store.done()
-    step = plan(claim, protocol, records)
-    by_arm = {
-        arm: {seed: records[key] for seed, key in seeds.items() if key in records}
-        for arm, seeds in step.evaluation.items()
-    }
+    progress = Design(claim, protocol).progress(records)
+    by_arm = progress.recorded(records)
+    rates = {arm: rate for arm, rate in progress.learning_rates.items() if rate is not None}
     for device in devices(by_arm):
-        yield _decide(claim, name, protocol, by_arm, device, step.learning_rates, store.folder)
+        kept = {arm.name: _on(device, by_arm.get(arm.name, {})) for arm in claim.arms}
+        yield _decide(claim, profile, kept, device, rates, store.folder)
+
+
+def _on(device: str, by_seed: Mapping[int, Record]) -> dict[int, Record]:
+    return {seed: record for seed, record in by_seed.items() if record.device == device}
 
 
 def _decide(
     claim: Claim,
     profile: str,
-    protocol: Protocol,
-    by_arm: Mapping[str, Mapping[int, Record]],
+    by_arm: ByArm,
     device: str,
-    rates: Mapping[str, float | None],
+    rates: Mapping[str, float],
     folder: Path,
-) -> dict[str, Any]:
-    kept = {
-        arm.name: {s: r for s, r in by_arm.get(arm.name, {}).items() if r.device == device}
-        for arm in claim.arms
-    }
-    evidence = Evidence(kept, protocol.seeds)
+) -> Verdict:
+    wanted = claim.protocols[profile].seeds
+    evidence = Evidence(by_arm, wanted)
     n = len(evidence.seeds)
-    missing = [
-        f"{arm}: {len(seeds)} of {protocol.seeds} seeds"
-        for arm, seeds in kept.items()
-        if len(seeds) < protocol.seeds
-    ]
-    findings: list[Finding | None] = []
-    parts = []
-    for part in claim.parts:
-        try:
-            finding = part.decide(evidence) if n else None
-            text = finding.text if finding else "no seed has a trial in every arm"
-        except Missing as error:
-            finding, text = None, str(error)
-        findings.append(finding)
-        parts.append(_part(part, finding, text))
-    if missing or any(finding is None for finding in findings):
-        # Equal n in every arm and the planned n, or no verdict; trials that other claims ran for some arms are no data.
+    short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted}
+    missing = tuple(f"{arm}: {count} of {wanted} seeds" for arm, count in short.items())
+    findings, parts = _decide_parts(claim, evidence)
+    decided = [finding for finding in findings if finding]
+    # Equal n in every arm and the planned n, or no verdict; trials that other claims ran for some
+    # arms are no data.
+    if missing or len(decided) < len(findings):
         overall = INCONCLUSIVE if n else NO_DATA
-        for row in parts:
-            row["verdict"] = overall
-    elif any(finding.verdict == NO_DATA for finding in findings if finding):
-        overall = NO_DATA  # a part says so by itself: what has been measured decides the others, not the claim
+        parts = [replace(part, verdict=overall) for part in parts]
+    # A part says so by itself: what has been measured decides the others, not the claim.
+    elif any(finding.verdict == NO_DATA for finding in decided):
+        overall = NO_DATA
     else:
-        overall = combine([finding for finding in findings if finding])
-    used = [
-        record
-        for seeds in kept.values()
-        for seed, record in sorted(seeds.items())
-        if seed in evidence.seeds
-    ]
-    return _row(
-        claim,
-        overall,
-        parts,
-        profile,
-        n,
+        overall = combine(decided)
+    counted = _counted(by_arm, evidence.seeds)
+    return Verdict(
+        **_about(claim, parts),
+        verdict=overall,
+        profile=profile,
+        n=n,
         device=device,
-        data=sorted({record.data.get("name", "") for record in used}),
-        learning_rates={arm: rate for arm, rate in rates.items() if rate is not None},
+        data=tuple(sorted({record.data.get("name", "") for _, record in counted})),
+        learning_rates=rates,
         missing=missing,
-        stale=stale_reasons(used, folder),
-        evidence=[
-            {"arm": arm, "seed": seed, "key": record.key, "status": record.status}
-            for arm, seeds in kept.items()
-            for seed, record in sorted(seeds.items())
-            if seed in evidence.seeds
-        ],
+        stale=tuple(stale_reasons([record for _, record in counted], folder)),
+        evidence=tuple(
+            EvidenceTrial(arm, record.seed, record.key, record.status) for arm, record in counted
+        ),
     )
 
 
-def devices(by_arm: Mapping[str, Mapping[int, Record]]) -> list[str]:
+def _decide_parts(
+    claim: Claim, evidence: Evidence
+) -> tuple[list[Finding | None], list[PartVerdict]]:
+    findings: list[Finding | None] = []
+    parts = []
+    for part in claim.parts:
+        finding, text = None, "no seed has a trial in every arm"
+        try:
+            if evidence.seeds:
+                finding = part.decide(evidence)
+                text = finding.text
+        except Missing as error:
+            text = str(error)
+        findings.append(finding)
+        parts.append(_part(part, finding, text))
+    return findings, parts
+
+
+def _counted(by_arm: ByArm, seeds: Sequence[int]) -> list[tuple[str, Record]]:
+    """(arm, trial) of every trial that decides."""
+    pairs = []
+    for arm, by_seed in by_arm.items():
+        pairs += [(arm, by_seed[seed]) for seed in sorted(by_seed) if seed in seeds]
+    return pairs
+
+
+def devices(by_arm: ByArm) -> list[str]:
     """Those with the most trials first; by name where there is a tie."""
-    count: dict[str, int] = defaultdict(int)
-    for seeds in by_arm.values():
-        for record in seeds.values():
-            count[record.device] += 1
+    count = Counter(record.device for by_seed in by_arm.values() for record in by_seed.values())
     return sorted(count, key=lambda device: (-count[device], device))
 
 
-def _part(part: Any, finding: Finding | None, text: str) -> dict[str, Any]:
-    row = {"name": part.name, "statement": part.statement, "rule": part.rule, "text": text}
+def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
+    asked = {"log": part.rule.log, "zones": part.rule.zones()}
     if finding is None:
-        return {
-            **row,
-            "verdict": NO_DATA,
-            "effect": None,
-            "low": None,
-            "high": None,
-            "unit": "",
-            "n": 0,
-        }
-    numbers = {name: _rounded(getattr(finding, name)) for name in ("effect", "low", "high")}
-    return {**row, "verdict": finding.verdict, **numbers, "unit": finding.unit, "n": finding.n}
+        return PartVerdict(part.name, part.statement, part.rule_words, text, NO_DATA, **asked)
+    return PartVerdict(
+        part.name,
+        part.statement,
+        part.rule_words,
+        text,
+        finding.verdict,
+        *(_rounded(value) for value in (finding.effect, finding.low, finding.high)),
+        unit=finding.unit,
+        n=finding.n,
+        **asked,
+    )
 
 
 def _rounded(value: float | None) -> float | None:
@@ -168,41 +184,26 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _row(
-    claim: Claim,
-    overall: str,
-    parts: list[dict[str, Any]],
-    profile: str | None,
-    n: int,
-    **more: Any,
-) -> dict:
-    base: dict[str, Any] = {
+class _About(TypedDict):
+    slug: str
+    statement: str
+    documents: tuple[str, ...]
+    parts: tuple[PartVerdict, ...]
+    rule_version: int
+
+
+def _about(claim: Claim, parts: Sequence[PartVerdict]) -> _About:
+    return {
         "slug": claim.slug,
         "statement": claim.statement,
-        "documents": list(claim.documents),
-        "verdict": overall,
-        "parts": parts,
-        "profile": profile,
-        "n": n,
+        "documents": claim.documents,
+        "parts": tuple(parts),
         "rule_version": claim.version,
-        "device": None,
-        "others": [],
-        "data": [],
-        "learning_rates": {},
-        "missing": [],
-        "stale": [],
-        "evidence": [],
     }
-    return {**base, **more}
 
 
-def to_json(rows: list[dict[str, Any]]) -> str:
-    """What results/verdicts.json holds and `normlab verdict --json` prints."""
-    return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def write(rows: list[dict[str, Any]], folder: Path) -> Path:
+def write(verdicts: Sequence[Verdict], folder: Path) -> Path:
     """Replace results/verdicts.json in one step."""
-    path = folder / "verdicts.json"
-    write_atomically(path, to_json(rows))
+    path = folder / FILE
+    write_atomically(path, to_json(verdicts))
     return path

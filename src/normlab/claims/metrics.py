@@ -1,0 +1,52 @@
+"""What the metrics of records are: unit, scale, and which way is better. Torch-free."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Better(Enum):
+    """Which way a metric is better; `neither` for what only describes."""
+
+    higher = "higher"
+    lower = "lower"
+    neither = "neither"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a record. `scale` turns it into what is shown, in `unit`."""
+
+    name: str
+    words: str
+    better: Better = Better.neither
+    unit: str = ""  # of a single value
+    difference: str = ""  # unit of a difference of two
+    scale: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """For an axis."""
+        return f"{self.words}, {self.unit}" if self.unit == "%" else self.words
+
+    def score(self, value: float) -> float:
+        """Higher is better."""
+        return -value if self.better is Better.lower else value
+
+
+_WORDS = {
+    "precise_test_accuracy": (
+        "test accuracy with statistics re-estimated over the training split"
+    ),
+    "batch_test_accuracy": "test accuracy with the statistics of each test batch",
+    "instance_test_accuracy": "test accuracy with the statistics of each sample",
+}
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name in a record. Its last word says what kind of number it is."""
+    words = _WORDS.get(name) or name.replace("_", " ")
+    if name.endswith("accuracy"):
+        return Metric(name, words, Better.higher, "%", "points", 100.0)
+    if name.endswith("loss"):
+        return Metric(name, words, Better.lower, "", "nats")
+    return Metric(name, words)

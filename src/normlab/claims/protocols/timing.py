@@ -1,0 +1,69 @@
+"""Quantities of timed claims: log ratios of times over a grid of cells. Torch-free.
+
+Void cells never count. A cell counts from three valid readings on; a grid of which fewer than half
+of the cells count decides nothing.
+"""
+
+import math
+
+import numpy as np
+
+from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import MIN_SEEDS
+from normlab.claims.rules.cells import typical
+from normlab.measure.timing.trials import LOG
+from normlab.records.record import Record
+
+SHOWN = {LOG: "ratio of times"}  # how the medians are called on a card, by prefix
+OTHERWISE = "ratio by the norms alone"
+
+
+def cell_ratios(arm: str, prefix: str = LOG, suffix: str = "") -> Quantity:
+    """(n, k) of the cells of `arm` whose names begin and end so: for `MostCells`."""
+
+    def read(evidence: Evidence) -> Values:
+        logs = _cells(evidence, arm, prefix, suffix)
+        _show(evidence, arm, prefix, logs)
+        return logs
+
+    return Quantity(f"ratio of times in each cell of {arm}", "times", read)
+
+
+def typical_ratio(arm: str, prefix: str = LOG, suffix: str = "") -> Quantity:
+    """(n,): the median over the same cells, of each reading: for `Between`."""
+
+    def read(evidence: Evidence) -> Values:
+        logs = _cells(evidence, arm, prefix, suffix)
+        _show(evidence, arm, prefix, logs)
+        return typical(logs)
+
+    return Quantity(f"ratio of times, median over the cells of {arm}", "times", read)
+
+
+def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str) -> Values:
+    """Log ratios (n, k) of the cells that count, NaN where a reading was void.
+
+    Raises:
+        Missing: no seeds, or fewer than half of the cells have three valid readings.
+    """
+    records = evidence.trials(arm)
+    every = {name for record in records for name in record.metrics}
+    names = sorted(name for name in every if name.startswith(prefix) and name.endswith(suffix))
+    logs = np.empty((len(records), len(names)))
+    for row, record in enumerate(records):
+        logs[row] = [_value(record, name) for name in names]
+    kept = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
+    if kept.shape[1] < max(1, len(names) / 2):
+        void = f"{len(names) - kept.shape[1]} of {len(names)} cells are void"
+        raise Missing(f"{arm}: {void}: run on a calm machine")
+    return kept
+
+
+def _show(evidence: Evidence, arm: str, prefix: str, logs: Values) -> None:
+    evidence.show(arm, SHOWN.get(prefix, OTHERWISE), np.exp(typical(logs)))
+
+
+def _value(record: Record, name: str) -> float:
+    value = record.metrics.get(name)
+    return math.nan if value is None else float(value)

@@ -1,0 +1,89 @@
+"""What a rule decides about: numbers by seed, read from the evidence, with their words and unit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.metrics import metric as metric_of
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """`read(evidence)` gives (n,) numbers in `unit`, or (n, k) where the rule asks for that.
+
+    `words` say what they are, for a reader of the rule: `accuracy at 64 - accuracy at 8`.
+    `beside` makes a remark from the same evidence, printed after the finding, which decides nothing.
+    """
+
+    words: str
+    unit: str
+    read: Callable[[Evidence], Values]
+    beside: Callable[[Evidence], str] | None = None
+
+
+def difference(
+    arm: str,
+    baseline: str,
+    metric: str = "test_accuracy",
+    *,
+    words: str = "",
+    scale: float | None = None,
+    unit: str = "",
+) -> Quantity:
+    """arm - baseline, paired by seed, in the metric's own unit: points, nats."""
+    known = metric_of(metric)
+    factor = known.scale if scale is None else scale
+    said = words or f"{known.words}: {arm} - {baseline}"
+    return Quantity(
+        said,
+        unit or known.difference,
+        lambda evidence: evidence.difference(arm, baseline, metric, factor),
+    )
+
+
+def perplexity_ratio(
+    arm: str, baseline: str, metric: str = "test_loss", *, words: str = ""
+) -> Quantity:
+    """Logarithm of the perplexity of `arm` over that of `baseline`: a difference of losses."""
+    said = words or f"perplexity of {arm} over {baseline}"
+    return Quantity(said, "times", lambda evidence: evidence.difference(arm, baseline, metric))
+
+
+def largest(
+    arms: Sequence[str], metric: str, *, words: str = "", unit: str = "largest error"
+) -> Quantity:
+    """(n,): the largest of a metric over `arms`, draw by draw."""
+    said = words or f"{metric_of(metric).words}, the largest of {', '.join(arms)}"
+    return Quantity(said, unit, lambda evidence: evidence.table(arms, metric).max(axis=1))
+
+
+def every(
+    arms: Sequence[str], metrics: Sequence[str], *, words: str = "", unit: str = "largest error"
+) -> Quantity:
+    """(n x arms x metrics,): each draw of each metric of each arm by itself."""
+    said = words or f"{', '.join(metric_of(name).words for name in metrics)} of {', '.join(arms)}"
+
+    def read(evidence: Evidence) -> Values:
+        columns = [evidence.table(arms, name).ravel() for name in metrics]
+        return np.concatenate(columns)
+
+    return Quantity(said, unit, read)
+
+
+def value(
+    arm: str,
+    metric: str = "test_accuracy",
+    *,
+    words: str = "",
+    scale: float | None = None,
+    unit: str = "",
+) -> Quantity:
+    """(n,) of a metric of one arm, in its own unit."""
+    known = metric_of(metric)
+    factor = known.scale if scale is None else scale
+    said = words or f"{known.words} of {arm}"
+    return Quantity(
+        said, unit or known.unit, lambda evidence: factor * evidence.values(arm, metric)
+    )

@@ -1,0 +1,97 @@
+"""A rule about ratios of times over a grid of cells, of which void ones never count."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from normlab.claims import stats
+from normlab.claims.rules.ratios import Between
+from normlab.claims.rules.rule import ALPHA, MIN_SEEDS, Finding, Rule, Values
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
+
+MOST, SOME = 0.75, 0.25  # of the cells
+
+
+@dataclass(frozen=True)
+class MostCells(Rule):
+    """Of log ratios (n, k), NaN where void: do three quarters of the k cells lie in [low, high]?
+
+    A cell's readings are tested for lying inside [low, high] (two one-sided t tests) and outside
+    the wider `partly`. That at least r of k cells are inside has the p-value (k - r + 1) p_(r),
+    p_(r) the r-th smallest of the cells': it holds however the cells depend on one another
+    (Benjamini & Heller, 2008). Supported if that shows three quarters inside, refuted if it shows
+    three quarters outside, partly supported if it shows a quarter inside. The effect is each
+    reading's median over cells, a void one taken as the mean of its cell's others.
+    """
+
+    low: float
+    high: float
+    partly: tuple[float, float] | None = None
+    log = True
+
+    @property
+    def wide(self) -> tuple[float, float]:
+        """The interval outside of which a cell speaks against the claim."""
+        return self.partly or (self.low, self.high)
+
+    @property
+    def words(self) -> str:
+        inside = f"supported if {MOST:.0%} of the cells lie inside {self.low:g} to {self.high:g}"
+        outside = f"refuted if {MOST:.0%} lie outside {self.wide[0]:g} to {self.wide[1]:g}"
+        return f"{inside} (at 5 %), {outside}, partly supported if {SOME:.0%} lie inside"
+
+    def zones(self) -> tuple[Zone, ...]:
+        return Between(self.low, self.high, self.partly).zones()
+
+    def decide(self, values: Values, unit: str) -> Finding:
+        """(n, k) log ratios of one experiment."""
+        n, k = values.shape
+        inside, outside = self._p_values(values)
+        verdict = self._verdict(inside, outside) if n >= MIN_SEEDS else INCONCLUSIVE
+        middle, low, high = (float(end) for end in np.exp(stats.t_interval(typical(values))))
+        counts = f"{(inside <= ALPHA).sum()} of {k} cells inside {self.low:g} to {self.high:g}"
+        counts += f", {(outside <= ALPHA).sum()} outside {self.wide[0]:g} to {self.wide[1]:g}"
+        effect = f"the median cell takes {middle:.3g} times as long, {n} readings"
+        text = f"{counts}; {effect}; asked for {MOST:.0%} of the cells"
+        p = at_least(inside, math.ceil(SOME * k))
+        if n == 1:
+            return Finding(verdict, middle, None, None, unit, n, text, p)
+        return Finding(verdict, middle, low, high, unit, n, text, p)
+
+    def _p_values(self, values: Values) -> tuple[Values, Values]:
+        """(k,) each: that a cell lies inside, and that it lies outside."""
+        low, high = (_log(edge) for edge in (self.low, self.high))
+        wide_low, wide_high = (_log(edge) for edge in self.wide)
+        inside, outside = [], []
+        for column in values.T:
+            known = column[np.isfinite(column)]
+            inside.append(float(stats.p_inside(known, low, high)))
+            # An open end is never reached: nothing lies below 0 or above infinity.
+            below = float(stats.p_greater(-known, -wide_low)) if math.isfinite(wide_low) else 1.0
+            above = float(stats.p_greater(known, wide_high)) if math.isfinite(wide_high) else 1.0
+            outside.append(min(1.0, 2 * min(below, above)))
+        return np.array(inside), np.array(outside)
+
+    def _verdict(self, inside: Values, outside: Values) -> str:
+        most, some = math.ceil(MOST * len(inside)), math.ceil(SOME * len(inside))
+        if at_least(inside, most) <= ALPHA:
+            return SUPPORTED
+        if at_least(outside, most) <= ALPHA:
+            return REFUTED
+        return PARTLY if at_least(inside, some) <= ALPHA else INCONCLUSIVE
+
+
+def typical(values: Values) -> Values:
+    """Log ratios (n, k) -> (n,): each reading's median, over the same cells whatever is void."""
+    middle = np.nanmean(values, axis=0)
+    return np.asarray(np.median(np.where(np.isfinite(values), values, middle), axis=1))
+
+
+def at_least(p_values: Values, r: int) -> float:
+    """p-value of "fewer than `r` of these null hypotheses (k,) are false", however they depend."""
+    return min(1.0, float((len(p_values) - r + 1) * np.sort(p_values)[r - 1]))
+
+
+def _log(edge: float) -> float:
+    return math.log(edge) if edge else -math.inf

@@ -1,0 +1,66 @@
+"""Rules about ratios, given as natural logarithms."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from normlab.claims import stats
+from normlab.claims.rules.rule import Decision, IntervalRule, Values
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
+
+
+@dataclass(frozen=True)
+class Between(IntervalRule):
+    """Of log ratios (n,): does the ratio lie between `low` and `high` (0 and inf: open ends)?
+
+    t interval on the log scale, transformed back: supported if it lies inside [low, high]; partly
+    supported if inside the wider `partly`; refuted if wholly outside the wider of the two. An
+    interval beyond [low, high] that crosses the edge of `partly` is inconclusive: calling it
+    refuted would be false for most ratios just inside that edge.
+    """
+
+    low: float
+    high: float
+    partly: tuple[float, float] | None = None
+    log = True
+
+    def __post_init__(self) -> None:
+        wide = self.wide
+        if not 0 <= wide[0] <= self.low < self.high <= wide[1]:
+            raise ValueError(
+                f"[{self.low}, {self.high}] and the wider {wide} are no nested intervals of ratios"
+            )
+
+    @property
+    def wide(self) -> tuple[float, float]:
+        """The interval outside of which a ratio is refuted."""
+        return self.partly or (self.low, self.high)
+
+    @property
+    def words(self) -> str:
+        inside = f"supported inside {self.low:g} to {self.high:g}"
+        return f"{inside}, refuted outside {self.wide[0]:g} to {self.wide[1]:g}"
+
+    def decide_all(self, values: Values) -> Decision:
+        mean, low, high = stats.t_interval(values)
+        with np.errstate(divide="ignore"):
+            inner_low, inner_high = np.log((self.low, self.high))
+            wide_low, wide_high = np.log(self.wide)
+        inside = (low >= inner_low) & (high <= inner_high)
+        in_wide = (low >= wide_low) & (high <= wide_high)
+        outside = (high < wide_low) | (low > wide_high)
+        verdict = np.select(
+            [inside, in_wide, outside], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE
+        )
+        p = stats.p_inside(values, wide_low, wide_high)
+        with np.errstate(over="ignore"):
+            return Decision(verdict, np.exp(mean), np.exp(low), np.exp(high), p)
+
+    def zones(self) -> tuple[Zone, ...]:
+        return (
+            Zone(-math.inf, self.wide[0], REFUTED),
+            Zone(self.low, self.high, SUPPORTED),
+            Zone(self.wide[1], math.inf, REFUTED),
+        )
+
