@@ -1,5 +1,147 @@
-"""The five verdicts, in words."""
+"""Verdicts as results/verdicts.json keeps them: the words, the types, and the reader. Torch-free."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from normlab.errors import NormLabError
+from normlab.records.places import newest
 
 SUPPORTED, PARTLY, REFUTED = "supported", "partly supported", "refuted"
 INCONCLUSIVE, NO_DATA = "inconclusive", "no data"
 VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
+
+SCHEMA = 2  # of a row; 1 had no zones, and a part's scale followed from its unit
+FILE = "verdicts.json"
+
+
+class Zone(NamedTuple):
+    """Effects from `low` to `high`, infinite ends included, that a rule gives one verdict."""
+
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """A part of a claim, decided: the effect with its 95 % interval, in `unit`, from `n` seeds."""
+
+    name: str
+    statement: str
+    rule: str  # what is asked, made by the rule itself
+    text: str  # the finding in one sentence, or what is missing
+    verdict: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    n: int = 0
+    log: bool = False  # effects are ratios
+    zones: tuple[Zone, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvidenceTrial:
+    """A trial that a verdict rests on."""
+
+    arm: str
+    seed: int
+    key: str
+    status: str
+
+
+@dataclass(frozen=True)
+class OtherVerdict:
+    """What the trials on another device say by themselves."""
+
+    profile: str
+    device: str
+    verdict: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, decided by the strongest evidence that is there; `profile` is None without any."""
+
+    slug: str
+    statement: str
+    documents: tuple[str, ...]
+    verdict: str
+    parts: tuple[PartVerdict, ...]
+    profile: str | None = None
+    n: int = 0  # seeds that every arm has
+    rule_version: int = 1
+    device: str | None = None
+    others: tuple[OtherVerdict, ...] = ()
+    data: tuple[str, ...] = ()
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    evidence: tuple[EvidenceTrial, ...] = ()
+    schema: int = SCHEMA
+
+    def part(self, name: str) -> PartVerdict | None:
+        """The part of that name; None if there is none."""
+        return next((part for part in self.parts if part.name == name), None)
+
+
+def to_json(verdicts: Sequence[Verdict]) -> str:
+    """What results/verdicts.json holds and `normlab verdict --json` prints; an open end is null."""
+    rows = [asdict(verdict) for verdict in verdicts]
+    for row in rows:
+        for part in row["parts"]:
+            part["zones"] = [_open_ends(zone) for zone in part["zones"]]
+    return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _open_ends(zone: Zone) -> list[float | str | None]:
+    ends = [end if math.isfinite(end) else None for end in (zone.low, zone.high)]
+    return [*ends, zone.verdict]
+
+
+def read_verdicts(folder: Path) -> dict[str, Verdict]:
+    """The verdicts that `folder` keeps, by slug; rows of older schemas are brought up to this one.
+
+    Raises:
+        NormLabError: the file is missing or damaged.
+    """
+    path = newest(folder, FILE)
+    try:
+        rows = json.loads(path.read_text())
+        return {row["slug"]: _verdict(row) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NormLabError(
+            f"{path} cannot be read, and nothing else says what is decided: "
+            "build it with `normlab verdict`, or name another folder with --results."
+        ) from None
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    known = {item.name for item in fields(Verdict)}
+    kept = {name: value for name, value in row.items() if name in known}
+    return Verdict(
+        **{
+            **kept,
+            "documents": tuple(row["documents"]),
+            "parts": tuple(_part(part) for part in row["parts"]),
+            "others": tuple(OtherVerdict(**other) for other in row["others"]),
+            "evidence": tuple(EvidenceTrial(**trial) for trial in row["evidence"]),
+            **{name: tuple(row[name]) for name in ("data", "missing", "stale")},
+            "schema": SCHEMA,
+        }
+    )
+
+
+def _part(row: Mapping[str, Any]) -> PartVerdict:
+    zones = tuple(_zone(*zone) for zone in row.get("zones", ()))
+    log = row.get("log", row["unit"] == "times")
+    return PartVerdict(**{**row, "zones": zones, "log": log})
+
+
+def _zone(low: float | None, high: float | None, verdict: str) -> Zone:
+    return Zone(-math.inf if low is None else low, math.inf if high is None else high, verdict)
