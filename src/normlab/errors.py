@@ -1,8 +1,38 @@
 """The one exception that a person is meant to read."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
+
+# Modules that only an extra of this package installs, and the smallest extra that does.
+EXTRA_OF = {
+    "typer": "cli",
+    "rich": "cli",
+    "scipy": "cli",
+    "jinja2": "cli",
+    "markupsafe": "cli",
+    "torchvision": "train",
+    "lightning": "train",
+    "hydra": "train",
+    "omegaconf": "train",
+    "hydra_plugins": "train",
+    "joblib": "train",
+    "sklearn": "train",
+    "PIL": "train",
+    "datasets": "train",
+    "wandb": "train",
+    "tensorboard": "train",
+    "ray": "ray",
+    "submitit": "submitit",
+    "timm": "models",
+    "transformers": "models",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
+    "wandb_workspaces": "dashboard",
+    "matplotlib": "notebooks",
+}
 
 
 class NormLabError(ValueError):
@@ -22,3 +52,23 @@ def refuse(sentence: object) -> NoReturn:
     """Print the sentence and exit with status 2."""
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Inside, an import that needs an extra of this package says which one.
+
+    Raises:
+        NormLabError: a module is not installed that an extra of this package brings.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRA_OF:
+            raise
+        extra = EXTRA_OF[module]
+        raise NormLabError(
+            f"this needs {module}, which is not installed: run pip install 'normlab[{extra}]', "
+            "or 'normlab[all]' for everything."
+        ) from None

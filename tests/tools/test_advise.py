@@ -15,8 +15,9 @@ from normlab.claims.registry import load_claim, slugs
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
 from normlab.records.store import RESULTS
+from normlab.records.verdict import PartVerdict, Verdict, read_verdicts, to_json
 from normlab.tools.advise import judges
-from normlab.tools.advise.answer import PLACEMENTS, advise, read_verdicts
+from normlab.tools.advise.answer import PLACEMENTS, advise
 from normlab.tools.advise.situation import INPUTS, Situation, complete
 from normlab.tools.advise.table import TABLE
 
@@ -39,19 +40,18 @@ TWO = Situation("images", 2, False, 1, False, 20, False)
 
 
 def row(slug, name, verdict, effect=None, low=None, high=None):
-    part = {
-        "name": name,
-        "verdict": verdict,
-        "effect": effect,
-        "low": low,
-        "high": high,
-        "unit": "points",
-        "n": 5,
-    }
-    return {
-        "slug": slug, "verdict": verdict, "parts": [part], "profile": "cpu", "n": 5, "device": "cpu (x86_64, 1 thread)",
-        "data": ["made up"], "stale": [],
-    }  # fmt: skip
+    part = PartVerdict(name, "", "", "", verdict, effect, low, high, "points", 5)
+    return Verdict(
+        slug,
+        "",
+        (),
+        verdict,
+        (part,),
+        profile="cpu",
+        n=5,
+        device="cpu (x86_64, 1 thread)",
+        data=("made up",),
+    )
 
 
 def interaction(verdict, *numbers):
@@ -128,7 +128,7 @@ def test_without_a_decision_there_is_no_reason_but_a_gap():
     ],
 )
 def test_judges(judge, verdict, numbers, side):
-    part = dict(zip(("effect", "low", "high"), numbers, strict=True), verdict=verdict)
+    part = PartVerdict("", "", "", "", verdict, *numbers)
     assert judge(part, Situation("causal", 32, False, 1, False, 24, False)) == side
 
 
@@ -208,13 +208,10 @@ def test_every_reason_is_a_decided_row_of_the_results():
         ] + advice.notes:
             found = rows[reason.slug]
             if reason.part is not None:  # else all parts, in words
-                found = next(part for part in found["parts"] if part["name"] == reason.part)
-                assert (reason.effect, reason.low, reason.high) == (
-                    found["effect"],
-                    found["low"],
-                    found["high"],
-                )
-            assert found["verdict"] == reason.verdict in judges.DECIDED and reason.device
+                found = found.part(reason.part)
+                numbers = found.effect, found.low, found.high
+                assert (reason.effect, reason.low, reason.high) == numbers
+            assert found.verdict == reason.verdict in judges.DECIDED and reason.device
             assert "{" not in reason.sentence
             seen.add(reason.slug)
         for gap in advice.missing:
@@ -259,7 +256,7 @@ def command(*arguments):
 
 def test_json_and_no_torch(tmp_path):
     (tmp_path / "verdicts.json").write_text(
-        json.dumps(list(interaction("supported", 6, 2, 10).values()))
+        to_json(list(interaction("supported", 6, 2, 10).values()))
     )
     options = [text for name, value in ANSWERS.items() for text in (f"--{name}", str(value))]
     done = subprocess.run(

@@ -15,6 +15,7 @@ import normlab
 from normlab.claims.registry import load_claim
 from normlab.cli import app
 from normlab.errors import NormLabError
+from normlab.records.verdict import PartVerdict, Verdict, to_json
 from normlab.tools.audit import finding
 from normlab.tools.audit.finding import Evidence
 
@@ -34,29 +35,21 @@ def test_every_record_is_one_of_a_claim_and_its_parts():
 
 def test_a_finding_whose_record_says_the_opposite_is_left_out(tmp_path, monkeypatch):
     def record(verdict):
-        part = {
-            "name": "two",
-            "statement": "it costs",
-            "verdict": verdict,
-            "text": "8 points; supported from 5",
-        }
-        row = {
-            "slug": "bn-batch-below-16",
-            "statement": "all of it",
-            "verdict": "partly supported",
-            "parts": [part],
-        }
+        part = PartVerdict("two", "it costs", "", "", verdict, 8.0, 6.0, 10.0, "points", 5)
+        row = Verdict("bn-batch-below-16", "all of it", (), "partly supported", (part,))
         (tmp_path / verdict).mkdir()
-        (tmp_path / verdict / "verdicts.json").write_text(json.dumps([row]))
+        (tmp_path / verdict / "verdicts.json").write_text(to_json([row]))
         monkeypatch.setattr(Evidence.recorded, "__defaults__", (tmp_path / verdict,))
         monkeypatch.setattr(Evidence.contradicted, "__defaults__", (tmp_path / verdict,))
 
     record("inconclusive")
     (found,) = normlab.audit(network(), batch_per_device=2)
-    assert str(found).endswith('record of bn-batch-below-16: "it costs": inconclusive, 8 points')
+    assert str(found).endswith(
+        'record of bn-batch-below-16: "it costs": inconclusive, 8.0 (6.0 to 10.0) points'
+    )
     record("refuted")
     assert names(network(), batch_per_device=2) == []
-    assert finding.Evidence("no-such-claim").recorded()["verdict"] == "no data"
+    assert finding.Evidence("no-such-claim").recorded().verdict == "no data"
 
 
 def test_refusals_and_the_command(monkeypatch):

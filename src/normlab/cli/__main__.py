@@ -1,5 +1,6 @@
 """`python -m normlab.cli`: the same as `normlab`."""
 
-from normlab.cli import app
+from normlab.cli import main
 
-app()
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,9 @@ from typing import Any
 
 from normlab.norms.registry import declared_kinds
 from normlab.records.places import RESULTS
+from normlab.records.verdict import read_verdicts
 from normlab.records.words import MINUS
-from normlab.tools.advise.answer import Advice, Ranked, advise, read_verdicts
+from normlab.tools.advise.answer import Advice, Ranked, advise
 from normlab.tools.advise.situation import INPUTS, complete
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from normlab.errors import NormLabError, refuse
+from normlab.errors import NormLabError, extras_named, refuse
 
 app = typer.Typer(
     name="normlab",
@@ -25,7 +25,8 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
         @wraps(function)
         def guarded(*args: Any, **options: Any) -> None:
             try:
-                function(*args, **options)
+                with extras_named():
+                    function(*args, **options)
             except NormLabError as error:
                 refuse(error)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from normlab.tools.audit import audit
-from normlab.tools.audit.finding import Audit
+from normlab.tools.audit.finding import Audit, Finding
 from normlab.tools.audit.subject import NotCallable
 from normlab.tools.model_names import build_named, sample_inputs
 from normlab.training.trained_model import configuration, load_trained
@@ -35,10 +35,7 @@ def audit_from_console(
         sample = sample_inputs(name, model, min(max(size, 2), SAMPLES))
         found = _audit_named(model.train(not evaluation), sample, world_size, size)
     if as_json:
-        rows = [
-            {**asdict(f), "evidence": [{**asdict(e), "record": e.recorded()} for e in f.evidence]}
-            for f in found
-        ]
+        rows = [_row(finding) for finding in found]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         for line in (
             *(f"not read: {layer}" for layer in found.unread),
@@ -64,3 +61,9 @@ def _audit_named(model: Any, sample: Any, world_size: int, size: int) -> Audit:
             reason = f"the model does not take {tried} ({type(error.__cause__).__name__}: {said})"
     found = audit(model, None, world_size, size)
     return replace(found, notes=(f"{NEEDS_SAMPLE}: {reason}", *found.notes))
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    """A finding with the verdicts that it rests on, for JSON."""
+    evidence = [{**asdict(one), "record": asdict(one.recorded())} for one in finding.evidence]
+    return {**asdict(finding), "evidence": evidence}

@@ -14,12 +14,11 @@ All its parameters are trained without weight decay, but for those of linear and
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError
@@ -78,13 +77,19 @@ def custom_spec(target: str | None, options: Mapping[str, Any] | None = None) ->
 
 def _plain(options: Any) -> dict[str, Any]:
     """`norm.options` as Python has it: a configuration holds lists and mappings of its own types."""
-    if isinstance(options, DictConfig):
-        options = OmegaConf.to_container(options, resolve=True)
     if not isinstance(options or {}, Mapping):
         raise NormLabError(
             f"norm.options={options}: give names and values, as in 'norm.options={{alpha: 0.5}}'."
         )
-    return {str(name): value for name, value in (options or {}).items()}
+    return {str(name): _plain_value(value) for name, value in (options or {}).items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain_value(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | tuple):
+        return [_plain_value(item) for item in value]
+    return value
 
 
 @cache

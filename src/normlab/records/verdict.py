@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from normlab.errors import NormLabError
+from normlab.records.places import newest
 
 SUPPORTED, PARTLY, REFUTED = "supported", "partly supported", "refuted"
 INCONCLUSIVE, NO_DATA = "inconclusive", "no data"
@@ -109,14 +110,14 @@ def read_verdicts(folder: Path) -> dict[str, Verdict]:
     Raises:
         NormLabError: the file is missing or damaged.
     """
-    path = folder / FILE
+    path = newest(folder, FILE)
     try:
         rows = json.loads(path.read_text())
         return {row["slug"]: _verdict(row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         raise NormLabError(
-            f"{path} cannot be read: build it with `normlab verdict`, "
-            "or name another folder with --results."
+            f"{path} cannot be read, and nothing else says what is decided: "
+            "build it with `normlab verdict`, or name another folder with --results."
         ) from None
 
 

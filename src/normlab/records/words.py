@@ -1,8 +1,9 @@
 """Numbers, effects and devices in words. Deterministic: fixed formats, no locale."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from normlab.records.verdict import PartVerdict
 
 MINUS = "\N{MINUS SIGN}"
 TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -54,16 +55,16 @@ def power_of_ten(power: int) -> str:
     return f"10{str(power).translate(TO_SUPERSCRIPT)}"
 
 
-def effect(part: Mapping[str, Any]) -> str:
-    """`3.21 (1.10 to 5.32) points` of a row's part, or "" where no number was found."""
-    if part["effect"] is None:
+def effect(part: PartVerdict) -> str:
+    """`3.21 (1.10 to 5.32) points`, or "" where no number was found."""
+    if part.effect is None:
         return ""
-    unit = part["unit"]
-    if part["low"] is None:
-        shown = number(part["effect"])
-        return f"{unit} {shown}" if unit.startswith("largest") else f"{shown} {unit}"
-    middle, low, high = numbers([part["effect"], part["low"], part["high"]])
-    return f"{middle} ({low} to {high}) {unit}"
+    if part.low is None or part.high is None:
+        shown = number(part.effect)
+        largest = part.unit.startswith("largest")  # a unit that reads before its number
+        return f"{part.unit} {shown}" if largest else f"{shown} {part.unit}"
+    middle, low, high = numbers([part.effect, part.low, part.high])
+    return f"{middle} ({low} to {high}) {part.unit}"
 
 
 def device_label(device: str | None) -> str:

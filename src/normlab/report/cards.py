@@ -13,7 +13,7 @@ from normlab.claims.trials import Trials, collect
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
-from normlab.records.verdict import NO_DATA
+from normlab.records.verdict import NO_DATA, PartVerdict
 from normlab.records.words import device_label, effect, number
 from normlab.report.figures import draw
 from normlab.report.panels import panels
@@ -135,7 +135,7 @@ def _clause(part: Mapping[str, Any]) -> Clause:
         part["statement"],
         part["rule"],
         part["verdict"],
-        effect(part),
+        effect(PartVerdict(**part)),
         part["text"],
         strip,
     )

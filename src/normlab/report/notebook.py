@@ -14,7 +14,7 @@ from normlab.claims.verdicts import verdict
 from normlab.records.places import RESULTS
 from normlab.records.record import Record
 from normlab.records.store import Store
-from normlab.records.verdict import NO_DATA
+from normlab.records.verdict import NO_DATA, PartVerdict
 from normlab.records.words import effect
 
 
@@ -41,7 +41,9 @@ class Recorded:
             f"{self.slug}: {self.verdict} ({self.row['profile']} profile, n = {self.row['n']})"
         ]
         lines += [
-            ", ".join(filter(None, (f"  {part['name']}: {part['verdict']}", effect(part))))
+            ", ".join(
+                filter(None, (f"  {part['name']}: {part['verdict']}", effect(PartVerdict(**part))))
+            )
             for part in self.row["parts"]
         ]
         return "\n".join(lines)

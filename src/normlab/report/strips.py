@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from normlab.claims.trials import Point, summary
+from normlab.records.verdict import PartVerdict
 from normlab.records.words import effect, numbers
 from normlab.report.panels import Panel
 from normlab.report.svg import Scale, line, mark, percent, text
@@ -85,9 +86,9 @@ def effect_strip(part: Mapping[str, Any]) -> Markup:
     low, middle, high = (scale(part[name]) for name in ("low", "effect", "high"))
     body.append(line(low, "28", high, "28", "whisker"))
     body += [line(x, "23", x, "33", "whisker") for x in (low, high)]
-    body.append(mark(middle, "28", 3, "ink", f"{effect(part)}"))
+    body.append(mark(middle, "28", 3, "ink", f"{effect(PartVerdict(**part))}"))
     body += [text(x, "58", label, "tick x") for x, label in scale.ticks(4)]
-    label = f"{part['name']}: {effect(part)}, 95 % interval"
+    label = f"{part['name']}: {effect(PartVerdict(**part))}, 95 % interval"
     return Markup(
         f'<svg class="strip tall" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
     )

@@ -4,31 +4,32 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+import hydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from normlab.errors import NormLabError, refuse
-
-try:
-    import normlab.config.schema
-except NormLabError as error:  # a norm's file that cannot be read
-    refuse(error)
-from normlab.train.job import OUTCOMES
+from normlab.errors import refuse
+from normlab.records.places import CONF
+from normlab.train.job import OUTCOMES, run_job
 from normlab.training.processes import under_torchrun
 
 
-def launch(main: Callable[[], Any]) -> None:
-    """Call `main`, a function under @hydra.main, and exit: 0 for ok and diverged, 1 for a failed job, 2 for bad input.
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def _job(cfg: DictConfig) -> None:
+    run_job(cfg)
+
+
+def launch() -> None:
+    """Run the job or sweep in `sys.argv`; exit with 0 for ok and diverged, 1 for a failed job, 2 for bad input.
 
     HYDRA_FULL_ERROR=1 in the environment brings back every traceback.
     """
     if os.environ.get("HYDRA_FULL_ERROR"):
-        return main()
+        return _job()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence is ours
     sweep = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="normlab-") as outcomes:
@@ -40,7 +41,7 @@ def launch(main: Callable[[], Any]) -> None:
             os.environ[OUTCOMES] = outcomes
             os.environ.setdefault("NORMLAB_SWEEP", f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")
         try:
-            main()
+            _job()
         except (HydraException, OmegaConfBaseException) as error:
             refuse(_sentence(error))
         except (PermissionError, NotADirectoryError, FileExistsError, OSError) as error:

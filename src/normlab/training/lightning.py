@@ -2,11 +2,13 @@
 
 It imports torchvision, and so comes after the operators that torchvision may miss.
 """
-# ruff: noqa: I001
 
-import normlab.models.torchvision_operators
-import lightning.pytorch as L
-from lightning.fabric.utilities import move_data_to_device
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+import normlab.models.torchvision_operators  # noqa: F401
+from normlab.errors import extras_named
+
+with extras_named():
+    import lightning.pytorch as L
+    from lightning.fabric.utilities import move_data_to_device
+    from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 __all__ = ["CSVLogger", "L", "Logger", "TensorBoardLogger", "WandbLogger", "move_data_to_device"]

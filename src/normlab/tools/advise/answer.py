@@ -3,15 +3,11 @@
 A reason exists only where its verdict's row is there and decided; its direction is the row's.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from normlab.errors import NormLabError
-from normlab.records.places import newest
-from normlab.records.verdict import NO_DATA
+from normlab.records.verdict import NO_DATA, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, listed
 from normlab.tools.advise.entry import Entry
 from normlab.tools.advise.situation import Situation
@@ -112,26 +108,10 @@ def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
     return [asdict(item) for item in items]
 
 
-def read_verdicts(folder: Path) -> dict[str, dict[str, Any]]:
-    """The rows of verdicts.json by slug.
-
-    Raises:
-        NormLabError: the file is missing or damaged.
-    """
-    path = newest(folder, "verdicts.json")
-    try:
-        return {row["slug"]: row for row in json.loads(path.read_text())}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise NormLabError(
-            f"{path} cannot be read, and advice rests on nothing else: build it with `normlab verdict`, or name "
-            "another folder with --results."
-        ) from None
-
-
 def advise(
-    situation: Situation, rows: Mapping[str, Mapping[str, Any]], kinds: Iterable[str] = ()
+    situation: Situation, verdicts: Mapping[str, Verdict], kinds: Iterable[str] = ()
 ) -> Advice:
-    """What the verdicts in `rows` (by slug) say of `situation`; `kinds`: every norm that there is."""
+    """What `verdicts` (by slug) say of `situation`; `kinds`: every norm that there is."""
     ranked: dict[str, dict[str, Ranked]] = {"norms": {}, "placements": {}}
     notes: list[Reason] = []
     missing: list[Gap] = []
@@ -141,16 +121,16 @@ def advise(
         if not entry.given(situation):
             missing.append(Gap(entry.slug, entry.part, entry.lacks, entry.favours + entry.against))
             continue
-        row = rows.get(entry.slug)
-        part = _part(entry, row)
+        verdict = verdicts.get(entry.slug)
+        part = _part(entry, verdict)
         side = entry.judge(part, situation) if part else None
-        if row is None or part is None or side is None:
+        if verdict is None or part is None or side is None:
             missing.append(_gap(entry, part))
             continue
         sentence = {1: entry.says, -1: entry.opposite, 0: entry.neither}[side]
         if not sentence:
             continue
-        reason = _reason(entry, row, part, sentence)
+        reason = _reason(entry, verdict, part, sentence)
         pros, cons = (entry.favours, entry.against) if side > 0 else (entry.against, entry.favours)
         if side == 0 or not pros + cons:
             notes.append(reason)
@@ -178,34 +158,41 @@ def _in_order(items: Mapping[str, Ranked]) -> list[Ranked]:
     return sorted(items.values(), key=lambda item: (-item.score, item.name))
 
 
-def _part(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The part that the entry names, with the whole claim's verdict where it names none; None: it is not there."""
-    if row is None:
+def _part(entry: Entry, verdict: Verdict | None) -> PartVerdict | None:
+    """The part that the entry names, the whole claim where it names none; None: it is not there."""
+    if verdict is None:
         return None
     if entry.part is not None:
-        return next((part for part in row["parts"] if part["name"] == entry.part), None)
-    numbers = dict.fromkeys(("effect", "low", "high"))
-    return {**numbers, "unit": "", "n": row["n"], "verdict": row["verdict"]}
+        return verdict.part(entry.part)
+    return PartVerdict(verdict.slug, verdict.statement, "", "", verdict.verdict, n=verdict.n)
 
 
-def _reason(entry: Entry, row: Mapping[str, Any], part: Mapping[str, Any], sentence: str) -> Reason:
+def _reason(entry: Entry, verdict: Verdict, part: PartVerdict, sentence: str) -> Reason:
     words = effect(part)
     if entry.part is None:
-        words = "".join(
-            f"; {one['name']} {effect(one)}" for one in row["parts"] if one["effect"] is not None
-        )
+        measured = [one for one in verdict.parts if one.effect is not None]
+        words = "".join(f"; {one.name} {effect(one)}" for one in measured)
     return Reason(
-        entry.slug, entry.part, part["verdict"], sentence.format(effect=words),
-        part["effect"], part["low"], part["high"], part["unit"], part["n"],
-        row["profile"] or "", device_label(row["device"]), listed([name for name in row["data"] if name]),
-        bool(row["stale"]),
-    )  # fmt: skip
+        slug=entry.slug,
+        part=entry.part,
+        verdict=part.verdict,
+        sentence=sentence.format(effect=words),
+        effect=part.effect,
+        low=part.low,
+        high=part.high,
+        unit=part.unit,
+        n=part.n,
+        profile=verdict.profile or "",
+        device=device_label(verdict.device),
+        data=listed([name for name in verdict.data if name]),
+        stale=bool(verdict.stale),
+    )
 
 
-def _gap(entry: Entry, part: Mapping[str, Any] | None) -> Gap:
+def _gap(entry: Entry, part: PartVerdict | None) -> Gap:
     why = (
         f"not recorded; normlab run {entry.slug}"
-        if part is None or part["verdict"] == NO_DATA
-        else part["verdict"]
+        if part is None or part.verdict == NO_DATA
+        else part.verdict
     )
     return Gap(entry.slug, entry.part, why, entry.favours + entry.against)

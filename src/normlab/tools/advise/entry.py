@@ -5,13 +5,13 @@ other way, and then the sides are swapped; `neither` is a note without a side. A
 here states a result: every number comes from the verdict's row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from normlab.records.verdict import PartVerdict
 from normlab.tools.advise.situation import Situation
 
-Judge = Callable[[Mapping[str, Any], Situation], int | None]
+Judge = Callable[[PartVerdict, Situation], int | None]
 
 
 def always(s: Situation) -> bool:

@@ -4,81 +4,70 @@ A direction is never assumed: `refuted` alone says that an effect is not as larg
 the other side says that it is the opposite.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED, PartVerdict
 from normlab.tools.advise.situation import Situation
 
 DECIDED = (SUPPORTED, PARTLY, REFUTED)
 
 
-def by_margin(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """`greater_by`: the entry's favourite is better by a margin."""
+def by_margin(part: PartVerdict, situation: Situation) -> int | None:
+    """`AtLeast`: the entry's favourite is better by a margin."""
     return _claimed_or_opposite(part, 0.0)
 
 
-def by_ratio(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """`ratio_in_interval` of a ratio that is above 1 where the entry's favourite is better."""
+def by_ratio(part: PartVerdict, situation: Situation) -> int | None:
+    """`Between` of a ratio that is above 1 where the entry's favourite is better."""
     return _claimed_or_opposite(part, 1.0)
 
 
-def by_time(part: Mapping[str, Any], situation: Situation) -> int | None:
+def by_time(part: PartVerdict, situation: Situation) -> int | None:
     """A ratio of times that is below 1 where the entry's favourite is faster."""
     side = -_side(part, 1.0)
-    if part["verdict"] in (SUPPORTED, PARTLY):
+    if part.verdict in (SUPPORTED, PARTLY):
         return max(side, 0)
-    return min(side, 0) if part["verdict"] == REFUTED else None
+    return min(side, 0) if part.verdict == REFUTED else None
 
 
-def by_identity(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """`exact_within`, or any rule in which refuted means that it is not so."""
-    return {SUPPORTED: 1, PARTLY: 1, REFUTED: -1}.get(part["verdict"])
+def by_identity(part: PartVerdict, situation: Situation) -> int | None:
+    """`Exact`, or any rule in which refuted means that it is not so."""
+    return {SUPPORTED: 1, PARTLY: 1, REFUTED: -1}.get(part.verdict)
 
 
-def by_equivalence(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """`equivalent_within` of a difference that is above 0 where the entry's favourite is better."""
-    return (
-        None
-        if part["verdict"] not in DECIDED
-        else 0
-        if part["verdict"] == SUPPORTED
-        else _side(part, 0.0)
-    )
-
-
-def no_worse(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """`ratio_in_interval` that allows a ratio up to a little above 1: only beyond that is the favourite better."""
-    return (
-        None
-        if part["verdict"] not in DECIDED
-        else 0
-        if part["verdict"] != REFUTED
-        else _side(part, 1.0)
-    )
-
-
-def deeper_than_trains(part: Mapping[str, Any], situation: Situation) -> int | None:
-    """The effect is the greatest depth that trains: 1 for a situation beyond its interval."""
-    if part["verdict"] not in DECIDED or part["high"] is None:
+def by_equivalence(part: PartVerdict, situation: Situation) -> int | None:
+    """`Within` of a difference that is above 0 where the entry's favourite is better."""
+    if part.verdict not in DECIDED:
         return None
-    return int(situation.depth > part["high"])
+    return 0 if part.verdict == SUPPORTED else _side(part, 0.0)
 
 
-def as_said(part: Mapping[str, Any], situation: Situation) -> int | None:
+def no_worse(part: PartVerdict, situation: Situation) -> int | None:
+    """`Between` that allows a ratio up to a little above 1: only beyond that is the favourite better."""
+    if part.verdict not in DECIDED:
+        return None
+    return _side(part, 1.0) if part.verdict == REFUTED else 0
+
+
+def deeper_than_trains(part: PartVerdict, situation: Situation) -> int | None:
+    """The effect is the greatest depth that trains: 1 for a situation beyond its interval."""
+    if part.verdict not in DECIDED or part.high is None:
+        return None
+    return int(situation.depth > part.high)
+
+
+def as_said(part: PartVerdict, situation: Situation) -> int | None:
     """Decided either way: for a note whose sentence the verdict completes."""
-    return 0 if part["verdict"] in DECIDED else None
+    return 0 if part.verdict in DECIDED else None
 
 
-def _claimed_or_opposite(part: Mapping[str, Any], neutral: float) -> int | None:
+def _claimed_or_opposite(part: PartVerdict, neutral: float) -> int | None:
     side = _side(part, neutral)
-    if part["verdict"] in (SUPPORTED, PARTLY):
+    if part.verdict in (SUPPORTED, PARTLY):
         return max(side, 0)
-    return min(side, 0) if part["verdict"] == REFUTED else None
+    return min(side, 0) if part.verdict == REFUTED else None
 
 
-def _side(part: Mapping[str, Any], neutral: float) -> int:
+def _side(part: PartVerdict, neutral: float) -> int:
     """On which side of `neutral` the whole interval lies; 0 if it holds it, or is not there."""
-    if part["low"] is None or part["high"] is None:
+    if part.low is None or part.high is None:
         return 0
-    return int(part["low"] > neutral) - int(part["high"] < neutral)
+    return int(part.low > neutral) - int(part.high < neutral)

@@ -3,7 +3,6 @@
 import warnings
 from typing import Any
 
-# isort: split
 from torch import Tensor
 
 from normlab.tools.audit import Audit, look

@@ -1,15 +1,22 @@
 """What an audit finds, and the record that each finding rests on."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from normlab.records.places import RESULTS, newest
-from normlab.records.verdict import NO_DATA, REFUTED, SUPPORTED
+from normlab.errors import NormLabError
+from normlab.records.places import RESULTS
+from normlab.records.verdict import (
+    NO_DATA,
+    REFUTED,
+    SUPPORTED,
+    PartVerdict,
+    Verdict,
+    read_verdicts,
+)
+from normlab.records.words import effect
 
 
 @dataclass(frozen=True)
@@ -20,26 +27,25 @@ class Evidence:
     part: str | None = None
     verdict: str = SUPPORTED
 
-    def recorded(self, folder: Path = RESULTS) -> dict[str, Any]:
-        """The row of results/verdicts.json: statement, verdict and, of a part, its numbers as text."""
-        row = _verdicts(folder).get(
-            self.slug, {"statement": "not in the records", "verdict": NO_DATA}
-        )
-        if self.part is None or row["verdict"] == NO_DATA:
-            return row
-        return next(
-            (part for part in row["parts"] if part["name"] == self.part),
-            {**row, "verdict": NO_DATA},
-        )
+    def recorded(self, folder: Path = RESULTS) -> PartVerdict:
+        """What results/verdicts.json says of the part, or of the claim as a whole."""
+        verdict = _verdicts(folder).get(self.slug)
+        if verdict is None:
+            return PartVerdict(self.slug, "not in the records", "", "", NO_DATA)
+        part = verdict.part(self.part) if self.part else None
+        if part is not None and verdict.verdict != NO_DATA:
+            return part
+        word = verdict.verdict if self.part is None else NO_DATA
+        return PartVerdict(self.slug, verdict.statement, "", "", word, n=verdict.n)
 
     def contradicted(self, folder: Path = RESULTS) -> bool:
         """Whether the record says the opposite of what the finding rests on."""
-        return {self.recorded(folder)["verdict"], self.verdict} == {SUPPORTED, REFUTED}
+        return {self.recorded(folder).verdict, self.verdict} == {SUPPORTED, REFUTED}
 
     def __str__(self) -> str:
-        row = self.recorded()
-        numbers = row.get("text", "").partition("; supported")[0]
-        return f'{self.slug}: "{row["statement"]}": {row["verdict"]}{f", {numbers}" if numbers else ""}'
+        recorded = self.recorded()
+        words = [f'"{recorded.statement}": {recorded.verdict}', effect(recorded)]
+        return f"{self.slug}: {', '.join(filter(None, words))}"
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,8 @@ class Audit:
 
 
 @cache
-def _verdicts(folder: Path) -> dict[str, dict[str, Any]]:
+def _verdicts(folder: Path) -> dict[str, Verdict]:
     try:
-        rows = json.loads(newest(folder, "verdicts.json").read_text())
-        return {row["slug"]: row for row in rows}
-    except (OSError, ValueError):
+        return read_verdicts(folder)
+    except NormLabError:
         return {}
