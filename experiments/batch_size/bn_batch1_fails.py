@@ -11,7 +11,7 @@ single samples is close to chance at every learning rate, so that they would tun
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import batchnorm_arm, image_protocols
+from normlab.claims.protocols.images import batchnorm_arm, image_protocols
 from normlab.claims.rules import greater_by
 
 CLAIM = Claim(

@@ -9,7 +9,7 @@ batch n; its running averages are then collected anew over 600 batches of n with
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by
 from normlab.measure.trained import as_options, train
 

@@ -11,7 +11,7 @@ arms of bn-batch-below-16.
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import batchnorm_arm, image_protocols
+from normlab.claims.protocols.images import batchnorm_arm, image_protocols
 from normlab.claims.rules import equivalent_within, greater_by
 
 PROTOCOLS = image_protocols()

@@ -11,7 +11,7 @@ step, and so almost exact, which neither a worker's own nor those of true small 
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols, true_batch_arm
+from normlab.claims.protocols.images import image_protocols, true_batch_arm
 from normlab.claims.rules import greater_by
 
 GHOST = Arm(

@@ -9,7 +9,7 @@ tuned. At equal samples a smaller batch has more steps, which is not the norm's 
 """
 
 from normlab.claims.claim import Claim, Part
-from normlab.claims.profiles import image_protocols, true_batch_arm
+from normlab.claims.protocols.images import image_protocols, true_batch_arm
 from normlab.claims.rules import equivalent_within, greater_by, interaction
 
 KINDS, SIZES = ("batchnorm", "groupnorm", "layernorm"), (2, 8, 32, 128)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from normlab.claims.claim import Claim, Part
-from normlab.claims.profiles import image_protocols, true_batch_arm
+from normlab.claims.protocols.images import image_protocols, true_batch_arm
 from normlab.claims.rules import exact_within, greater_by
 
 MICRO_BATCHES = (2, 4, 8, 32)

@@ -10,7 +10,7 @@ fixed test images in 20 random compositions of batches of 1 to 256.
 import numpy as np
 
 from normlab.claims.claim import Claim, Part
-from normlab.claims.profiles import image_protocols, inference_arm
+from normlab.claims.protocols.images import image_protocols, inference_arm
 from normlab.claims.rules import exact_within, greater_by
 
 BATCHES = (1, 2, 4, 16, 64, 256)

@@ -10,7 +10,7 @@ read. Each arm has the best of three learning rates, by validation after half th
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import equivalent_within, exact_within
 from normlab.measure.trained import as_options, train
 

@@ -11,7 +11,7 @@ do not learn at N = 2; each N is a true batch.
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import equivalent_within, exact_within
 from normlab.measure.trained import as_options, train
 

@@ -14,7 +14,7 @@ the deepest net that trains, per seed, as doublings of depth, BN over none.
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.rules import greater_by
 
 CHANCE = 0.1

@@ -13,7 +13,7 @@ GroupNorm in bn-batch-below-16.
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.rules import equivalent_within, exact_within, greater_by
 from normlab.measure.trained import as_options
 

@@ -13,7 +13,7 @@ the folded one is asked that it is no further from float32.
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import equivalent_within, exact_within, ratio_in_interval
 from normlab.measure.trained import as_options, train
 

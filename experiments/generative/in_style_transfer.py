@@ -12,7 +12,7 @@ in training and testing, eight others for the unseen.
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by
 
 

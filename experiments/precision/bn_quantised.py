@@ -12,7 +12,7 @@ convolutions. The first 5 seeds could not decide about nine parts together, so 8
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by
 from normlab.measure.trained import as_options, train
 

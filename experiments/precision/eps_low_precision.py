@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by, rate, ratio_in_interval
 from normlab.measure.trained import as_options, train
 

@@ -14,7 +14,7 @@ norms get their statistics, and nothing else, from float16 sums; the gradient is
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by, rate
 from normlab.measure.trained import as_options, train
 

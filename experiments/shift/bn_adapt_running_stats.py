@@ -9,7 +9,7 @@ the run, and each is a part with the same rule.
 """
 
 from normlab.claims.claim import Claim, Part
-from normlab.claims.profiles import image_protocols, inference_arm
+from normlab.claims.protocols.images import image_protocols, inference_arm
 from normlab.claims.rules import greater_by
 
 RULE = "(adapted - corrupted) / (clean - corrupted): supported from 30 %, refuted below 15 %"

@@ -8,7 +8,7 @@ three severities are made on the fly. Every norm loses; whether BatchNorm loses 
 """
 
 from normlab.claims.claim import Claim, Part
-from normlab.claims.profiles import image_protocols, inference_arm
+from normlab.claims.protocols.images import image_protocols, inference_arm
 from normlab.claims.rules import greater_by
 
 CLAIM = Claim(

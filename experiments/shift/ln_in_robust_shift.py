@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols, inference_arm
+from normlab.claims.protocols.images import image_protocols, inference_arm
 from normlab.claims.rules import greater_by
 
 LIGHT, LOCAL = ("brightness", "contrast"), ("noise", "blur")

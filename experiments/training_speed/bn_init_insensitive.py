@@ -10,7 +10,7 @@ not blamed for the step size that it implies. The width is the number of half-de
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.rules import greater_by
 
 GAINS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)

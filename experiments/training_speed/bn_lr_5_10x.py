@@ -13,7 +13,7 @@ The largest stable rate: the largest that neither explodes nor stays at the triv
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.rules import ratio_in_interval
 
 NETS = {

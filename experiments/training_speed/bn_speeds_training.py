@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.rules import ratio_in_interval
 from normlab.records.verdict import PARTLY, SUPPORTED
 

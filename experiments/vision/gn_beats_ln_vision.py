@@ -9,7 +9,7 @@ point is small beside a seed's noise, so the trained nets are read on all 10,000
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by
 
 

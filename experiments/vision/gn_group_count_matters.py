@@ -13,7 +13,7 @@ inflate it, and read on all 10,000 test images. A second part sets the winner, e
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import greater_by
 
 INSIDE = {

@@ -12,7 +12,7 @@ for the reason of IN's accuracy.
 """
 
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.rules import equivalent_within, greater_by
 
 RESNET = ("model=resnet", "model.depth=8", "model.width=8")

@@ -1,4 +1,4 @@
-"""Finding claims: one file each, in a topic's folder of experiments/; its stem with dashes is the slug."""
+"""Finding claims: one file each, in a topic's folder of experiments/; its stem gives the slug."""
 
 import importlib.util
 import sys
@@ -8,6 +8,8 @@ from types import ModuleType
 from normlab.claims.claim import Claim
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS
+
+_LOADED: dict[Path, tuple[int, ModuleType]] = {}  # file -> when it had changed, and its module
 
 
 def slugs(folder: Path = EXPERIMENTS) -> list[str]:
@@ -54,16 +56,17 @@ def docstring(slug: str, folder: Path = EXPERIMENTS) -> str:
 
 
 def load_experiment(path: Path) -> ModuleType:
-    """The module of an experiment file, loaded once per process and again if the file has changed."""
+    """The module of an experiment file, loaded once, and again if the file has changed."""
     name = f"normlab_experiment_{path.stem}"
-    module = sys.modules.get(name)
-    stamp = path.stat().st_mtime_ns
-    if module is not None and getattr(module, "__stamp__", None) == stamp:
-        return module
+    changed = path.stat().st_mtime_ns
+    known = _LOADED.get(path)
+    if known is not None and known[0] == changed:
+        return known[1]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses of the file look their own module up there.
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    module.__stamp__ = stamp  # type: ignore[attr-defined]
+    _LOADED[path] = changed, module
     return module

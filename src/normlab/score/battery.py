@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from normlab.claims.claim import Arm, Claim, Protocol
-from normlab.claims.profiles import tiny_protocols
+from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.protocols.text import text_protocols
 from normlab.score.subject import Subject
 from normlab.score.trials import cost, layer

@@ -119,7 +119,7 @@ class Rate(Rule):
         if trials >= MIN_SEEDS and (over or under):
             verdict = SUPPORTED if over == self.above else REFUTED
         counted = f"{successes} of {trials}, 95 % interval {low:.3g} to {high:.3g}"
-        p = stats.p_rate(successes, trials, self.threshold, self.above)
+        p = stats.p_rate(successes, trials, self.threshold, above=self.above)
         return Finding(verdict, mean, low, high, unit, trials, f"{counted}; {self.words}", p)
 
     def zones(self) -> tuple[Zone, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from normlab.claims.plan import Job
-from normlab.claims.profiles import image_protocols
+from normlab.claims.protocols.images import image_protocols
 from normlab.claims.run.engines import LocalEngine
 from normlab.config.remembered import plain_config
 from normlab.data.availability import is_here
