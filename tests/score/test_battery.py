@@ -196,7 +196,8 @@ def test_widths_and_depths_count_only_what_trains():
      ([3], "inconclusive"), ([3, 3], "inconclusive")],
 )  # fmt: skip
 def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, verdict):
-    assert shows(ROW["domain shift"], np.array(found, dtype=float)).verdict == verdict
+    values = np.array(found, dtype=float)
+    assert Bound(ROW["domain shift"]).decide(values, "points").verdict == verdict
 
 
 def test_the_strongest_decided_word_is_said():

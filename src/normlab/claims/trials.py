@@ -52,6 +52,11 @@ class Trials:
                 points.append(Point(seed, shown, record.status == "diverged", seed in self.seeds))
         return points
 
+    def trivial_loss(self) -> float | None:
+        """Of a model that ignores its input, in nats; None where the trials have none."""
+        losses = [record.metrics.get("trivial_loss") for record in self.all()]
+        return losses[0] if losses and isinstance(losses[0], float) else None
+
     def all(self) -> list[Record]:
         """Every evaluation trial, by arm and then by seed."""
         records = []

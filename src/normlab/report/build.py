@@ -13,15 +13,15 @@ from markupsafe import Markup
 
 from normlab.claims.claim import Claim
 from normlab.claims.registry import load_all
-from normlab.claims.verdicts import to_json, verdicts
+from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
 from normlab.records.files import write_atomically
 from normlab.records.places import CHECKOUT, EXPERIMENTS, RESULTS
 from normlab.records.store import Store
-from normlab.records.verdict import NO_DATA, VERDICTS
+from normlab.records.verdict import NO_DATA, VERDICTS, to_json
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
-from normlab.report.svg import SYMBOLS
+from normlab.report.marks import SYMBOLS
 from normlab.report.words import CLASSES
 
 HERE = Path(__file__).resolve().parent

@@ -1,9 +1,7 @@
 """What the page says of each claim, from the claim, its verdict and its trials; the template only lays it out."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,7 +11,7 @@ from normlab.claims.trials import Trials, collect
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
-from normlab.records.verdict import NO_DATA, PartVerdict
+from normlab.records.verdict import NO_DATA, OtherVerdict, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, number
 from normlab.report.figures import draw
 from normlab.report.panels import panels
@@ -88,57 +86,51 @@ class Card:
         return CLASSES[self.verdict]
 
 
-def build_card(claim: Claim, row: Mapping[str, Any], store: Store) -> Card:
-    """Of a claim and its row of `verdicts`."""
-    trials = collect(claim, row, store)
-    counted = [record for record in trials.all() if record.seed in trials.seeds]
-    tuned = [
-        record
-        for rates in trials.tuning.values()
-        for records in rates.values()
-        for record in records
-    ]
+def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
+    """Of a claim and its verdict."""
+    trials = collect(claim, verdict, store)
+    evaluated = trials.all()
+    counted = [record for record in evaluated if record.seed in trials.seeds]
+    tuned = _tuned(trials)
+    profiles = [name for name in ("cpu", "gpu") if name in claim.protocols]
+    files = Counter(record.claim for record in (*evaluated, *tuned) if record.claim)
     return Card(
         claim=claim,
-        verdict=row["verdict"],
-        clauses=[_clause(part) for part in row["parts"]],
-        n=row["n"],
-        profile=row["profile"] or "",
-        device=device_label(row["device"]),
-        others=[(other["verdict"], _elsewhere(other)) for other in row["others"]],
+        verdict=verdict.verdict,
+        clauses=[_clause(part) for part in verdict.parts],
+        n=verdict.n,
+        profile=verdict.profile or "",
+        device=device_label(verdict.device),
+        others=[(other.verdict, _elsewhere(other)) for other in verdict.others],
         data="; ".join(sorted({data_label(record) for record in counted})),
         figure=draw(claim, trials),
         strips=[arm_strips(panel) for panel in panels(claim, trials)],
-        arms=[_arm(name, trials, row["learning_rates"].get(name)) for name in trials.records],
-        commands=[
-            f"normlab run {claim.slug} --profile {name}"
-            for name in ("cpu", "gpu")
-            if name in claim.protocols
-        ],
-        cost=_cost(trials.all(), tuned),
+        arms=[_arm(name, trials, verdict.learning_rates.get(name)) for name in trials.records],
+        commands=[f"normlab run {claim.slug} --profile {name}" for name in profiles],
+        cost=_cost(evaluated, tuned),
         made_by=_made_by(counted),
-        files=sorted(
-            Counter(record.claim for record in (*trials.all(), *tuned) if record.claim).items()
-        ),
-        notes=_notes(row, trials),
+        files=sorted(files.items()),
+        notes=_notes(verdict, trials),
     )
 
 
-def _elsewhere(other: Mapping[str, Any]) -> str:
-    return f"{other['profile']} profile on {device_label(other['device'])}, n = {other['n']}"
+def _tuned(trials: Trials) -> list[Record]:
+    """Every tuning trial."""
+    records = []
+    for by_rate in trials.tuning.values():
+        for at_rate in by_rate.values():
+            records += at_rate
+    return records
 
 
-def _clause(part: Mapping[str, Any]) -> Clause:
+def _elsewhere(other: OtherVerdict) -> str:
+    return f"{other.profile} profile on {device_label(other.device)}, n = {other.n}"
+
+
+def _clause(part: PartVerdict) -> Clause:
     strip = effect_strip(part)
-    return Clause(
-        part["name"],
-        part["statement"],
-        part["rule"],
-        part["verdict"],
-        effect(PartVerdict(**part)),
-        part["text"],
-        strip,
-    )
+    words = effect(part)
+    return Clause(part.name, part.statement, part.rule, part.verdict, words, part.text, strip)
 
 
 def _arm(name: str, trials: Trials, rate: float | None) -> ArmRow:
@@ -166,24 +158,21 @@ def _cost(evaluated: list[Record], tuned: list[Record]) -> str:
 
 def _made_by(records: list[Record]) -> str:
     """Versions and commits of the trials that count."""
-    versions = sorted(
-        {
-            f"{name} {record.versions[name]}"
-            for record in records
-            for name in ("python", "torch")
-            if name in record.versions
-        }
-    )
-    commits = sorted({str(record.code["git"])[:9] for record in records if record.code.get("git")})
-    return ", ".join([*versions, *(f"commit {commit}" for commit in commits)])
+    versions, commits = set(), set()
+    for record in records:
+        named = {name: record.versions.get(name) for name in ("python", "torch")}
+        versions |= {f"{name} {version}" for name, version in named.items() if version}
+        if record.code.get("git"):
+            commits.add(f"commit {str(record.code['git'])[:9]}")
+    return ", ".join([*sorted(versions), *sorted(commits)])
 
 
-def _notes(row: Mapping[str, Any], trials: Trials) -> list[str]:
-    if row["verdict"] == NO_DATA:
+def _notes(verdict: Verdict, trials: Trials) -> list[str]:
+    if verdict.verdict == NO_DATA:
         return []  # the command that is missing stands beside it anyway
     return [
-        *(f"missing: {what}" for what in row["missing"]),
-        *(f"stale: {reason}" for reason in row["stale"]),
+        *(f"missing: {what}" for what in verdict.missing),
+        *(f"stale: {reason}" for reason in verdict.stale),
         *trials.failures,
     ]
 

@@ -1,86 +1,73 @@
 """Ratios of times over the size of the input, from the records of timed trials."""
 
 import math
-import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 from markupsafe import Markup
 
 from normlab.claims.claim import Claim
+from normlab.claims.figure import Cells
 from normlab.claims.stats import t_interval
 from normlab.claims.trials import Trials
-from normlab.measure.timing.trials import LOG
+from normlab.measure.timing.trials import LOG, size_of_cell
 from normlab.records.record import Record
 from normlab.records.words import number, tick
-from normlab.report.svg import Dot, Plot, Scale, Series
+from normlab.report.plot import Dot, Plot, Series
+from normlab.report.scale import Scale
+from normlab.report.sweep import spoken
 
 
-def cells(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    """`cells over WORDS [; of NAME] [; as WORDS] [; band LOW HIGH WORDS]`: a line for each arm.
-
-    x is the last number of a cell's size (width of a row, side of a map), which WORDS name; a mark is one reading's
-    median over the cells of that size. `of` draws only arms `NAME, ...`, `as` names the y axis, `band` shades the
-    ratios that the claim speaks of. Void cells are left out.
-    """
-    asked = dict(word.strip().partition(" ")[::2] for word in (detail or "").split(";"))
+def cells(claim: Claim, figure: Cells, trials: Trials) -> Markup:
+    """A line for each arm; a mark is one reading's median over the cells of that size."""
     series: list[Series] = []
     for arm, by_seed in trials.records.items():
-        if "of" in asked and not arm.startswith(f"{asked['of']}, "):
+        if figure.arms and arm not in figure.arms:
             continue
-        name = arm.removeprefix(f"{asked.get('of')}, ")
-        one = _series(
-            name,
-            {seed: record for seed, record in by_seed.items() if seed in trials.seeds},
-            len(series),
-        )
+        counted = {seed: record for seed, record in by_seed.items() if seed in trials.seeds}
+        one = _series(arm, counted, len(series))
         if one.means:
             series.append(one)
     if not series:
         return Markup("")
-    low, high, words = 1.0, 1.0, ""
-    if "band" in asked:
-        ends, words = asked["band"].split(" ", 2)[:2], asked["band"].split(" ", 2)[2]
-        low, high = (float(end) for end in ends)
+    low, high = (figure.band.low, figure.band.high) if figure.band else (1.0, 1.0)
     xs = sorted({x for one in series for x, *_ in one.means})
-    y = Scale.around([low, high, *(dot.y for one in series for dot in one.dots)], log=True)
-    said = "; ".join(
-        f"{one.name}: " + ", ".join(f"{number(m)} at {tick(x)}" for x, m, *_ in one.means)
-        for one in series
-    )
+    ys = [dot.y for one in series for dot in one.dots]
     return Plot(
-        claim.statement,
-        said,
-        asked.get("over", "size of the input"),
-        f"{asked.get('as', 'ratio of times')} (log scale)",
-        Scale.around(xs, len(xs) > 1 and xs[-1] >= 8 * xs[0], xs),
-        y,
-        series,
-        rules=[(high, words)] if words else [(1.0, "as fast")],
-        area=(low, high) if words else None,
+        title=claim.statement,
+        description="; ".join(spoken(one) for one in series),
+        x_label=figure.x_label,
+        y_label=f"{figure.y_label} (log scale)",
+        x=Scale.around(xs, len(xs) > 1 and xs[-1] >= 8 * xs[0], xs),
+        y=Scale.around([low, high, *ys], log=True),
+        series=series,
+        rules=[(high, figure.band.words)] if figure.band else [(1.0, "as fast")],
+        area=(low, high) if figure.band else None,
     ).svg()
 
 
-def _series(name: str, by_seed: dict[int, Record], index: int) -> Series:
+def _series(name: str, by_seed: Mapping[int, Record], index: int) -> Series:
     one = Series(name, [], index=index)
-    by_x: dict[float, list[float]] = defaultdict(list)
+    by_x: dict[float, list[float]] = defaultdict(list)  # size -> the readings' medians
     for seed, record in sorted(by_seed.items()):
-        logs: dict[float, list[float]] = defaultdict(list)
-        for metric, value in record.metrics.items():
-            if metric.startswith(LOG) and value is not None and math.isfinite(value):
-                logs[size(metric.removeprefix(LOG))].append(value)
-        for x, values in sorted(logs.items()):
+        for x, values in sorted(_by_size(record).items()):
             middle = float(np.median(values))
             by_x[x].append(middle)
-            title = f"{name}, {tick(x)}, reading {seed}: {number(math.exp(middle))}"
-            one.dots.append(Dot(x, math.exp(middle), title))
+            ratio = math.exp(middle)
+            one.dots.append(Dot(x, ratio, f"{name}, {tick(x)}, reading {seed}: {number(ratio)}"))
     for x, middles in sorted(by_x.items()):
-        found = [float(value) for value in np.exp(t_interval(np.array(middles)))]
-        one.means.append((x, found[0], *(found[1:] if len(middles) > 1 else (None, None))))
+        mean, low, high = (float(value) for value in np.exp(t_interval(np.array(middles))))
+        ends = (low, high) if len(middles) > 1 else (None, None)
+        one.means.append((x, mean, *ends))
     return one
 
 
-def size(cell: str) -> float:
-    """The last number of `64x1024 float32 forward` or of `batch 8, context 64, width 128` that is a size."""
-    first = cell.split()[0]
-    return float(first.split("x")[-1] if first[0].isdigit() else re.findall(r"\d+", cell)[-1])
+def _by_size(record: Record) -> dict[float, list[float]]:
+    """Log ratios of the cells that are not void, by size."""
+    logs: dict[float, list[float]] = defaultdict(list)
+    for metric, value in record.metrics.items():
+        if metric.startswith(LOG) and value is not None and math.isfinite(value):
+            size = size_of_cell(metric.removeprefix(LOG), record.config["options"])
+            logs[size].append(value)
+    return logs

@@ -1,69 +1,79 @@
 """The heat map: a loss by series and number, each cell between the best of all and the trivial loss."""
 
 import math
-import re
+from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from normlab.claims.claim import Claim
+from normlab.claims.figure import HeatMap
+from normlab.claims.metrics import metric as metric_of
 from normlab.claims.trials import Trials, summary
 from normlab.records.words import number
-from normlab.report.words import metric_label
-
-_NUMBER = re.compile(r"[ ,]*(?<!\S)(\d+(?:\.\d+)?)$")
 
 
-def heat_map(claim: Claim, trials: Trials, detail: str | None) -> Markup:
-    """`heat_map [loss] [over WORDS]`: arms named `post, warm-up, 12` make a row `post, warm-up` with a column 12.
+@dataclass(frozen=True)
+class _Cell:
+    """The mean over `count` seeds, of which `diverged` did not train."""
 
-    A cell holds the mean over seeds and says how many trials diverged; its tint is where the mean lies between the
-    lowest of all cells (none) and the trivial loss (full), so that a cell which does not train stands out.
+    mean: float
+    diverged: int
+    count: int
+
+
+def heat_map(claim: Claim, figure: HeatMap, trials: Trials) -> Markup:
+    """A cell holds the mean over seeds and says how many trials diverged.
+
+    Its tint is where the mean lies between the lowest of all cells (none) and the trivial loss
+    (full), so that a cell which does not train stands out.
     """
-    metric, _, over = (detail or "test_loss").partition(" over ")
-    cells: dict[str, dict[float, tuple[float, int, int]]] = {}
-    for arm in trials.records:
-        found = _NUMBER.search(arm)
-        points = trials.points(arm, metric)
-        kept = summary(points)
-        if found and kept:
-            diverged = sum(point.diverged for point in points)
-            cells.setdefault(arm[: found.start()], {})[float(found[1])] = (
-                kept.mean,
-                diverged,
-                len(points),
-            )
-    columns = sorted({column for row in cells.values() for column in row})
-    trivial = [record.metrics.get("trivial_loss") for record in trials.all()]
-    if not cells or not isinstance(trivial[0], float):
+    rows = _rows(claim, figure, trials)
+    trivial = trials.trivial_loss()
+    if not rows or trivial is None:
         return Markup("")
-    best = min(mean for row in cells.values() for mean, _, _ in row.values())
-    head = Markup("").join(
-        Markup('<th scope="col" class="num">{}</th>').format(f"{column:g}") for column in columns
-    )
-    body = Markup("").join(
-        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            name, Markup("").join(_cell(row.get(column), best, trivial[0]) for column in columns)
-        )
-        for name, row in cells.items()
-    )
+    columns = sorted({column for row in rows.values() for column in row})
+    best = min(cell.mean for row in rows.values() for cell in row.values())
+    head = Markup("").join(_heading(column) for column in columns)
+    body = Markup("")
+    for name, row in rows.items():
+        cells = Markup("").join(_drawn(row.get(column), best, trivial) for column in columns)
+        body += Markup('<tr><th scope="row">{}</th>{}</tr>').format(name, cells)
     caption = (
-        f"{metric_label(metric)} by {over or 'number'}, mean over seeds; the stronger the tint, the nearer to the "
-        f"trivial loss of {number(trivial[0])} nats, at which a model ignores its input; the best cell has "
-        f"{number(best)}."
+        f"{metric_of(figure.metric).label} by {figure.x_label}, mean over seeds; the stronger the "
+        f"tint, the nearer to the trivial loss of {number(trivial)} nats, at which a model ignores "
+        f"its input; the best cell has {number(best)}."
     )
     return Markup(
-        '<figure class="heat"><table><caption class="hidden">{}</caption><thead><tr><th></th>{}</tr></thead>'
-        "<tbody>{}</tbody></table><figcaption>{}</figcaption></figure>"
+        '<figure class="heat"><table><caption class="hidden">{}</caption><thead><tr><th></th>{}'
+        "</tr></thead><tbody>{}</tbody></table><figcaption>{}</figcaption></figure>"
     ).format(claim.statement, head, body, caption)
 
 
-def _cell(cell: tuple[float, int, int] | None, best: float, trivial: float) -> Markup:
+def _rows(claim: Claim, figure: HeatMap, trials: Trials) -> dict[str, dict[float, _Cell]]:
+    """Row -> column -> cell, from the arms' coordinates."""
+    rows: dict[str, dict[float, _Cell]] = {}
+    for arm in claim.arms:
+        column, points = arm.at.get(figure.x), trials.points(arm.name, figure.metric)
+        kept = summary(points)
+        if kept is None or not isinstance(column, int | float):
+            continue
+        name = ", ".join(str(arm.at[key]) for key in figure.by if key in arm.at)
+        diverged = sum(point.diverged for point in points)
+        rows.setdefault(name, {})[float(column)] = _Cell(kept.mean, diverged, len(points))
+    return rows
+
+
+def _heading(column: float) -> Markup:
+    return Markup('<th scope="col" class="num">{}</th>').format(f"{column:g}")
+
+
+def _drawn(cell: _Cell | None, best: float, trivial: float) -> Markup:
     if cell is None:
         return Markup("<td></td>")
-    mean, diverged, count = cell
-    share = min(1.0, max(0.0, (mean - best) / (trivial - best)))
-    note = Markup("<small>{} of {} stuck</small>").format(diverged, count) if diverged else ""
-    text = escape(number(mean)) if math.isfinite(mean) else escape("not finite")
-    return Markup('<td class="num" style="--share: {}%">{}{}</td>').format(
-        round(100 * share), text, note
-    )
+    share = min(1.0, max(0.0, (cell.mean - best) / (trivial - best)))
+    note = Markup("")
+    if cell.diverged:
+        note = Markup("<small>{} of {} stuck</small>").format(cell.diverged, cell.count)
+    text = number(cell.mean) if math.isfinite(cell.mean) else "not finite"
+    tint = round(100 * share)
+    return Markup('<td class="num" style="--share: {}%">{}{}</td>').format(tint, text, note)

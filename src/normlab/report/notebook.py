@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from normlab.claims.verdicts import verdict
 from normlab.records.places import RESULTS
 from normlab.records.record import Record
 from normlab.records.store import Store
-from normlab.records.verdict import NO_DATA, PartVerdict
+from normlab.records.verdict import NO_DATA, Verdict
 from normlab.records.words import effect
 
 
@@ -23,29 +22,28 @@ class Recorded:
     """What is on record of one claim. `str()` is its verdict with that of every part."""
 
     slug: str
-    row: dict[str, Any] | None  # as in verdicts.json; None: there is no such claim here
+    decided: Verdict | None  # None: there is no such claim here
     store: Store
 
     @cached_property
     def trials(self) -> Trials:
-        return collect(load_claim(self.slug), self.row, self.store) if self.row else Trials()
+        return (
+            collect(load_claim(self.slug), self.decided, self.store) if self.decided else Trials()
+        )
 
     @property
     def verdict(self) -> str:
-        return self.row["verdict"] if self.row else NO_DATA
+        return self.decided.verdict if self.decided else NO_DATA
 
     def __str__(self) -> str:
-        if self.row is None or self.row["profile"] is None:
+        decided = self.decided
+        if decided is None or decided.profile is None:
             return f"{self.slug}: {NO_DATA}"
-        lines = [
-            f"{self.slug}: {self.verdict} ({self.row['profile']} profile, n = {self.row['n']})"
-        ]
-        lines += [
-            ", ".join(
-                filter(None, (f"  {part['name']}: {part['verdict']}", effect(PartVerdict(**part))))
-            )
-            for part in self.row["parts"]
-        ]
+        where = f"{decided.profile} profile, n = {decided.n}"
+        lines = [f"{self.slug}: {decided.verdict} ({where})"]
+        for part in decided.parts:
+            words = [f"  {part.name}: {part.verdict}", effect(part)]
+            lines.append(", ".join(filter(None, words)))
         return "\n".join(lines)
 
     def records(self, arm: str) -> list[Record]:

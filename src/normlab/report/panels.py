@@ -1,41 +1,37 @@
 """What a claim's rules read of its evaluation trials: a panel for each metric, and for each measure."""
 
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from normlab.claims.claim import Claim
-from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.metrics import metric as metric_of
 from normlab.claims.trials import Point, Trials
-from normlab.records.record import Record
-from normlab.report.words import metric_label
 
 
 @dataclass(frozen=True)
 class Watched(Evidence):
     """Evidence that notes what is read: by metric, or by what a measure is called, and arm, the values by seed."""
 
-    reads: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    measures: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    reads: dict[str, dict[str, Values]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Values]] = field(default_factory=dict)
 
-    def values(self, arm: str, metric: str = "test_accuracy") -> np.ndarray:
+    def values(self, arm: str, metric: str = "test_accuracy") -> Values:
         values = super().values(arm, metric)
         self.reads.setdefault(metric, {})[arm] = values
         return values
 
-    def compute(self, arm: str, measure: Callable[[Record], float]) -> np.ndarray:
-        values = super().compute(arm, measure)
-        name = getattr(measure, "__name__", "<lambda>").strip("_").replace("_", " ")
-        name = "measured from each record" if name == "<lambda>" else name
-        label, count = name, 1
-        while arm in self.measures.get(label, {}) and not np.array_equal(
-            self.measures[label][arm], values
-        ):
+    def show(self, arm: str, label: str, values: Values) -> None:
+        """Under its label; another quantity of the same arm and label gets a number."""
+        name, count = label, 1
+        while arm in self.measures.get(name, {}):
+            if np.array_equal(self.measures[name][arm], values):
+                return
             count += 1
-            label = f"{name} ({count})"
-        self.measures.setdefault(label, {})[arm] = values
-        return values
+            name = f"{label} ({count})"
+        self.measures.setdefault(name, {})[arm] = values
 
 
 @dataclass(frozen=True)
@@ -51,30 +47,38 @@ class Panel:
 def panels(claim: Claim, trials: Trials) -> list[Panel]:
     """A panel for each metric that the claim's rules read; if they read nothing yet, for the first that is there."""
     evidence = Watched(trials.records, len(trials.seeds))
-    for part in claim.parts:
-        try:
-            if trials.seeds:
-                part.decide(evidence)
-        except Missing:
-            continue
-    result = []
-    recorded = [name for record in trials.all()[:1] for name in record.metrics]
-    first = [name for name in ("test_accuracy", "test_loss", *recorded) if name in recorded][:1]
-    for metric in evidence.reads or ([] if evidence.measures else first):
-        arms = {
-            arm.name: points for arm in claim.arms if (points := trials.points(arm.name, metric))
-        }
-        result.append(
-            Panel(metric, metric_label(metric), arms, frozenset(evidence.reads.get(metric, ())))
-        )
-    for name, by_arm in evidence.measures.items():
-        arms = {}
-        for arm, values in by_arm.items():
-            records = [trials.records[arm][seed] for seed in trials.seeds]
-            pairs = zip(records, values, strict=True)
-            arms[arm] = [
-                Point(record.seed, float(value), record.status == "diverged")
-                for record, value in pairs
-            ]
-        result.append(Panel(name, name, arms, frozenset(arms)))
+    for part in claim.parts if trials.seeds else ():
+        with suppress(Missing):
+            part.decide(evidence)
+    names = list(evidence.reads)
+    if not names and not evidence.measures:
+        names = _first_metric(trials)
+    result = [_metric_panel(claim, trials, name, evidence) for name in names]
+    for label, by_arm in evidence.measures.items():
+        result.append(_measure_panel(trials, label, by_arm))
     return [panel for panel in result if panel.arms]
+
+
+def _first_metric(trials: Trials) -> list[str]:
+    recorded = [name for record in trials.all()[:1] for name in record.metrics]
+    preferred = ("test_accuracy", "test_loss", *recorded)
+    return [name for name in preferred if name in recorded][:1]
+
+
+def _metric_panel(claim: Claim, trials: Trials, name: str, evidence: Watched) -> Panel:
+    arms = {}
+    for arm in claim.arms:
+        points = trials.points(arm.name, name)
+        if points:
+            arms[arm.name] = points
+    read = frozenset(evidence.reads.get(name, ()))
+    return Panel(name, metric_of(name).label, arms, read)
+
+
+def _measure_panel(trials: Trials, label: str, by_arm: dict[str, Values]) -> Panel:
+    arms = {}
+    for arm, values in by_arm.items():
+        records = [trials.records[arm][seed] for seed in trials.seeds]
+        pairs = zip(records, values.tolist(), strict=True)
+        arms[arm] = [Point(one.seed, value, one.status == "diverged") for one, value in pairs]
+    return Panel(label, label, arms, frozenset(arms))

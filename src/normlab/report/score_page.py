@@ -9,20 +9,10 @@ from normlab.claims.trials import summary
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 from normlab.records.words import device_label, listed, number
 from normlab.report.build import HERE
+from normlab.report.marks import MARKS, SERIES, SYMBOLS, line, mark, percent, text
+from normlab.report.plot import Dot, Plot, Series
+from normlab.report.scale import Scale
 from normlab.report.score_words import against, difference, judged, said, value
-from normlab.report.svg import (
-    MARKS,
-    SERIES,
-    SYMBOLS,
-    Dot,
-    Plot,
-    Scale,
-    Series,
-    line,
-    mark,
-    percent,
-    text,
-)
 from normlab.report.words import CLASSES
 from normlab.score.battery import SGD_BATCH
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Comparison, Line, Score

@@ -1,97 +1,58 @@
 """Strips: one row of an HTML grid each, with a label, a small SVG on a shared scale, and the numbers."""
 
 import math
-import re
-from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup, escape
 
 from normlab.claims.trials import Point, summary
-from normlab.records.verdict import PartVerdict
+from normlab.records.verdict import PartVerdict, Zone
 from normlab.records.words import effect, numbers
+from normlab.report.marks import line, mark, percent, text
 from normlab.report.panels import Panel
-from normlab.report.svg import Scale, line, mark, percent, text
+from normlab.report.scale import Scale
 from normlab.report.words import CLASSES
 
-_NUMBER = r"(-?[\d.]+(?:e[-+]?\d+)?|inf)"
-_ASKED = {  # what the rules say that they ask for, see normlab.claims.rules
-    "greater": re.compile(rf"supported from (?:a rise of )?{_NUMBER}.*refuted below {_NUMBER}"),
-    "within": re.compile(rf"supported if within {_NUMBER} either way"),
-    "inside": re.compile(
-        rf"supported inside {_NUMBER} to {_NUMBER}, refuted outside {_NUMBER} to {_NUMBER}"
-    ),
-    "above": re.compile(rf"supported above {_NUMBER}"),
-    "below": re.compile(rf"supported below {_NUMBER}"),
-}
 
-
-def zones(text: str) -> list[tuple[float, float, str]]:
-    """(low, high, verdict) that a finding's sentence asks for, to be drawn behind its interval; [] for an identity."""
-    found = {
-        name: [float(group) for group in m.groups()]
-        for name, rule in _ASKED.items()
-        if (m := rule.search(text))
-    }
-    inf = math.inf
-    if "greater" in found:
-        high, low = found["greater"]
-        return [(-inf, low, "refuted"), (high, inf, "supported")]
-    if "within" in found:
-        (margin,) = found["within"]
-        return [
-            (-inf, -margin, "refuted"),
-            (-margin, margin, "supported"),
-            (margin, inf, "refuted"),
-        ]
-    if "inside" in found:
-        low, high, wide_low, wide_high = found["inside"]
-        return [(-inf, wide_low, "refuted"), (low, high, "supported"), (wide_high, inf, "refuted")]
-    if "above" in found:
-        (edge,) = found["above"]
-        return [(-inf, edge, "refuted"), (edge, inf, "supported")]
-    if "below" in found:
-        (edge,) = found["below"]
-        return [(-inf, edge, "supported"), (edge, inf, "refuted")]
-    return []
-
-
-def effect_strip(part: Mapping[str, Any]) -> Markup:
+def effect_strip(part: PartVerdict) -> Markup:
     """A part's effect with its 95 % interval, over the zones of its rule; "" without an interval."""
-    if part["low"] is None or part["high"] is None:
+    if part.effect is None or part.low is None or part.high is None:
         return Markup("")
-    areas, log = zones(part["text"]), part["unit"] == "times"
-    edges = [
-        edge
-        for low, high, _ in areas
-        for edge in (low, high)
-        if math.isfinite(edge) and (edge > 0 or not log)
-    ]
-    origin = 1.0 if log else 0.0
-    scale = Scale.around([part["effect"], part["low"], part["high"], *edges, origin], log, pad=0.16)
+    origin = 1.0 if part.log else 0.0
+    ends = (part.effect, part.low, part.high, origin)
+    scale = Scale.around([*ends, *_edges(part)], part.log, pad=0.16)
     body = []
-    for low, high, verdict in areas:
-        left, right = scale(low), scale(high)
-        if left == right:
-            continue
-        kind = CLASSES[verdict]
-        body.append(
-            f'<rect class="zone {kind}" x="{percent(left)}" y="0" width="{percent(right - left)}" height="44"/>'
-        )
-        body += [line(x, "0", x, "44", f"zone-edge {kind}") for x in (left, right) if 0 < x < 100]
-        if right - left > 17:
-            body.append(text((left + right) / 2, "11", verdict, f"zone-name {kind}"))
+    for zone in part.zones:
+        body += _zone(zone, scale)
     if 0 < scale(origin) < 100:
         body.append(line(scale(origin), "16", scale(origin), "44", "origin"))
-    low, middle, high = (scale(part[name]) for name in ("low", "effect", "high"))
+    low, middle, high = (scale(end) for end in (part.low, part.effect, part.high))
     body.append(line(low, "28", high, "28", "whisker"))
     body += [line(x, "23", x, "33", "whisker") for x in (low, high)]
-    body.append(mark(middle, "28", 3, "ink", f"{effect(PartVerdict(**part))}"))
+    body.append(mark(middle, "28", 3, "ink", effect(part)))
     body += [text(x, "58", label, "tick x") for x, label in scale.ticks(4)]
-    label = f"{part['name']}: {effect(PartVerdict(**part))}, 95 % interval"
-    return Markup(
-        f'<svg class="strip tall" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
-    )
+    label = escape(f"{part.name}: {effect(part)}, 95 % interval")
+    drawn = "".join(body)
+    return Markup(f'<svg class="strip tall" role="img" aria-label="{label}">{drawn}</svg>')
+
+
+def _edges(part: PartVerdict) -> list[float]:
+    """The ends of zones that can be drawn."""
+    ends = [end for zone in part.zones for end in (zone.low, zone.high)]
+    return [end for end in ends if math.isfinite(end) and (end > 0 or not part.log)]
+
+
+def _zone(zone: Zone, scale: Scale) -> list[str]:
+    """A shaded range of effects, with its verdict where there is room for the word."""
+    left, right = scale(zone.low), scale(zone.high)
+    if left == right:
+        return []
+    kind = CLASSES[zone.verdict]
+    size = f'x="{percent(left)}" y="0" width="{percent(right - left)}" height="44"'
+    drawn = [f'<rect class="zone {kind}" {size}/>']
+    drawn += [line(x, "0", x, "44", f"zone-edge {kind}") for x in (left, right) if 0 < x < 100]
+    if right - left > 17:
+        drawn.append(text((left + right) / 2, "11", zone.verdict, f"zone-name {kind}"))
+    return drawn
 
 
 def arm_strips(panel: Panel) -> Markup:

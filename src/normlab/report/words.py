@@ -1,6 +1,5 @@
-"""Metrics and data sets in words, and what a page calls verdicts and norms."""
+"""Data sets in words, and what a page calls verdicts and norms."""
 
-from normlab.claims.trials import is_share
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 
@@ -14,19 +13,15 @@ SHORT = {  # what fits under a column of a figure
     "rmsnorm": "RMS",
     "frn": "FRN",
 }
-_METRICS = {
-    "precise_test_accuracy": "test accuracy with statistics re-estimated over the training split",
-    "batch_test_accuracy": "test accuracy with the statistics of each test batch",
-    "instance_test_accuracy": "test accuracy with the statistics of each sample",
+NORM_NAMES = {  # as a reader writes them
+    "batchnorm": "BatchNorm",
+    "batchrenorm": "BatchRenorm",
+    "groupnorm": "GroupNorm",
+    "layernorm": "LayerNorm",
+    "frn": "FRN",
 }
 # A verdict's class in the style sheet, where it has a colour and a sign of its own.
 CLASSES = {SUPPORTED: "yes", PARTLY: "partly", REFUTED: "no", INCONCLUSIVE: "open", NO_DATA: "none"}
-
-
-def metric_label(metric: str) -> str:
-    """A metric's name in words, with its unit where it has one."""
-    label = _METRICS.get(metric) or metric.replace("_", " ")
-    return f"{label}, %" if is_share(metric) else label
 
 
 def data_label(record: Record) -> str:

@@ -1,23 +1,27 @@
 """Records -> what each norm can do, and which of two does it better. Pure but for reading the store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
-
-from normlab.claims import stats
-from normlab.claims.claim import Claim, Part
-from normlab.claims.evidence import Evidence
-from normlab.claims.plan import plan
+from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.design import Design
 from normlab.claims.profiles import protocol_name
-from normlab.claims.rules import Finding, equivalent_within, exact_within, greater_by
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import AtLeast, Within
 from normlab.claims.trials import Point, Trials
 from normlab.claims.verdicts import verdict_under
 from normlab.records.record import Record
 from normlab.records.store import Store
-from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import (
+    INCONCLUSIVE,
+    NO_DATA,
+    PARTLY,
+    REFUTED,
+    SUPPORTED,
+    Verdict,
+)
 from normlab.score.battery import PROTOCOLS, SGD_BATCH, batch_arm, no_images, sizes, trained_claim
+from normlab.score.bound import Bound
 from normlab.score.row import Row
 from normlab.score.rows import ROWS
 from normlab.score.subject import Subject
@@ -113,45 +117,22 @@ def _recorded(claim: Claim, profile: str, store: Store) -> dict[str, dict[int, R
     known, name = store.done(), protocol_name(claim, profile)
     if name is None:
         return {}
-    keys = plan(claim, claim.protocols[name], known).evaluation
-    return {
-        arm: {seed: known[key] for seed, key in by_seed.items() if key in known}
-        for arm, by_seed in keys.items()
-    }
-
-
-def shows(row: Row, values: np.ndarray) -> Finding:
-    """Does the norm keep the row's bound? Supported where the 95 % interval of the mean lies on its good side, refuted
-    where it lies on the other; for an identity `exact_within`. The numbers are the values' own, in the row's unit."""
-    if row.exact:
-        return exact_within(values, row.bound, row.unit)
-    finding = greater_by(row.sign * (values - row.bound), 0.0, row.unit)
-    mean, low, high = (float(value) for value in stats.t_interval(values))
-    middle, lower, upper = (row.shown(value) for value in (mean, low, high))
-    text = f"{middle:.3g} {row.unit}, 95 % interval {lower:.3g} to {upper:.3g}, from {finding.n} seeds; "
-    text += f"supported if the interval is {row.asked}, refuted if it is beyond"
-    if finding.n == 1:
-        return replace(
-            finding, effect=middle, low=None, high=None, text=f"{middle:.3g} {row.unit} from 1 seed"
-        )
-    return replace(finding, effect=middle, low=lower, high=upper, text=text)
+    return Design(claim, claim.protocols[name]).progress(known).recorded(known)
 
 
 def _cell(row: Row, subject: Subject, store: Store, score: Score) -> Cell:
     reason = row.barred(subject)
     if reason:
         return Cell(subject.name, BARRED, reason)
-    decide: Callable[[Evidence], Finding] = lambda evidence: shows(
-        row, row.value(evidence, subject)
-    )
-    found = _decided(row, subject, row.arms(subject), {"shows": decide}, store, score)
-    if found is None:
+    quantity = Quantity(row.measured, row.unit, lambda evidence: row.value(evidence, subject))
+    part = Part("shows", row.name, quantity, Bound(row))
+    verdict = _verdict(row, subject, row.arms(subject), (part,), store, score)
+    if verdict is None:
         return Cell(subject.name, NO_DATA, "no trial is recorded")
-    part = found["parts"][0]
-    text = "; ".join([part["text"], *found["missing"][:1]])
-    return Cell(
-        subject.name, part["verdict"], text, part["effect"], part["low"], part["high"], found["n"]
-    )
+    shown = verdict.parts[0]
+    text = "; ".join([shown.text, *verdict.missing[:1]])
+    numbers = (shown.effect, shown.low, shown.high, verdict.n)
+    return Cell(subject.name, shown.verdict, text, *numbers)
 
 
 def _comparison(
@@ -164,28 +145,33 @@ def _comparison(
     if row.exact:
         return _exact(other.name, mine, theirs)
 
-    def difference(evidence: Evidence) -> np.ndarray:
-        return row.difference(evidence, subject, other)
-
-    parts: dict[str, Callable[[Evidence], Finding]] = {
-        BETTER: lambda evidence: greater_by(row.sign * difference(evidence), row.margin, row.unit),
-        WORSE: lambda evidence: greater_by(-row.sign * difference(evidence), row.margin, row.unit),
-        SAME: lambda evidence: equivalent_within(
-            row.sign * difference(evidence), row.margin, row.unit
-        ),
-    }
-    found = _decided(row, subject, row.both(subject, other), parts, store, score)
-    if found is None:
+    parts = tuple(_difference_parts(row, subject, other))
+    decided = _verdict(row, subject, row.both(subject, other), parts, store, score)
+    if decided is None:
         return Comparison(other.name, "", NO_DATA, "no trial is recorded")
-    verdicts = {part["name"]: part["verdict"] for part in found["parts"]}
-    word, verdict = _word(verdicts)
-    part = found["parts"][0]
-    text = "; ".join(found["missing"][:1])
-    if part["effect"] is None or part["low"] is None:
-        return Comparison(other.name, word, verdict, text or part["text"])
-    ends = [row.shown(row.sign * part[name]) for name in ("effect", "low", "high")]
-    low, high = sorted(ends[1:])
-    return Comparison(other.name, word, verdict, text, ends[0], low, high)
+    word, verdict = _word({part.name: part.verdict for part in decided.parts})
+    better = decided.parts[0]
+    text = "; ".join(decided.missing[:1])
+    if better.effect is None or better.low is None or better.high is None:
+        return Comparison(other.name, word, verdict, text or better.text)
+    ends = (better.effect, better.low, better.high)
+    middle, *interval = (row.shown(row.sign * end) for end in ends)
+    return Comparison(other.name, word, verdict, text, middle, min(interval), max(interval))
+
+
+def _difference_parts(row: Row, subject: Subject, other: Subject) -> Iterator[Part]:
+    """Better by the margin, worse by it, or neither."""
+
+    def signed(sign: int) -> Quantity:
+        return Quantity(
+            f"{row.measured}; {subject.name} - {other.name}",
+            row.unit,
+            lambda evidence: sign * row.difference(evidence, subject, other),
+        )
+
+    yield Part(BETTER, row.name, signed(row.sign), AtLeast(row.margin))
+    yield Part(WORSE, row.name, signed(-row.sign), AtLeast(row.margin))
+    yield Part(SAME, row.name, signed(row.sign), Within(row.margin))
 
 
 def _word(verdicts: dict[str, str]) -> tuple[str, str]:
@@ -208,35 +194,32 @@ def _exact(name: str, mine: Cell, theirs: Cell) -> Comparison:
     return Comparison(name, word, SUPPORTED, "an identity: it holds or it does not")
 
 
-def _decided(
+def _verdict(
     row: Row,
     subject: Subject,
-    arms: Sequence[Any],
-    parts: dict[str, Callable[[Evidence], Finding]],
+    arms: Sequence[Arm],
+    parts: tuple[Part, ...],
     store: Store,
     score: Score,
-) -> dict[str, Any] | None:
+) -> Verdict | None:
     """What `verdict_under` says of these arms, with the planned seeds in each or no verdict."""
     claim = _claim(row, subject, arms, parts)
     name = protocol_name(claim, score.profile)
-    found = None if name is None else verdict_under(claim, name, store)
-    if found is not None and score.profile == "smoke":  # never evidence
-        for part in found["parts"]:
-            part["verdict"] = INCONCLUSIVE
-    if found is not None:
-        score.data |= set(found["data"])
-        score.stale |= set(found["stale"])
-        score.devices |= {found["device"]}
-    return found
+    verdict = None if name is None else verdict_under(claim, name, store)
+    if verdict is None:
+        return None
+    score.data |= set(verdict.data)
+    score.stale |= set(verdict.stale)
+    score.devices |= {verdict.device or ""}
+    if score.profile != "smoke":
+        return verdict
+    undecided = tuple(replace(part, verdict=INCONCLUSIVE) for part in verdict.parts)
+    return replace(verdict, parts=undecided)  # a smoke run is never evidence
 
 
-def _claim(
-    row: Row, subject: Subject, arms: Sequence[Any], parts: dict[str, Callable[[Evidence], Finding]]
-) -> Claim:
-    rule = f"{row.measured}; margin {row.margin:g}"
-    decided = tuple(Part(name, row.name, rule, decide) for name, decide in parts.items())
+def _claim(row: Row, subject: Subject, arms: Sequence[Arm], parts: tuple[Part, ...]) -> Claim:
     unique = tuple({arm.name: arm for arm in arms}.values())
     direct = {"layer": layer.CLAIM, "cost": cost.CLAIM}.get(row.family)
     if direct is None:
-        return replace(trained_claim(subject, row.family, unique), parts=decided)
-    return replace(direct, arms=unique, parts=decided, protocols=PROTOCOLS[row.family])
+        return replace(trained_claim(subject, row.family, unique), parts=parts)
+    return replace(direct, arms=unique, parts=parts, protocols=PROTOCOLS[row.family])

@@ -96,6 +96,19 @@ def _words(size: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in size.items())
 
 
+def size_of_cell(name: str, options: Mapping[str, Any]) -> float:
+    """The size that a figure draws a cell over: the last number of its shape, or of its step's size.
+
+    name: as in the metrics; options: those of its trial, which list every shape.
+    """
+    grid = options["grids"][options["grid"]]
+    for size in grid.get("steps", ()):
+        if name == _words(size):
+            return float(list(size.values())[-1])
+    shapes = {"x".join(map(str, shape)): shape for shape in grid.get("shapes", ())}
+    return float(shapes[name.split()[0]][-1])
+
+
 def trial(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """One reading: of layers, or of training steps where the arm names a model."""
     return steps(options, seed) if "model" in options else layers(options, seed)
