@@ -59,6 +59,32 @@ class NotExact(Rule):
 
 
 @dataclass(frozen=True)
+class ControlledExact(Rule):
+    """An identity beside a control that is known to hold: errors (n, 2), the control's last.
+
+    Decides as `Exact`, except that it refutes only where `Exact` supports the control: without the
+    control right, an error of the identity may be one of the measurement.
+    """
+
+    tolerance: float
+
+    @property
+    def words(self) -> str:
+        return f"{Exact(self.tolerance).words}, if all of the control's are within it"
+
+    def decide(self, values: Values, unit: str) -> Finding:
+        """(n, 2) absolute errors."""
+        rule = Exact(self.tolerance)
+        own, control = (rule.decide(values[:, column], unit) for column in (0, 1))
+        verdict = own.verdict
+        if verdict == REFUTED and control.verdict != SUPPORTED:
+            verdict = INCONCLUSIVE
+        worst, beside = (_worst(_errors(values[:, column])) for column in (0, 1))
+        text = f"{worst}, and of the control {beside}; {self.words}"
+        return Finding(verdict, own.effect, None, None, unit, own.n, text)
+
+
+@dataclass(frozen=True)
 class Impossible(Rule):
     """Nothing comes near: refuted if the errors (n, k) of all draws are within `reached`, supported
     if each is above `missed`, else inconclusive."""
