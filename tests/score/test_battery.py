@@ -15,7 +15,8 @@ from normlab.norms import KINDS
 from normlab.records.record import Record, code_state, trial_key
 from normlab.records.store import Store
 from normlab.score import battery, values
-from normlab.score.decide import BETTER, SAME, WORSE, _word, score, shows
+from normlab.score.bound import Bound
+from normlab.score.decide import BETTER, SAME, WORSE, _word, score
 from normlab.score.measures import layer_metrics
 from normlab.score.rows import ROWS
 from normlab.score.store import ScoreStore

@@ -144,8 +144,9 @@ class Design:
         claim, limit = self.claim, self.protocol.timeout_s
         if claim.trial is not None:
             options = {**self.protocol.options, **arm.options}
-            config = {"trial": claim.slug, "version": claim.trial_version}
-            key = trial_key({**config, "options": options, "seed": seed})
+            version = claim.trial_version
+            measured = {"trial": claim.slug, "version": version, "options": options, "seed": seed}
+            key = trial_key(measured)
             given = tuple(sorted(options.items()))
             return Job(key, claim.slug, arm.name, seed, stage, (), given, limit)
         overrides = self.protocol.overrides + arm.overrides

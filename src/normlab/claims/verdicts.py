@@ -163,19 +163,26 @@ def devices(by_arm: ByArm) -> list[str]:
 
 
 def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
-    asked = {"log": part.rule.log, "zones": part.rule.zones()}
+    """As it is kept; without a finding it has no data, for the reason in `text`."""
+    undecided = PartVerdict(
+        name=part.name,
+        statement=part.statement,
+        rule=part.rule_words,
+        text=text,
+        verdict=NO_DATA,
+        log=part.rule.log,
+        zones=part.rule.zones(),
+    )
     if finding is None:
-        return PartVerdict(part.name, part.statement, part.rule_words, text, NO_DATA, **asked)
-    return PartVerdict(
-        part.name,
-        part.statement,
-        part.rule_words,
-        text,
-        finding.verdict,
-        *(_rounded(value) for value in (finding.effect, finding.low, finding.high)),
+        return undecided
+    return replace(
+        undecided,
+        verdict=finding.verdict,
+        effect=_rounded(finding.effect),
+        low=_rounded(finding.low),
+        high=_rounded(finding.high),
         unit=finding.unit,
         n=finding.n,
-        **asked,
     )
 
 

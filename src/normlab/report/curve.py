@@ -17,7 +17,7 @@ Trace = list[tuple[float, float]]  # (step, value)
 
 def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
     """Thin lines are trials, the thick one is their mean over the steps that all of them have."""
-    series = []
+    series: list[Series] = []
     for arm, by_seed in trials.records.items():
         counted = [record for seed, record in by_seed.items() if seed in trials.seeds]
         traces = [_trace(record.curve, figure.name) for record in counted]
