@@ -43,6 +43,39 @@ def difference(
     )
 
 
+def metric_difference(
+    arm: str,
+    metric: str,
+    baseline: str,
+    *,
+    words: str = "",
+    scale: float | None = None,
+    unit: str = "",
+) -> Quantity:
+    """metric - baseline of the same trials of `arm`, in the metric's own unit: points, nats."""
+    known = metric_of(metric)
+    factor = known.scale if scale is None else scale
+    return Quantity(
+        words or f"{arm}: {known.words} - {metric_of(baseline).words}",
+        unit or known.difference,
+        lambda evidence: factor * (evidence.values(arm, metric) - evidence.values(arm, baseline)),
+    )
+
+
+def interaction(
+    a: tuple[str, str], b: tuple[str, str], metric: str = "test_accuracy", *, words: str = ""
+) -> Quantity:
+    """(a[0] - a[1]) - (b[0] - b[1]), paired by seed: is a difference larger in a than in b?"""
+    known = metric_of(metric)
+
+    def read(evidence: Evidence) -> Values:
+        a1, a0, b1, b0 = (known.scale * evidence.values(arm, metric) for arm in (*a, *b))
+        return (a1 - a0) - (b1 - b0)
+
+    text = words or f"{known.words}: ({a[0]} - {a[1]}) - ({b[0]} - {b[1]})"
+    return Quantity(text, known.difference, read)
+
+
 def perplexity_ratio(
     arm: str, baseline: str, metric: str = "test_loss", *, words: str = ""
 ) -> Quantity:

@@ -12,12 +12,12 @@ from normlab.claims.rules.exact import (
     Rate,
     Stated,
 )
-from normlab.claims.rules.ratios import Between
+from normlab.claims.rules.ratios import AtLeastTimes, Between
 from normlab.claims.rules.reason import MainReason
 from normlab.claims.rules.rule import ALPHA, MIN_DRAWS, MIN_SEEDS, Decision, Finding, Rule, Values
 
 __all__ = [
-    "ALPHA", "MIN_DRAWS", "MIN_SEEDS", "AtLeast", "Between", "ControlledExact", "Decision", "Exact",
-    "Finding", "Impossible", "Listed", "MainReason", "MostCells", "NotExact", "Rate", "Rises",
-    "Rule", "Stated", "Values", "Within", "combine",
+    "ALPHA", "MIN_DRAWS", "MIN_SEEDS", "AtLeast", "AtLeastTimes", "Between", "ControlledExact",
+    "Decision", "Exact", "Finding", "Impossible", "Listed", "MainReason", "MostCells", "NotExact",
+    "Rate", "Rises", "Rule", "Stated", "Values", "Within", "combine",
 ]  # fmt: skip

@@ -64,3 +64,36 @@ class Between(IntervalRule):
             Zone(self.wide[1], math.inf, REFUTED),
         )
 
+
+@dataclass(frozen=True)
+class AtLeastTimes(IntervalRule):
+    """Of log ratios (n,): is the ratio `times` or more?
+
+    Supported if the mean reaches `times` and its 95 % interval lies above `above`; partly supported
+    if the interval lies above `partly`; refuted if it lies below that. So a ratio of `above` is
+    supported and one of `partly` refuted in at most 2.5 % of cases each.
+    """
+
+    times: float
+    above: float
+    partly: float
+    log = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.partly <= self.above <= self.times < math.inf:
+            raise ValueError(
+                f"{self.partly}, {self.above} and {self.times} are no rising bounds of a ratio"
+            )
+
+    @property
+    def words(self) -> str:
+        supported = f"supported from {self.times:g} with its interval above {self.above:g}"
+        return f"{supported}, partly if that is above {self.partly:g}, refuted below"
+
+    def decide_all(self, values: Values) -> Decision:
+        decision = Between(self.above, math.inf, (self.partly, math.inf)).decide_all(values)
+        short = (decision.verdict == SUPPORTED) & (decision.effect < self.times)
+        return decision._replace(verdict=np.where(short, PARTLY, decision.verdict))
+
+    def zones(self) -> tuple[Zone, ...]:
+        return Zone(-math.inf, self.partly, REFUTED), Zone(self.times, math.inf, SUPPORTED)
