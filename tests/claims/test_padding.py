@@ -12,7 +12,7 @@ from normlab.claims.protocols.documents import (
     padded_arm,
 )
 from normlab.data.documents import PAD
-from normlab.measure.trained import train
+from normlab.measure.networks import train_network
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.training.step import evaluate
 
@@ -22,7 +22,7 @@ EMBEDDED = document_protocols("model.width=16", "trainer.max_steps=12", "data.ev
 
 
 def trained(arm: Arm, *overrides: str):
-    found = train((*EMBEDDED, "optim.lr=0.01", *arm.overrides, *overrides), seed=0)
+    found = train_network((*EMBEDDED, "optim.lr=0.01", *arm.overrides, *overrides), seed=0)
     return found, evaluate(found.model, found.data.eval_batches("test"))[0]
 
 
