@@ -13,9 +13,9 @@ from normlab.claims.claim import Claim
 from normlab.errors import NormLabError
 from normlab.records.store import Store
 from normlab.records.words import listed, number
-from normlab.report.trials import Summary, Trials, collect, summary
+from normlab.claims.trials import Summary, Trials, collect, summary
 
-CLAIM = "bn-batch-below-16"
+HEADLINE = "bn-batch-below-16"  # its figure stands above all others on the page, too
 # Kinds of norms as they are written, in the order of their colours.
 TITLES = {"batchnorm": "BatchNorm", "batchrenorm": "BatchRenorm", "groupnorm": "GroupNorm",
           "layernorm": "LayerNorm", "frn": "FRN"}  # fmt: skip
@@ -58,19 +58,23 @@ class Headline:
     caption: str
 
 
-def headline(claim: Claim, verdict: Any, store: Store) -> Headline | None:
-    """Of the trials that decided `claim`; None where none are recorded.
+def headline_of(
+    claims: Sequence[Claim], verdicts: Sequence[Any], store: Store
+) -> Headline | None:
+    """Of the trials that decided the claim `HEADLINE`; None where none are recorded.
+
+    `verdicts`: of each claim, in the same order.
 
     Raises:
         NormLabError: matplotlib is not installed.
     """
-    trials = collect(claim, verdict, store)
-    curves = _curves(trials)
+    index = [claim.slug for claim in claims].index(HEADLINE)
+    curves = _curves(collect(claims[index], verdicts[index], store))
     if not curves:
         return None
     title = "Test accuracy against the number of samples that share their statistics"
     pictures = {name: _draw(curves, theme) for name, theme in THEMES.items()}
-    return Headline(pictures, title, _caption(curves, claim))
+    return Headline(pictures, title, _caption(curves))
 
 
 def _curves(trials: Trials) -> list[Curve]:
@@ -84,7 +88,7 @@ def _curves(trials: Trials) -> list[Curve]:
     return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in TITLES if kind in by_kind]
 
 
-def _caption(curves: Sequence[Curve], claim: Claim) -> str:
+def _caption(curves: Sequence[Curve]) -> str:
     """In numbers, what each norm reaches at the ends of its curve."""
     sizes = {size for curve in curves for size in curve.at if size}
     first, last = min(sizes), max(sizes)
@@ -96,7 +100,7 @@ def _caption(curves: Sequence[Curve], claim: Claim) -> str:
     return (
         f"With {first} {samples} to a statistic, {listed(shown)}; with {last}, "
         f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[last].mean)} %. "
-        f"Means of {seeds} seeds with their 95 % interval, from `{claim.slug}`."
+        f"Means of {seeds} seeds with their 95 % interval, from `{HEADLINE}`."
     )
 
 
@@ -108,7 +112,7 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
     except ImportError as error:
         raise NormLabError("the picture of README.md needs matplotlib: install it.") from error
     # A matplotlibrc of the user's must not change the bytes.
-    style = {**matplotlib.rcParamsDefault, "svg.hashsalt": CLAIM, "svg.fonttype": "none"}
+    style = {**matplotlib.rcParamsDefault, "svg.hashsalt": HEADLINE, "svg.fonttype": "none"}
     del style["backend"]
     with matplotlib.rc_context(style):
         figure = Figure(SIZE)

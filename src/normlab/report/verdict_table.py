@@ -12,9 +12,11 @@ HEAD = """# Verdicts
 
 <!-- Built by `normlab report` from results/: changes made by hand are lost. -->
 
-{counts} Effects stand with their 95 % interval; n is the number of seeds or draws. How a verdict is
-decided: [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats of each claim:
-`normlab show SLUG`, and the page that `normlab report` builds."""
+{counts}
+
+Effects stand with their 95 % interval; n is the number of seeds or draws. How a verdict is decided
+is in [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats of each claim are in
+`normlab show SLUG` and on the page that `normlab report` builds."""
 
 
 def verdict_page(cards: Sequence[Card]) -> str:
@@ -66,5 +68,5 @@ def _details(card: Card) -> str:
 
 
 def _part(clause: Clause) -> str:
-    outcome = f"{clause.verdict}, {plain(clause.effect)}" if clause.effect else clause.verdict
-    return f"{plain(clause.name)}: {plain(clause.statement)}: {outcome}"
+    head = f"{plain(clause.name)}, **{clause.verdict}**: {plain(clause.statement)}"
+    return f"{head}. {plain(clause.effect)}" if clause.effect else head
