@@ -14,6 +14,7 @@ have no implementation there.
 """
 
 from normlab.claims.census import census
+
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 
 MODELS = (

@@ -11,6 +11,7 @@ among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
 """
 
 from normlab.claims.census import census
+
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 
 LATER = (

@@ -15,6 +15,7 @@ Said by: "Normalization Deep-Dive". Decided by code where there is code, by what
 """
 
 from normlab.claims.census import census
+
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 
 STATED = {

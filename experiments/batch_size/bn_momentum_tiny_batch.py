@@ -10,8 +10,9 @@ batch n; its running averages are then collected anew over 600 batches of n with
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import greater_by
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 MOMENTA = (0.5, 0.3, 0.1, 0.03, 0.01, None)  # None: the average of all batches
 BATCHES = 600  # 0.99^600 of the starting values is left: 0.2 %
@@ -25,7 +26,7 @@ def trial(options, seed):
     from normlab.training.step import evaluate
 
     n = options["normalization_batch"]
-    trained = train((*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}"), seed)
+    trained = train_network((*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}"), seed)
     layers = batch_norms(trained.model)
     averages = {
         m: [(0 * layer.running_mean, 0 * layer.running_var + 1) for layer in layers]

@@ -8,8 +8,9 @@ norm can cost.
     normlab run bn-ln-cost-comparable --profile cpu        2 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.timing_rules import typical
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
 SIDES = (8, 32, 128, 256)

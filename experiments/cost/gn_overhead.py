@@ -10,8 +10,9 @@ The catalogue's rule leaves 1.0 to 1.02 open; here "slightly costlier" begins at
     normlab run gn-overhead --profile cpu        1.5 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.timing_rules import typical
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, QUICK, maps, trial
 
 FORMATS = ("channels_first", "channels_last")

@@ -11,8 +11,9 @@ The catalogue asks for a ratio of 1.2 in 75 % of the cells, refuted at 1.0 or be
     normlab run ln-slower-spatial --profile cpu        2 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.timing_rules import most_cells
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
 SIDES = (32, 64, 128, 256)

@@ -9,8 +9,9 @@ what they save as a share of the block's time and leaves the noise of the matrix
     normlab run norm-cost-at-depth --profile cpu        2 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.timing_rules import typical
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.measure.timing.trials import CPU, GAIN, GPU, LOG, QUICK, depth
 
 PHASES = ("prefill", "decode")

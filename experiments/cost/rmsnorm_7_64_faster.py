@@ -13,8 +13,9 @@ normlab.claims.timing_rules. Repetitions are fresh readings on one machine.
     normlab run rmsnorm-7-64-faster --profile cpu        2.5 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.timing_rules import most_cells
+
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.measure.timing.trials import CPU, GPU, QUICK, rows, trial
 
 BAND = 0.36, 0.93

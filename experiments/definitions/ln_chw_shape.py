@@ -11,8 +11,9 @@ read. Each arm has the best of three learning rates, by validation after half th
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import equivalent_within, exact_within
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 RATES = (0.01, 0.03, 0.1)
 SHAPES = ((128, 8, 8), (64, 32, 32))
@@ -44,7 +45,7 @@ def trial(options, seed):
     )
 
     def run(rate, seed, *overrides):
-        return train(
+        return train_network(
             (*options["overrides"], f"norm={kind}", f"optim.lr={rate}", *overrides), seed, adapt
         )
 

@@ -12,8 +12,9 @@ do not learn at N = 2; each N is a true batch.
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import equivalent_within, exact_within
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 SIZES = (2, 4, 8, 32)
 ARMS = tuple(f"batches of {n}" for n in SIZES)
@@ -44,7 +45,7 @@ def trial(options, seed):
         "ratio_off_1": max(float((ratio - 1).abs().max()) for ratio in stored),
         "ratio_off_unbiased": max(float((ratio * (n - 1) / n - 1).abs().max()) for ratio in stored),
     }
-    trained = train((*options["overrides"], "norm=batchnorm", f"data.batch_size={n}"), seed)
+    trained = train_network((*options["overrides"], "norm=batchnorm", f"data.batch_size={n}"), seed)
     for name, factor in (("unbiased", 1.0), ("biased", (n - 1) / n)):
         for layer in batch_norms(trained.model):
             layer.running_var.mul_(factor)

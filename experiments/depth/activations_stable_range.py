@@ -11,9 +11,9 @@ bound: a range that is smaller by a factor of 3.
 """
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import GPU_BATCH, text_protocols
 from normlab.claims.rules import ratio_in_interval
-from normlab.measure.trained import as_options
 
 ARMS = {
     "transformer, none": ("norm=none",),

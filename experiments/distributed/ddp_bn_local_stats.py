@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import tiny_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import equivalent_within, exact_within, greater_by
-from normlab.measure.trained import as_options
 
 DRAWS = 4  # of the identities, in each trial
 KINDS = {"local": "batchnorm", "synchronized": "syncbatchnorm", "groupnorm": "groupnorm"}

@@ -14,8 +14,9 @@ import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import equivalent_within, exact_within, ratio_in_interval
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 LAYERS = ("conv", "transposed", "linear")
 LOW = ("float16", "bfloat16")
@@ -49,7 +50,7 @@ def trial(options, seed):
                 dtype = getattr(torch, name)
                 net, x = net.to(dtype), x.to(dtype)
                 metrics[f"{kind}_{name}"] = error(folded(net)(x), net(x))
-    trained = train((*options["overrides"], "norm=batchnorm"), seed)
+    trained = train_network((*options["overrides"], "norm=batchnorm"), seed)
     model, twin = trained.model, folded(trained.model)
     with torch.no_grad():
         x = torch.cat([x for x, _ in trained.data.eval_batches("test")])

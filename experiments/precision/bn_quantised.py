@@ -13,8 +13,9 @@ convolutions. The first 5 seeds could not decide about nine parts together, so 8
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import greater_by
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 NETS, CALIBRATION = ("plain", "separable"), 4
 ARMS = (
@@ -32,7 +33,7 @@ def trial(options, seed):
     from normlab.training.step import evaluate
 
     net, norm = options["arm"].split(", ")
-    trained = train(
+    trained = train_network(
         (*options["overrides"], *NORMS[norm]), seed, separable if net == "separable" else None
     )
     images = [trained.data.batch(step)[0] for step in range(CALIBRATION)]

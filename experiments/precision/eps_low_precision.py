@@ -17,8 +17,9 @@ import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import greater_by, rate, ratio_in_interval
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 DTYPES, TRAINED, N = ("float16", "bfloat16"), (1e-8, 1e-5, 1e-3), 1024
 
@@ -33,7 +34,7 @@ def trial(options, seed):
 
     if "eps" in options:
         rounded = partial(replace_norms, eps=options["eps"], formula=True)
-        trained = train(
+        trained = train_network(
             (*options["overrides"], "norm=batchnorm"), seed, lambda model, shape: rounded(model)
         )
         return {

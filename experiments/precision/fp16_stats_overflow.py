@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import greater_by, rate
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 DRAWS, CHANNELS, SCALES = 4, 8, (1.0, 10.0, 100.0)
 NAIVE = ("sums", "two passes", "welford", "pairs")  # see normlab.measure.low_precision
@@ -36,7 +37,7 @@ def trial(options, seed):
 
     if options["arm"] in TRAININGS:
         moments = METHODS.get(TRAININGS[options["arm"]])
-        trained = train(
+        trained = train_network(
             (*options["overrides"], "norm=batchnorm"),
             seed,
             lambda model, shape: replace_norms(model, moments=moments),

@@ -12,8 +12,8 @@ whether CUDA's autocast has a rule for a layer at all.
 """
 
 import numpy as np
-
 from normlab.claims.census import census
+
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.rules import exact_within
 

@@ -14,10 +14,10 @@ from math import log
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.rules import equivalent_within, greater_by
 from normlab.measure.leak import VOCABULARY, losses
-from normlab.measure.trained import as_options
 
 FLOOR = log(VOCABULARY)
 CAUSAL = {

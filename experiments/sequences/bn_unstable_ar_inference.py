@@ -12,9 +12,10 @@ statistics of the batch, whose loss is recorded beside.
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.rules import greater_by
-from normlab.measure.trained import as_options, train
+from normlab.measure.networks import train_network
 
 BN, WINDOWS = "batchnorm", 64
 
@@ -26,7 +27,7 @@ def trial(options, seed):
 
     from normlab.models.attention import Cache
 
-    trained = train([*options["overrides"], *options["arm"]], seed)
+    trained = train_network([*options["overrides"], *options["arm"]], seed)
     model = trained.model
     x, y = next(iter(trained.data.eval_batches("test")))
     x, y = x[:WINDOWS], y[:WINDOWS]

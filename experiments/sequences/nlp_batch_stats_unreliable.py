@@ -14,8 +14,8 @@ import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols import documents as padding
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.rules import ratio_in_interval
-from normlab.measure.trained import as_options
 
 TEXT = ("norm=batchnorm", *padding.MASKED, *padding.cropped(0), "optim.lr=0.01")
 CNN = (

@@ -14,20 +14,20 @@ LayerNorm the norms no longer subtract the mean. One pilot seed outside the eval
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.rules import equivalent_within, ratio_in_interval
-from normlab.measure.trained import as_options
 
 
 def trial(options, seed):
     """Medians of |cos(h, 1)|, of the typical and of the worst norm, and the loss with and without LayerNorm's mean."""
     import torch
 
+    from normlab.measure.networks import train_network
     from normlab.measure.states import inputs_of_norms, without_centring
-    from normlab.measure.trained import train
     from normlab.training.step import evaluate
 
-    trained = train([*options["overrides"], f"norm={options['kind']}"], seed)
+    trained = train_network([*options["overrides"], f"norm={options['kind']}"], seed)
     x, _ = next(iter(trained.data.eval_batches("test")))
     states = inputs_of_norms(trained.model, x)  # each (N, T, C)
     cosines = [float((h.mean(-1).abs() / h.square().mean(-1).sqrt()).median()) for h in states]

@@ -1,8 +1,8 @@
 """The rule of audits: shares of a whole list."""
 
 import pytest
-
 from normlab.claims.census import census
+
 from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 
 

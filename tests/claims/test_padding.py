@@ -14,7 +14,7 @@ from normlab.claims.protocols.documents import (
 )
 from normlab.claims.rules import MainReason
 from normlab.data.documents import PAD
-from normlab.measure.trained import train
+from normlab.measure.networks import train_network
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.training.step import evaluate
 
@@ -24,7 +24,7 @@ EMBEDDED = document_protocols("model.width=16", "trainer.max_steps=12", "data.ev
 
 
 def trained(arm: Arm, *overrides: str):
-    network = train((*EMBEDDED, "optim.lr=0.01", *arm.overrides, *overrides), seed=0)
+    network = train_network((*EMBEDDED, "optim.lr=0.01", *arm.overrides, *overrides), seed=0)
     return network, evaluate(network.model, network.data.eval_batches("test"))[0]
 
 

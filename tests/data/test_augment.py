@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import normlab.models.torchvision_operators
 from normlab.data.augment import Crops
 
 

@@ -5,11 +5,11 @@ import re
 
 import pytest
 from made_up import DEVICE, better, claim, fill, record
+from normlab.claims.timing_rules import most_cells
 
 from normlab.claims.claim import Arm, Part, Protocol
 from normlab.claims.plan import plan
 from normlab.claims.registry import load_claim
-from normlab.claims.timing_rules import most_cells
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, verdicts
 from normlab.records.store import Store

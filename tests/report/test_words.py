@@ -1,10 +1,10 @@
 """Numbers and names in words."""
 
 import pytest
+from normlab.report.svg import Scale
 
 from normlab.records.record import Record
 from normlab.records.words import device_label, effect, listed, number, numbers, tick
-from normlab.report.svg import Scale
 from normlab.report.words import data_label, metric_label
 
 

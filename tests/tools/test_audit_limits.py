@@ -66,7 +66,6 @@ def test_a_model_on_the_meta_device():
 
 
 def test_frozen_norms_without_an_eps():
-    import normlab.models.torchvision_operators
 
     # isort: split
     from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d

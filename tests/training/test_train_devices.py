@@ -59,7 +59,7 @@ def test_a_process_that_dies_ends_the_job(train, tmp_path):
     (tmp_path / "norms").mkdir()
     (tmp_path / "norms" / "deadly.py").write_text(
         "import os, signal\n"
-        "from normlab.norms.base import Norm, norm_kind\n\n\n"
+        "from normlab.norms import Norm, norm_kind\n\n\n"
         "@norm_kind('deadly', has_shift=True)\n"
         "class Deadly(Norm):\n"
         "    def __init__(self, num_features: int, layout: str):\n"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from normlab.claims.claim import Claim
-from normlab.claims.evidence import Evidence
 from normlab.claims.design import Design, Progress
+from normlab.claims.evidence import Evidence
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
 from normlab.records.record import Record

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import normlab.cli.tool_commands
 from normlab.cli.application import app, command
 
 ResultsOption = Annotated[

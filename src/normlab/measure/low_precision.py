@@ -150,7 +150,7 @@ class RoundedNorm(BatchNorm):
                 rows = x.detach().half().transpose(0, 1).flatten(1).T.contiguous()  # (N H W, C)
                 low_mean, low_var = self.moments(rows, (len(rows),))[len(rows)]
                 mean, var = _rounded(mean, low_mean), _rounded(var, low_var)
-            share = self.new_share()
+            share = self.count_batch()
             self.running_mean.lerp_(mean.detach(), share)
             self.running_var.lerp_(var.detach(), share)
         mean, var = self.per_channel(mean), self.per_channel(var)

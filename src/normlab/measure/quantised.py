@@ -76,7 +76,7 @@ def quantise(
 def separable(model: nn.Module, input_shape: tuple[int, ...]) -> None:
     """Each convolution of a plain CNN but the first becomes a depthwise one, norm, ReLU and a 1x1 one, in place.
 
-    These are the blocks of MobileNet (Howard et al. 2017). For `trained.train`, as `adapt`.
+    These are the blocks of MobileNet (Howard et al. 2017). For `train_network`, as `adapt`.
     """
     layers: list[nn.Module] = []
     for layer in model.features:  # type: ignore[union-attr]

@@ -64,7 +64,7 @@ def build_model(
         model = cls(input_shape, num_outputs, norm, bias, generator, **options)
     else:
         if modality == "text" and cls.mixes_positions:
-            require_causal(kind, cfg.allow_noncausal, **norm_options)
+            require_causal(kind, allow_noncausal=cfg.allow_noncausal, **norm_options)
         model = cls(input_shape, num_outputs, norm, generator, modality=modality, **options)
     apply_reparam(model, cfg.reparam.kind)
     return model

@@ -20,14 +20,13 @@ def _declare_missing_operators() -> None:
     if importlib.util.find_spec("torchvision") is None:
         return
     try:
-        import torchvision
+        pass
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
         _library = torch.library.Library("torchvision", "DEF")
         for schema in _DETECTION_OPERATORS:
             _library.define(schema)
-        import torchvision
 
 
 _declare_missing_operators()

@@ -3,11 +3,12 @@
 Importing this package alone imports no torch: the configuration reads the kinds from their files.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from normlab.norms.base import LAYOUTS, Norm, NormSpec, norm_kind
+    from normlab.norms.base import Norm
     from normlab.norms.make import KINDS, make_norm, require_causal, spec_of
+    from normlab.norms.spec import LAYOUTS, NormSpec, norm_kind
 
 __all__ = [
     "KINDS",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The public names, with torch, when one of them is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

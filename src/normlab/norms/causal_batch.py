@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError, choices
-from normlab.norms.base import Norm, check_eps, narrow, norm_kind, one_value, wide
+from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.batch_statistics import check_momentum
+from normlab.norms.spec import norm_kind
+from normlab.norms.tensors import narrow, wide
 
 STATISTICS = ("position", "prefix")
 
@@ -23,16 +26,32 @@ STATISTICS = ("position", "prefix")
     layouts=("NTC",),
 )
 class CausalBatchNorm(Norm):
-    """Batch norm of sequences (N, T, C) with statistics for each position, gain and bias shared by all.
+    """Batch norm of sequences with statistics for each position; gain and shift are shared by all.
 
-    statistics: `position`, over the samples at that position, as the time steps of Cooijmans et al. 2016; `prefix`,
-    over the samples at that position and all before it.
-    momentum: as in BatchNorm, for each position: null averages over the batches that reached it.
-    max_positions: longest sequence; running statistics are (max_positions, C).
+        y_t = weight * (x_t - mean_t) / sqrt(variance_t + eps) + bias
 
-    In eval mode each position is normalized by its own running statistics, those of a new layer being 0 and 1. Raises
-    NormLabError for a sequence that is longer than max_positions or, in eval mode, than any that it was trained on,
-    and in training for a single sample, the first position of which is a single value.
+    In train mode mean_t and the biased variance_t are over the samples at position t
+    (`position`), or over the samples at position t and all before it (`prefix`). In eval mode
+    they are the running statistics of position t, those of a new layer being 0 and 1.
+
+    Shape: sequences (N, T, C), in and out, T at most max_positions.
+    Parameters: weight (C,), ones; bias (C,), zeros.
+    Buffers: running_mean and running_var (max_positions, C); num_batches_tracked (max_positions,).
+
+    Source: per position, Cooijmans et al. 2016, Recurrent Batch Normalization, for its time
+    steps; over the prefix, this project.
+
+    Args:
+        eps: added to the variance.
+        momentum: weight of the new batch in the running statistics of each position; None:
+            cumulative average over the batches that reached it.
+        statistics: `position` or `prefix`.
+        max_positions: the longest sequence.
+
+    Raises:
+        NormLabError: an option that is no choice; a sequence longer than max_positions or, in
+            eval mode, than any that it was trained on; in train mode one sample, the first
+            position of which is one value.
     """
 
     running_mean: Tensor
@@ -47,18 +66,14 @@ class CausalBatchNorm(Norm):
         momentum: float | None = 0.1,
         statistics: Literal["position", "prefix"] = "position",
         max_positions: int = 1024,
-    ):
+    ) -> None:
         super().__init__(num_features, layout)
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise NormLabError(
-                f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}."
-            )
+        self.momentum = check_momentum(momentum)
         if statistics not in STATISTICS:
             raise choices("statistics", statistics, STATISTICS)
         if max_positions < 1:
             raise NormLabError(f"max_positions must be at least 1, not {max_positions}.")
         self.eps = check_eps(eps)
-        self.momentum = momentum
         self.statistics = statistics
         self.max_positions = max_positions
         self.register_buffer("running_mean", torch.zeros(max_positions, num_features))
@@ -71,22 +86,24 @@ class CausalBatchNorm(Norm):
         positions = x.shape[1]
         if positions > self.max_positions:
             raise NormLabError(
-                f"{positions} positions are more than norm.max_positions={self.max_positions}: pass a larger one."
+                f"{positions} positions are more than norm.max_positions={self.max_positions}: "
+                "pass a larger one."
             )
-        h = wide(x)
-        if self.training:
-            if len(x) < 2:
-                raise one_value(
-                    "causal_batchnorm over 1 sample", "use more samples or norm=layernorm"
-                )
-            return narrow(self._by_batch(h), x)
-        self._check_trained(positions)
-        scale = (self.running_var[:positions] + self.eps).rsqrt() * self.weight
-        return narrow(torch.addcmul(self.bias, h - self.running_mean[:positions], scale), x)
+        if not self.training:
+            self._check_trained(positions)
+            return narrow(self._by_running_statistics(wide(x)), x)
+        if len(x) < 2:
+            raise one_value("causal_batchnorm over 1 sample", "use more samples or norm=layernorm")
+        return narrow(self._by_batch_statistics(wide(x)), x)
 
-    def _by_batch(self, x: Tensor) -> Tensor:
+    def _by_running_statistics(self, x: Tensor) -> Tensor:
+        positions = x.shape[1]
+        scale = (self.running_var[:positions] + self.eps).rsqrt() * self.weight
+        return torch.addcmul(self.bias, x - self.running_mean[:positions], scale)
+
+    def _by_batch_statistics(self, x: Tensor) -> Tensor:
         # torch.var_mean over the first dimension takes ten times as long.
-        own = x.mean(0)  # (T, C)
+        own = x.mean(0)  # (T, C), of each position alone
         centred = x - own
         mean, variance = own, centred.square().mean(0)
         counts = own.new_full((len(own), 1), len(x))
@@ -98,7 +115,7 @@ class CausalBatchNorm(Norm):
         return torch.addcmul(torch.addcmul(self.bias, own - mean, scale), centred, scale)
 
     def _update_running(self, mean: Tensor, variance: Tensor) -> None:
-        """(T, C) each, the variance unbiased."""
+        """One update of the first T positions, with mean and unbiased variance (T, C)."""
         t = len(mean)
         self.num_batches_tracked[:t] += 1
         share = self.running_mean.new_full((t, 1), self.momentum or 0.0)
@@ -113,22 +130,28 @@ class CausalBatchNorm(Norm):
         if first and not last:
             trained = int((self.num_batches_tracked > 0).sum())
             raise NormLabError(
-                f"this causal_batchnorm was trained on {trained} positions, not {positions}: pass no more."
+                f"this causal_batchnorm was trained on {trained} positions, not {positions}: "
+                "pass no more."
             )
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, statistics={self.statistics}, max_positions={self.max_positions}"
+        return (
+            f"{super().extra_repr()}, statistics={self.statistics}, "
+            f"max_positions={self.max_positions}"
+        )
 
 
 def prefix_moments(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """From the mean and biased variance (T, C) of as many samples at each position, those of positions 0 to t.
+    """Mean and biased variance (T, C) over positions 0 to t, from those of each position alone.
 
-    The squared distance between positions is summed by Welford's (1962) recursion in float64: its terms are positive,
-    so nothing cancels, however far the mean lies from zero.
+    Each position has as many samples. The squared distance between positions is summed by
+    Welford's (1962) recursion in float64: its terms are positive, so nothing cancels, however far
+    the mean lies from zero.
     """
     dtype = mean.dtype
     mean, variance = mean.double(), variance.double()
     count = torch.arange(1, len(mean) + 1, dtype=torch.float64, device=mean.device).unsqueeze(1)
     prefix = mean.cumsum(0) / count
     steps = (mean[1:] - prefix[:-1]).square() * (count[:-1] / count[1:])
-    return prefix.to(dtype), ((variance + F.pad(steps, (0, 0, 1, 0))).cumsum(0) / count).to(dtype)
+    between = F.pad(steps, (0, 0, 1, 0))  # the first position has none before it
+    return prefix.to(dtype), ((variance + between).cumsum(0) / count).to(dtype)

@@ -1,7 +1,7 @@
-"""The oracle: every kind written out from its formula in float64, with plain reductions; gradients by autograd.
+"""The oracle: every kind written out from its formula in float64, gradients by autograd.
 
-For tests and benchmarks only. Everything is computed on (N, C, P), P the positions of a sample, so that no line here
-shares a view, an axis or a kernel with the layers.
+For tests and benchmarks only, with plain reductions. Everything is computed on (N, C, P), P the
+positions of a sample, so that no line here shares a view, an axis or a kernel with the layers.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,13 @@ def reference(
     running: dict[str, Tensor] | None = None,
     **options: object,
 ) -> Tensor:
-    """What `make_norm(kind, C, layout, **options)` with these parameters must give for `x`, in float64.
+    """What `make_norm(kind, C, layout, **options)` must give for `x`, in float64.
 
-    running: running_mean, running_var and num_batches_tracked before the call, for the kinds that have them; replaced
-    by those after it when training.
+    Shape: x (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+
+    Args:
+        running: running_mean, running_var and num_batches_tracked before the call, for the kinds
+            that have them; replaced by those after it in train mode.
     """
     if layout == "NC":
         maps = x.unsqueeze(2)
@@ -36,7 +39,7 @@ def reference(
     if kind in ("batchnorm", "batchrenorm", "causal_batchnorm"):
         y = _FORMULAS[kind](maps, parameters, training=training, running=running, **options)
     else:
-        # layer norm and RMSNorm take a whole image together, but each position of a sequence by itself
+        # Layer norm and RMSNorm take a whole image together, but each position of a sequence alone.
         y = _FORMULAS[kind](maps, parameters, whole=layout == "NCHW", **options)
     if layout == "NC":
         return y.squeeze(2)
@@ -44,15 +47,18 @@ def reference(
 
 
 def standardize(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
+    """(x - mean) / sqrt(variance + eps), the statistics over `dims`."""
     centred = x - x.mean(dims, keepdim=True)
     return centred / (centred.pow(2).mean(dims, keepdim=True) + eps).sqrt()
 
 
 def rescale(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
+    """x / sqrt(mean of x² + eps), the mean over `dims`."""
     return x / (x.pow(2).mean(dims, keepdim=True) + eps).sqrt()
 
 
 def affine(x: Tensor, p: Parameters) -> Tensor:
+    """weight * x + bias for each channel of x (N, C, P), or without bias where `p` has none."""
     y = x * p["weight"].view(1, -1, 1)
     return y + p["bias"].view(1, -1, 1) if "bias" in p else y
 
@@ -86,9 +92,8 @@ def _groupnorm(
     channels_per_group: int | None = None,
 ) -> Tensor:
     size = channels_per_group or x.shape[1] // (num_groups or 8)
-    return affine(
-        torch.cat([standardize(part, (1, 2), eps) for part in x.split(size, dim=1)], dim=1), p
-    )
+    groups = [standardize(group, (1, 2), eps) for group in torch.split(x, size, dim=1)]
+    return affine(torch.cat(groups, dim=1), p)
 
 
 def _instancenorm(x: Tensor, p: Parameters, whole: bool, eps: float = 1e-5) -> Tensor:
@@ -136,10 +141,11 @@ def _batchnorm(
     size = ghost_batch or len(x)
     if not training and statistics == "instance":
         size = 1
-    groups = x.split(size)
+    groups = torch.split(x, size)
     if training:
         _update(running, groups, momentum)
-    return affine(torch.cat([standardize(group, (0, 2), eps) for group in groups]), p)
+    normalized = [standardize(group, (0, 2), eps) for group in groups]
+    return affine(torch.cat(normalized), p)
 
 
 def _batchrenorm(
@@ -160,7 +166,7 @@ def _batchrenorm(
     r_limit, d_limit = 1 + (r_max - 1) * done, d_max * done
     sigma = (running["running_var"] + eps).sqrt().view(1, -1, 1)
     mu = running["running_mean"].view(1, -1, 1)
-    groups = x.split(ghost_batch or len(x))
+    groups = torch.split(x, ghost_batch or len(x))
     outputs = []
     for group in groups:
         mean = group.mean((0, 2), keepdim=True)
@@ -182,7 +188,7 @@ def _causal_batchnorm(
     statistics: str = "position",
     max_positions: int = 1024,
 ) -> Tensor:
-    """One position after the other; the running statistics have a row for each of `max_positions`."""
+    """One position after the other; running statistics have a row for each of max_positions."""
     outputs = []
     for t in range(x.shape[2]):
         row = {name: tensor[t] for name, tensor in running.items()}
@@ -192,35 +198,31 @@ def _causal_batchnorm(
             continue
         seen = now if statistics == "position" else x[:, :, : t + 1]
         mean = seen.mean((0, 2), keepdim=True)
-        outputs.append(
-            (now - mean) / ((seen - mean).pow(2).mean((0, 2), keepdim=True) + eps).sqrt()
-        )
+        variance = (seen - mean).pow(2).mean((0, 2), keepdim=True)
+        outputs.append((now - mean) / (variance + eps).sqrt())
         _update(row, (seen,), momentum)
+        index = torch.tensor([t], device=x.device)
         for name, value in row.items():
-            running[name] = running[name].index_copy(
-                0, torch.tensor([t], device=x.device), value.unsqueeze(0)
-            )
+            running[name] = running[name].index_copy(0, index, value.unsqueeze(0))
     return affine(torch.cat(outputs, dim=2), p)
 
 
 def _by_running(x: Tensor, running: Parameters, eps: float) -> Tensor:
-    return (x - running["running_mean"].view(1, -1, 1)) / (
-        running["running_var"].view(1, -1, 1) + eps
-    ).sqrt()
+    mean, variance = running["running_mean"].view(1, -1, 1), running["running_var"].view(1, -1, 1)
+    return (x - mean) / (variance + eps).sqrt()
 
 
 @torch.no_grad()
 def _update(running: dict[str, Tensor], groups: tuple[Tensor, ...], momentum: float | None) -> None:
-    """One update a step, with the average of the groups' means and unbiased variances, weighted by samples."""
+    """One update a step, with the groups' means and unbiased variances, weighted by samples."""
     total = sum(len(group) for group in groups)
     mean, variance = torch.zeros(()), torch.zeros(())
     for group in groups:
         values = len(group) * group.shape[2]
         group_mean = group.mean((0, 2), keepdim=True)
         mean = mean + len(group) / total * group_mean.flatten()
-        variance = variance + len(group) / total * (group - group_mean).pow(2).sum((0, 2)) / (
-            values - 1
-        )
+        squares = (group - group_mean).pow(2).sum((0, 2))
+        variance = variance + len(group) / total * squares / (values - 1)
     running["num_batches_tracked"] = running["num_batches_tracked"] + 1
     share = 1 / int(running["num_batches_tracked"]) if momentum is None else momentum
     running["running_mean"] = (1 - share) * running["running_mean"] + share * mean

@@ -6,33 +6,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.base import for_kernel, is_channels_last, narrow, wide
-from normlab.norms.strided import SetNorm
+from normlab.norms.strided import set_norm
+from normlab.norms.tensors import as_rows, for_kernel, from_rows, is_channels_last, narrow, wide
 
 
 @dataclass(frozen=True)
 class GroupStatistics:
+    """The statistics of K ghost batches; they carry no gradient."""
+
     mean: Tensor  # (K, C)
     variance: Tensor  # (K, C), biased, as the output was normalized with
-    samples: list[int]  # (K,) samples in each group
+    samples: list[int]  # (K,) samples in each ghost batch
     positions: int  # values that a sample has per channel
 
     def average(self) -> tuple[Tensor, Tensor]:
-        """Mean and unbiased variance (C,), each the average over groups weighted by their samples."""
+        """Mean and unbiased variance (C,), each averaged over ghost batches by their samples."""
         if len(set(self.samples)) == 1:
             values = self.samples[0] * self.positions
             return self.mean.mean(0), self.variance.mean(0).mul_(values / (values - 1))
         samples = self.mean.new_tensor(self.samples).unsqueeze(1)
         share, counts = samples / samples.sum(), samples * self.positions
-        return (self.mean * share).sum(0), (self.variance * share * (counts / (counts - 1))).sum(0)
+        mean = (self.mean * share).sum(0)
+        return mean, (self.variance * share * (counts / (counts - 1))).sum(0)
 
 
 def ghost_norm(
     x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, GroupStatistics]:
-    """Normalizes every `size` consecutive samples of maps (N, C, H, W) by themselves, an uneven rest too.
+    """Normalizes every `size` consecutive samples of maps by themselves, an uneven rest too.
 
-    Returns the maps in their own memory format and dtype, and the statistics, which carry no gradient.
+    Args:
+        x: maps (N, C, H, W).
+        size: samples in a ghost batch.
+        weight, bias: (C,), or None for 1 and 0.
+
+    Returns:
+        The maps, in their own memory format and dtype, and the statistics.
     """
     n = len(x)
     rest = n % size
@@ -40,7 +49,7 @@ def ghost_norm(
     if not rest:
         y, mean, variance = _even(x, size, weight, bias, eps)
         return y, GroupStatistics(mean, variance, [size] * (n // size), positions)
-    body, tail = x.split([n - rest, rest])
+    body, tail = torch.split(x, [n - rest, rest])
     y_body, mean_body, variance_body = _even(body, size, weight, bias, eps)
     y_tail, mean_tail, variance_tail = _even(tail, rest, weight, bias, eps)
     statistics = GroupStatistics(
@@ -55,31 +64,46 @@ def ghost_norm(
 def _even(
     x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, means (K, C) and biased variances (K, C); `size` divides N."""
+    """Output (N, C, H, W), means (K, C) and biased variances (K, C); `size` divides N."""
+    h = wide(x) if weight is None else for_kernel(x, weight)
+    if size == len(x):
+        y, mean, variance = _whole(h, weight, bias, eps)
+    elif is_channels_last(x):
+        rows = as_rows(wide(h), size)
+        y, mean, variance = set_norm(rows, weight, bias, block=1, eps=eps)
+        y = from_rows(y, x)
+    else:
+        y, mean, variance = _contiguous(h, size, weight, bias, eps)
+    return narrow(y, x), mean, variance
+
+
+def _whole(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One ghost batch, by torch's batch norm."""
+    values = x.numel() // x.shape[1]
+    dtype = x.dtype if weight is None else weight.dtype
+    mean, variance = torch.zeros(2, 1, x.shape[1], dtype=dtype, device=x.device)
+    # With momentum 1 the running statistics become those of this batch, the variance unbiased.
+    y = F.batch_norm(x, mean[0], variance[0], weight, bias, training=True, momentum=1.0, eps=eps)
+    return y, mean, variance * ((values - 1) / values)
+
+
+def _contiguous(
+    x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Group norm with one channel a group, the ghost batches being its samples.
+
+    Its kernel is so much faster than batch norm's on contiguous maps that the two transpositions
+    cost nothing, and at size 1 none is needed.
+    """
     n, c, height, width = x.shape
     groups, values = n // size, size * height * width
-    h = wide(x) if weight is None else for_kernel(x, weight)
-    if groups == 1:
-        # With momentum 1 the running statistics become those of this batch, the variance unbiased.
-        mean, variance = torch.zeros(
-            2, 1, c, dtype=h.dtype if weight is None else weight.dtype, device=x.device
-        )
-        y = F.batch_norm(h, mean[0], variance[0], weight, bias, True, 1.0, eps)
-        return narrow(y, x), mean, variance * ((values - 1) / values)
-    if is_channels_last(x):
-        rows = wide(h).permute(0, 2, 3, 1).reshape(groups, values, c)
-        y, mean, variance = SetNorm.apply(rows, weight, bias, 1, eps)
-        y = y.view(n, height, width, c).permute(0, 3, 1, 2)
-    else:
-        # Group norm with one channel a group, its samples being the ghost batches: its kernel is so much faster than
-        # batch norm's on contiguous maps that the two transpositions cost nothing (and none is needed at size 1).
-        rows = h.contiguous().view(groups, size, c, height * width)
-        if size > 1:
-            rows = rows.transpose(1, 2).contiguous()
-        y, mean, rstd = torch.native_group_norm(rows, weight, bias, groups, c, values, c, eps)
-        if size > 1:
-            y = y.view(groups, c, size, height * width).transpose(1, 2)
-        y = y.reshape(x.shape)
-        mean = mean.detach()
-        variance = rstd.detach().pow(-2).sub_(eps).clamp_(min=0)
-    return narrow(y, x), mean, variance
+    rows = x.contiguous().view(groups, size, c, height * width)
+    if size > 1:
+        rows = rows.transpose(1, 2).contiguous()  # (K, C, size, H W)
+    y, mean, rstd = torch.native_group_norm(rows, weight, bias, groups, c, values, c, eps)
+    if size > 1:
+        y = y.view(groups, c, size, height * width).transpose(1, 2)
+    variance = rstd.detach().pow(-2).sub_(eps).clamp_(min=0)
+    return y.reshape(x.shape), mean.detach(), variance

@@ -1,51 +1,49 @@
-"""Norms whose statistics are taken per sample over groups of channels and all positions."""
+"""Norms whose statistics are taken per sample, over groups of channels and all positions."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.errors import NormLabError
-from normlab.norms.base import (
+from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.spec import norm_kind
+from normlab.norms.strided import set_norm
+from normlab.norms.tensors import (
     MAPS,
-    Norm,
     as_maps,
-    check_eps,
+    as_rows,
     for_kernel,
     from_maps,
+    from_rows,
     is_channels_last,
     narrow,
-    norm_kind,
-    one_value,
     wide,
 )
-from normlab.norms.strided import SetNorm
 
 DEFAULT_GROUPS = 8
 
 
-def group_norm(
-    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    """Group norm of maps (N, C, H, W) in their own memory format and dtype."""
-    n, c, height, width = x.shape
-    last = is_channels_last(x)
-    if last and not x.is_cuda:
-        rows = wide(x).permute(0, 2, 3, 1).reshape(n, height * width, c)
-        y = SetNorm.apply(rows, weight, bias, c // groups, eps)[0]
-        return narrow(y.view(n, height, width, c).permute(0, 3, 1, 2), x)
-    y = narrow(
-        F.group_norm(
-            wide(x) if weight is None else for_kernel(x, weight), groups, weight, bias, eps
-        ),
-        x,
-    )
-    return y.contiguous(memory_format=MAPS) if last else y
-
-
 @norm_kind("groupnorm", centred=True, scaled=True, has_shift=True)
 class GroupNorm(Norm):
-    """Group norm (Wu & He 2018): `num_groups` groups, or as many as give `channels_per_group`.
+    """Group normalization: statistics of one sample alone, over the channels of a group.
 
-    NC: over the C / G channels of a group; NCHW: and over H, W; NTC: and over T, so it mixes positions.
+        y = weight * (x - mean) / sqrt(variance + eps) + bias
+
+    with mean and biased variance over C / num_groups neighbouring channels, over H and W of maps
+    and over T of sequences. On (N, T, C) it therefore mixes positions: not for a causal model.
+    One group is LayerNorm over (C, H, W), and one channel a group InstanceNorm.
+
+    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Parameters: weight (C,), ones; bias (C,), zeros.
+
+    Source: Wu & He 2018, Group Normalization.
+
+    Args:
+        eps: added to the variance.
+        num_groups: None for 8, unless `channels_per_group` is given.
+        channels_per_group: the same in other words; only one of both may be given.
+
+    Raises:
+        NormLabError: groups that do not divide the channels, one value per statistic.
     """
 
     def __init__(
@@ -55,26 +53,9 @@ class GroupNorm(Norm):
         eps: float = 1e-5,
         num_groups: int | None = None,
         channels_per_group: int | None = None,
-    ):
+    ) -> None:
         super().__init__(num_features, layout)
-        if num_groups is not None and channels_per_group is not None:
-            raise NormLabError(
-                "groupnorm takes num_groups or channels_per_group, not both: leave one of them null."
-            )
-        if channels_per_group is None:
-            name, divisor = "num_groups", DEFAULT_GROUPS if num_groups is None else num_groups
-        else:
-            name, divisor = "channels_per_group", channels_per_group
-        if divisor < 1 or num_features % divisor:
-            divisors = ", ".join(
-                str(d) for d in range(1, num_features + 1) if num_features % d == 0
-            )
-            raise NormLabError(
-                f"{name}={divisor} does not divide {num_features} channels: choose one of {divisors}."
-            )
-        self.num_groups = (
-            divisor if channels_per_group is None else num_features // channels_per_group
-        )
+        self.num_groups = _number_of_groups(num_features, num_groups, channels_per_group)
         self.eps = check_eps(eps)
         self.add_affine()
 
@@ -83,9 +64,8 @@ class GroupNorm(Norm):
         maps = as_maps(x, self.layout)
         if maps[0].numel() == self.num_groups:
             raise one_value("groupnorm", "use fewer groups or more channels per group")
-        return from_maps(
-            group_norm(maps, self.num_groups, self.weight, self.bias, self.eps), self.layout
-        )
+        y = group_norm(maps, self.num_groups, self.weight, self.bias, self.eps)
+        return from_maps(y, self.layout)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, num_groups={self.num_groups}"
@@ -93,9 +73,27 @@ class GroupNorm(Norm):
 
 @norm_kind("instancenorm", centred=True, scaled=True, has_shift=True, layouts=("NCHW", "NTC"))
 class InstanceNorm(Norm):
-    """Instance norm (Ulyanov et al. 2016), affine: statistics per sample and channel, over H, W or over T."""
+    """Instance normalization: statistics of one channel of one sample.
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
+        y = weight * (x - mean) / sqrt(variance + eps) + bias
+
+    with mean and biased variance over H and W of maps or over T of sequences; on (N, T, C) it
+    therefore mixes positions. With gain and shift, which `nn.InstanceNorm2d` has only if asked.
+
+    Shape: (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Parameters: weight (C,), ones; bias (C,), zeros.
+
+    Source: Ulyanov, Vedaldi & Lempitsky 2016, Instance Normalization: The Missing Ingredient for
+    Fast Stylization.
+
+    Args:
+        eps: added to the variance.
+
+    Raises:
+        NormLabError: one value per statistic.
+    """
+
+    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         self.eps = check_eps(eps)
         self.add_affine()
@@ -104,20 +102,41 @@ class InstanceNorm(Norm):
         return self.normalize(x, self.weight, self.bias)
 
     def normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """The norm of `x` with this gain and this shift, (C,) each, or None for 1 and 0."""
         self.check(x)
         maps = as_maps(x, self.layout)
         if maps.shape[2] * maps.shape[3] == 1:
             raise one_value(
-                type(self).__name__.lower(), "use larger images, longer sequences or norm=layernorm"
+                type(self).__name__.lower(),
+                "use larger images, longer sequences or norm=layernorm",
             )
-        return from_maps(group_norm(maps, self.num_features, weight, bias, self.eps), self.layout)
+        y = group_norm(maps, self.num_features, weight, bias, self.eps)
+        return from_maps(y, self.layout)
 
 
 @norm_kind("adain", centred=True, scaled=True, layouts=("NCHW", "NTC"))
 class AdaIN(InstanceNorm):
-    """Adaptive instance norm (Huang & Belongie 2017): scale and shift (N, C) from outside, 1 and 0 where left out."""
+    """Adaptive instance normalization: gain and shift come from outside, for each sample.
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
+        y = scale * (x - mean) / sqrt(variance + eps) + shift
+
+    with the statistics of InstanceNorm. In the paper scale and shift are a style image's
+    deviation and mean.
+
+    Shape: x (N, C, H, W) or (N, T, C) as `layout` says, scale and shift (N, C), 1 and 0 where
+    left out; the output as x. No parameters.
+
+    Source: Huang & Belongie 2017, Arbitrary Style Transfer in Real-time with Adaptive Instance
+    Normalization.
+
+    Args:
+        eps: added to the variance.
+
+    Raises:
+        NormLabError: one value per statistic; a scale or shift of another shape.
+    """
+
+    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout, eps)
         del self.weight, self.bias
 
@@ -132,8 +151,49 @@ class AdaIN(InstanceNorm):
         return narrow(y, x)
 
     def _per_sample(self, style: Tensor, x: Tensor, name: str) -> Tensor:
-        if style.shape != (len(x), self.num_features):
+        """A (N, C) tensor, shaped to broadcast against `x`."""
+        wanted = (len(x), self.num_features)
+        if style.shape != wanted:
             raise NormLabError(
-                f"the {name} of adain has shape {tuple(style.shape)}: pass one of shape {(len(x), self.num_features)}."
+                f"the {name} of adain has shape {tuple(style.shape)}: pass one of shape {wanted}."
             )
         return style[:, None, :] if self.layout == "NTC" else style[:, :, None, None]
+
+
+def group_norm(
+    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """Group norm of maps (N, C, H, W), in their own memory format and dtype.
+
+    weight and bias are (C,), or None for 1 and 0.
+    """
+    last = is_channels_last(x)
+    if last and not x.is_cuda:
+        block = x.shape[1] // groups
+        rows, _, _ = set_norm(as_rows(wide(x)), weight, bias, block=block, eps=eps)
+        return narrow(from_rows(rows, x), x)
+    h = wide(x) if weight is None else for_kernel(x, weight)
+    y = narrow(F.group_norm(h, groups, weight, bias, eps), x)
+    return y.contiguous(memory_format=MAPS) if last else y
+
+
+def _number_of_groups(channels: int, num_groups: int | None, channels_per_group: int | None) -> int:
+    """Raises NormLabError where both are given, and where groups do not divide the channels."""
+    if num_groups is not None and channels_per_group is not None:
+        raise NormLabError(
+            "groupnorm takes num_groups or channels_per_group, not both: leave one of them null."
+        )
+    if channels_per_group is not None:
+        _check_divides("channels_per_group", channels_per_group, channels)
+        return channels // channels_per_group
+    groups = DEFAULT_GROUPS if num_groups is None else num_groups
+    _check_divides("num_groups", groups, channels)
+    return groups
+
+
+def _check_divides(name: str, divisor: int, channels: int) -> None:
+    if divisor < 1 or channels % divisor:
+        divisors = ", ".join(str(d) for d in range(1, channels + 1) if channels % d == 0)
+        raise NormLabError(
+            f"{name}={divisor} does not divide {channels} channels: choose one of {divisors}."
+        )

@@ -1,18 +1,18 @@
-"""Normalization layers behind one function: `make_norm("groupnorm", 64, "NCHW", num_groups=8)`."""
+"""From the name of a kind to a layer: `make_norm`, and what every kind declares: `KINDS`."""
 
 import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from normlab.errors import NormLabError, choices
-from normlab.norms.base import LAYOUTS, REGISTERED, Norm, NormSpec, norm_kind
+from normlab.norms.base import Norm
 from normlab.norms.custom import CustomNorm, custom_spec
 from normlab.norms.registry import declared_kinds
+from normlab.norms.spec import LAYOUTS, REGISTERED, NormSpec, norm_kind
 
 __all__ = [
     "KINDS",
@@ -28,30 +28,11 @@ __all__ = [
 CUSTOM = "custom"  # not a kind: what it does depends on its target
 
 
-def _import(path: Path, module: str | None) -> None:
-    """Run the file of a norm, whose classes register themselves."""
-    if module is not None:
-        importlib.import_module(module)
-        return
-    own = path.parent == Path(__file__).parent
-    name = f"normlab.norms.{path.stem}" if own else f"normlab_norm_{path.stem}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-
-
-for _declared in declared_kinds().values():
-    _import(_declared.path, _declared.module)
-
-
 class _Kinds(Mapping[str, NormSpec]):
-    """By kind. Looked up late: a package that adds a kind may itself be importing this one just now."""
+    """By kind. Looked up late: a package that adds a kind may be importing this one just now."""
 
     def __getitem__(self, kind: str) -> NormSpec:
-        return REGISTERED[kind][1]
+        return REGISTERED[kind].spec
 
     def __iter__(self) -> Iterator[str]:
         return iter(declared_kinds())
@@ -64,13 +45,25 @@ KINDS: Mapping[str, NormSpec] = _Kinds()
 
 
 def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: object) -> nn.Module:
-    """The norm `kind` over `num_features` channels; `KINDS[kind].options` are its options, as in conf/norm/<kind>.yaml.
+    """The norm `kind` over `num_features` channels.
 
-    layout: `NC` (N, C), `NCHW` (N, C, H, W) or `NTC` (N, T, C). Same shape, layout and dtype out as in; weight starts
-    at ones and bias at zeros, both (C,); nothing is drawn from a random generator. Raises NormLabError for an unknown
-    kind or option, for a layout that the kind cannot take and for a value that an option cannot have.
+    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says; shape, layout and dtype are the
+    same out as in.
+    Parameters: in most kinds weight (C,), ones, and bias (C,), zeros, in float32; the class of
+    each kind says what else. Nothing is drawn from a random generator.
 
-    `custom`, with the options `target` and `options`, is a layer that lies elsewhere: see normlab.norms.custom.
+    Source: each kind's class names its paper.
+
+    Args:
+        kind: a name in KINDS, or `custom`: a layer that lies elsewhere, which the options
+            `target` and `options` name (see normlab.norms.custom).
+        num_features: the number of channels C.
+        layout: `NC`, `NCHW` or `NTC`; stated and never guessed.
+        options: keywords of the kind, `KINDS[kind].options`, as in conf/norm/<kind>.yaml.
+
+    Raises:
+        NormLabError: an unknown kind, layout or option, a layout that the kind cannot take, a
+            value that an option cannot have.
     """
     spec = spec_of(kind, **options)
     if layout not in spec.layouts and layout in LAYOUTS:
@@ -79,18 +72,17 @@ def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: obj
         )
     for name in options:
         if name not in spec.options:
-            valid = (
-                f"choose one of {', '.join(spec.options)}"
-                if spec.options
-                else "leave it out, for it has none"
-            )
-            raise NormLabError(f"unknown option {name!r} of norm {kind!r}: {valid}.")
-    cls = CustomNorm if kind == CUSTOM else REGISTERED[kind][0]
-    return cls(num_features, layout, **options)  # type: ignore[arg-type]
+            raise _unknown_option(name, kind, spec)
+    build = CustomNorm if kind == CUSTOM else REGISTERED[kind].layer
+    return build(num_features, layout, **options)
 
 
-def spec_of(kind: str, **options: Any) -> NormSpec:
-    """What `make_norm(kind, ..., **options)` does: declared, or for a custom norm that declares nothing measured."""
+def spec_of(kind: str, **options: object) -> NormSpec:
+    """What `make_norm(kind, ..., **options)` does: declared, or measured for a custom norm without.
+
+    Raises:
+        NormLabError: an unknown kind; what `custom_spec` refuses.
+    """
     if kind == CUSTOM:
         return custom_spec(options.get("target"), options.get("options"))
     if kind not in KINDS:
@@ -98,11 +90,41 @@ def spec_of(kind: str, **options: Any) -> NormSpec:
     return KINDS[kind]
 
 
-def require_causal(kind: str, allow_noncausal: bool, **options: Any) -> None:
+def require_causal(kind: str, *, allow_noncausal: bool, **options: object) -> None:
     """Raises NormLabError for a kind that mixes positions, unless that is allowed."""
     if not spec_of(kind, **options).causal_safe and not allow_noncausal:
         safe = ", ".join(name for name, spec in KINDS.items() if spec.causal_safe)
         raise NormLabError(
-            f"norm={kind} mixes positions and so shows a causal model the future: choose one of {safe}, "
-            "or pass allow_noncausal=true."
+            f"norm={kind} mixes positions and so shows a causal model the future: "
+            f"choose one of {safe}, or pass allow_noncausal=true."
         )
+
+
+def _unknown_option(name: str, kind: str, spec: NormSpec) -> NormLabError:
+    valid = "leave it out, for it has none"
+    if spec.options:
+        valid = f"choose one of {', '.join(spec.options)}"
+    return NormLabError(f"unknown option {name!r} of norm {kind!r}: {valid}.")
+
+
+def _import_kind(path: Path, module: str | None) -> None:
+    """Import the file of a norm, whose classes register themselves.
+
+    module: its name, where it is an installed package's.
+    """
+    if path.parent == Path(__file__).parent:
+        module = f"normlab.norms.{path.stem}"
+    if module is not None:
+        importlib.import_module(module)
+        return
+    name = f"normlab_norm_{path.stem}"  # in the folder that NORMLAB_NORMS names
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+for _declared in declared_kinds().values():
+    _import_kind(_declared.path, _declared.module)

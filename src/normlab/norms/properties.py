@@ -1,66 +1,77 @@
-"""A norm's NormSpec, found out by perturbing the input, the other samples, the later positions and the mode."""
+"""A norm's NormSpec, measured: by other inputs, other samples, later positions and modes."""
 
 import copy
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from normlab.norms.base import LAYOUTS, NormSpec
+from normlab.norms.spec import LAYOUTS, NormSpec
 
-# Every size differs from every other, so that a layer which takes one axis for another does not fit.
+# Every size differs from every other, so that a layer which takes one axis for another does not
+# fit.
 CHANNELS = 32
 SHAPES = {"NC": (8, CHANNELS), "NCHW": (6, CHANNELS, 5, 3), "NTC": (6, 7, CHANNELS)}
-FIRST = 3  # positions that must not change with those after them
+EARLY = 3  # positions that must not change with those after them
 
 
 def measured_spec(build: Callable[[str], nn.Module], options: tuple[str, ...] = ()) -> NormSpec:
-    """What the layers of `build(layout)`, over 32 channels, do with a training batch of sequences, else of images.
+    """What the layers of `build(layout)` do with a training batch of sequences, else of images.
 
-    Layouts that they raise for, or whose shape they do not give back, are not among the spec's. In float64, with two
-    outputs taken for the same if they agree to 1e-3.
+    Layouts that they raise for, or whose shape they do not give back, are not among the spec's.
+    The layers have 32 channels and compute in float64; two outputs that agree to 1e-3 count as
+    the same.
 
     Raises:
         The layer's own exception for the last layout, if it takes none.
     """
-    layouts = []
-    error: Exception | None = None
-    for layout, shape in SHAPES.items():
-        try:
-            if _output(build(layout), _draw(layout)).shape == shape:
-                layouts.append(layout)
-        except Exception as raised:
-            error = raised
-    if not layouts:
-        raise error or ValueError("the output has another shape than the input")
+    layouts = _accepted_layouts(build)
     layout = next(name for name in ("NTC", "NCHW", "NC") if name in layouts)
     norm = build(layout)
     x = _draw(layout)
-    y = partial(_output, norm)
-    others, later = x.clone(), x.clone()
-    others[1:] = 3 * _draw(layout, seed=1)[1:] + 1
-    positions = (
-        (slice(None), slice(FIRST, None))
-        if layout == "NTC"
-        else (..., slice(FIRST, None), slice(None))
-    )
-    first = (slice(None), slice(FIRST)) if layout == "NTC" else (..., slice(FIRST), slice(None))
-    later[positions] = 3 * _draw(layout, seed=1)[positions] + 1
+    y = _output(norm, x)
+    with_other_samples = x.clone()
+    with_other_samples[1:] = 3 * _draw(layout, seed=1)[1:] + 1
     return NormSpec(
-        centred=_same(y(x + 5), y(x)),
-        scaled=_same(y(x * 5), y(x)),
-        batch_dependent=not _same(y(x)[0], y(others)[0]),
-        train_eval_differ=not _same(y(x), _output(norm, x, training=False)),
-        # (N, C) has no positions.
-        causal_safe=layout == "NC" or _same(y(x)[first], y(later)[first]),
-        has_shift=any(_shifts(norm, name, x, layout) for name, _ in norm.named_parameters()),
-        layouts=tuple(name for name in LAYOUTS if name in layouts),
+        centred=_same(_output(norm, x + 5), y),
+        scaled=_same(_output(norm, x * 5), y),
+        batch_dependent=not _same(y[0], _output(norm, with_other_samples)[0]),
+        train_eval_differ=not _same(y, _output(norm, x, training=False)),
+        causal_safe=_is_causal_safe(norm, x, layout),
+        has_shift=any(_shifts(norm, name, x) for name, _ in norm.named_parameters()),
+        layouts=layouts,
         options=options,
     )
 
 
-def _shifts(norm: nn.Module, name: str, x: Tensor, layout: str) -> bool:
+def _accepted_layouts(build: Callable[[str], nn.Module]) -> tuple[str, ...]:
+    accepted = set()
+    error: Exception | None = None
+    for layout, shape in SHAPES.items():
+        try:
+            if _output(build(layout), _draw(layout)).shape == shape:
+                accepted.add(layout)
+        except Exception as raised:  # whatever a class of somebody else's raises
+            error = raised
+    if not accepted:
+        raise error or ValueError("the output has another shape than the input")
+    return tuple(layout for layout in LAYOUTS if layout in accepted)
+
+
+def _is_causal_safe(norm: nn.Module, x: Tensor, layout: str) -> bool:
+    """Whether the early positions of the output stay as they are when later ones of `x` change."""
+    if layout == "NC":
+        return True  # it has no positions
+    axis = 1 if layout == "NTC" else 2  # of maps, the rows
+    others = x.shape[axis] - EARLY
+    changed = x.clone()
+    new = 3 * _draw(layout, seed=1) + 1
+    changed.narrow(axis, EARLY, others).copy_(new.narrow(axis, EARLY, others))
+    before = _output(norm, x).narrow(axis, 0, EARLY)
+    return _same(before, _output(norm, changed).narrow(axis, 0, EARLY))
+
+
+def _shifts(norm: nn.Module, name: str, x: Tensor) -> bool:
     """Whether a channel's output follows parameter `name`, from 100 to 101: past any threshold."""
     outputs = []
     for value in (100.0, 101.0):
@@ -74,10 +85,11 @@ def _shifts(norm: nn.Module, name: str, x: Tensor, layout: str) -> bool:
     return _same(outputs[1] - outputs[0], torch.ones((), dtype=torch.float64))
 
 
-def _output(norm: nn.Module, x: Tensor, training: bool = True) -> Tensor:
+def _output(norm: nn.Module, x: Tensor, *, training: bool = True) -> Tensor:
     """What a copy of `norm` gives, so that one call leaves no trace in the next."""
     with torch.no_grad():
-        return copy.deepcopy(norm).double().train(training)(x)
+        y: Tensor = copy.deepcopy(norm).double().train(training)(x)
+    return y
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

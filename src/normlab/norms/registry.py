@@ -1,23 +1,25 @@
-"""The kinds of norm, read from their files without importing torch: configuration must be checked within a second.
+"""The kinds of norm, read from their files without torch: configuration is checked within a second.
 
-A kind is a class with the decorator `norm_kind` in a file of `normlab/norms/`, of the folder that NORMLAB_NORMS names,
-or in a module that an installed package names in its entry points `normlab.norms`. The options in `norm=<kind>` are the
-keywords of its `__init__`, with their types and defaults.
+A kind is a class with the decorator `norm_kind` in a file of `normlab/norms/`, of the folder that
+NORMLAB_NORMS names, or in a module that an installed package names in its entry points
+`normlab.norms`. The options in `norm=<kind>` are the keywords of its `__init__`, with their types
+and defaults.
 """
 
 import ast
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, make_dataclass
 from enum import Enum
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
-from normlab.errors import NormLabError, choices
+from normlab.errors import NormLabError
 
 FOLDERS = [Path(__file__).resolve().parent]
 if os.environ.get("NORMLAB_NORMS"):
@@ -27,42 +29,41 @@ _TYPES: dict[str, type] = {"float": float, "int": int, "bool": bool, "str": str}
 _NOT_OPTIONS = ("self", "num_features", "layout")
 
 
+class Option(NamedTuple):
+    """A keyword of a kind's `__init__`, its type and default as OmegaConf takes them."""
+
+    name: str
+    type: Any
+    default: Any
+
+
 @dataclass(frozen=True)
-class Declared:
+class DeclaredKind:
     """A kind as its file declares it."""
 
     path: Path
-    options: tuple[tuple[str, Any, Any], ...]  # name, type, default
+    options: tuple[Option, ...]
     module: str | None = None  # its name, where it is an installed package's
 
 
 @cache
-def declared_kinds() -> dict[str, Declared]:
+def declared_kinds() -> dict[str, DeclaredKind]:
     """Every kind by name.
 
     Raises:
-        NormLabError: a kind declared twice, a file that is not Python, an option without a type or default that a
-            configuration can hold, an entry point that leads to no file.
+        NormLabError: a kind declared twice, a file that is not Python, an option without a type
+            or default that a configuration can hold, an entry point that leads to no file or to
+            none that declares a kind.
     """
-    kinds: dict[str, Declared] = {}
-    files: dict[Path, str | None] = {
-        file: None for folder in FOLDERS for file in sorted(folder.glob("[!_]*.py"))
-    }
-    entries = {
-        module_file(entry.module): entry
-        for entry in importlib.metadata.entry_points(group="normlab.norms")
-    }
-    for path, module in (files | {path: entry.module for path, entry in entries.items()}).items():
+    files: dict[Path, EntryPoint | None] = {}
+    for folder in FOLDERS:
+        files |= dict.fromkeys(sorted(folder.glob("[!_]*.py")))
+    for entry in entry_points(group="normlab.norms"):
+        files[module_file(entry.module)] = entry
+    kinds: dict[str, DeclaredKind] = {}
+    for path, package in files.items():
         before = len(kinds)
-        try:
-            classes = [
-                node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
-            ]
-        except SyntaxError as error:
-            raise NormLabError(
-                f"{path}, line {error.lineno}: not Python ({error.msg}); correct the file."
-            ) from None
-        for node in classes:
+        for node in _classes(path):
             kind = _kind_of(node)
             if kind is None:
                 continue
@@ -70,14 +71,85 @@ def declared_kinds() -> dict[str, Declared]:
                 raise NormLabError(
                     f"norm {kind!r} is declared in {kinds[kind].path} and in {path}: rename one."
                 )
-            kinds[kind] = Declared(path, tuple(_options(node, path)), module)
-        if module is not None and len(kinds) == before:
-            entry = entries[path]
+            module = package.module if package else None
+            kinds[kind] = DeclaredKind(path, tuple(_options(node, path)), module)
+        if package and len(kinds) == before:
             raise NormLabError(
-                f"the entry point {entry.name} = {entry.value} leads to {path}, where no class is declared by "
-                "@norm_kind: name the module that holds it."
+                f"the entry point {package.name} = {package.value} leads to {path}, where no class "
+                "is declared by @norm_kind: name the module that holds it."
             )
     return kinds
+
+
+def _classes(path: Path) -> list[ast.ClassDef]:
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise NormLabError(
+            f"{path}, line {error.lineno}: not Python ({error.msg}); correct the file."
+        ) from None
+    return [node for node in tree.body if isinstance(node, ast.ClassDef)]
+
+
+def _kind_of(node: ast.ClassDef) -> str | None:
+    """The name that the decorator `norm_kind` gives a class, None where it has none."""
+    for call in node.decorator_list:
+        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "norm_kind":
+            return str(ast.literal_eval(call.args[0]))
+    return None
+
+
+def _options(node: ast.ClassDef, path: Path) -> Iterator[Option]:
+    for name, annotation, default in _keywords(node):
+        try:
+            if default is None:
+                raise ValueError("no default")
+            yield _option(name, annotation, ast.literal_eval(default))
+        except (KeyError, ValueError):
+            raise NormLabError(
+                f"{path}: option {name!r} of {node.name} needs a default and a type that a "
+                f"configuration can hold: {', '.join(_TYPES)}, one of these | None, or Literal of "
+                "names."
+            ) from None
+
+
+def _keywords(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
+    """Name, annotation and default of the arguments of `__init__` that are options."""
+    for item in node.body:
+        if not isinstance(item, ast.FunctionDef) or item.name != "__init__":
+            continue
+        arguments = [*item.args.args, *item.args.kwonlyargs]
+        # Defaults belong to the last of the positional arguments.
+        without = len(item.args.args) - len(item.args.defaults)
+        defaults = [*[None] * without, *item.args.defaults, *item.args.kw_defaults]
+        for argument, default in zip(arguments, defaults, strict=True):
+            if argument.arg not in _NOT_OPTIONS:
+                yield argument.arg, argument.annotation, default
+
+
+def _option(name: str, annotation: ast.expr | None, default: Any) -> Option:
+    """Raises KeyError or ValueError for a type that a configuration cannot hold."""
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal":
+        literal = ast.literal_eval(annotation.slice)
+        names = literal if isinstance(literal, tuple) else (literal,)
+        if default not in names:
+            raise ValueError("the default is none of the names")
+        enum = Enum(name, {value: value for value in names})  # type: ignore[misc]
+        return Option(name, enum, enum[default])
+    text = ast.unparse(annotation) if annotation is not None else ""
+    plain = _TYPES[text.removesuffix(" | None")]
+    return Option(name, Optional[plain] if text.endswith(" | None") else plain, default)
+
+
+@cache
+def options_schema(kind: str) -> type:
+    """The dataclass of `norm=<kind>`, for Hydra: `kind`, then the options."""
+    words = kind.split("_")
+    name = f"{''.join(word.capitalize() for word in words)}Config"
+    fields = [("kind", str, field(default=kind))]
+    for option in declared_kinds()[kind].options:
+        fields.append((option.name, option.type, field(default=option.default)))
+    return make_dataclass(name, fields)
 
 
 def module_file(name: str) -> Path:
@@ -97,13 +169,13 @@ def module_file(name: str) -> Path:
     return Path(spec.origin)
 
 
-def import_target(target: str | None) -> Any:
+def import_target(target: object) -> Any:
     """The class that `target`, a dotted path, names.
 
     Raises:
         NormLabError: none is given, or it cannot be imported.
     """
-    module, _, name = (target or "").rpartition(".")
+    module, _, name = str(target or "").rpartition(".")
     if not module:
         raise NormLabError(
             f"norm=custom needs norm.target=my_package.my_module.MyNorm, not {target!r}."
@@ -118,66 +190,3 @@ def import_target(target: str | None) -> Any:
     if not hasattr(imported, name):
         raise NormLabError(f"norm.target={target}: module {module!r} has no {name!r}.")
     return getattr(imported, name)
-
-
-@cache
-def options_schema(kind: str) -> type:
-    """The dataclass of `norm=<kind>`, for Hydra: `kind`, then the options."""
-    name = f"{''.join(part.capitalize() for part in kind.split('_'))}Config"
-    options = [
-        (option, annotation, field(default=value))
-        for option, annotation, value in declared_kinds()[kind].options
-    ]
-    return make_dataclass(name, [("kind", str, field(default=kind)), *options])
-
-
-def _kind_of(node: ast.ClassDef) -> str | None:
-    for call in node.decorator_list:
-        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "norm_kind":
-            return str(ast.literal_eval(call.args[0]))
-    return None
-
-
-def _options(node: ast.ClassDef, path: Path) -> list[tuple[str, Any, Any]]:
-    init = [
-        item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"
-    ]
-    if not init:
-        return []
-    arguments = [*init[0].args.args, *init[0].args.kwonlyargs]
-    defaults = [*init[0].args.defaults, *init[0].args.kw_defaults]
-    values = dict(
-        zip(
-            [item.arg for item in arguments][len(arguments) - len(defaults) :],
-            defaults,
-            strict=True,
-        )
-    )
-    options = []
-    for item in arguments:
-        if item.arg in _NOT_OPTIONS:
-            continue
-        try:
-            default = ast.literal_eval(values[item.arg])  # type: ignore[arg-type]
-            options.append((item.arg, *_typed(item.annotation, default, item.arg)))
-        except (KeyError, ValueError):
-            raise NormLabError(
-                f"{path}: option {item.arg!r} of {node.name} needs a default and a type that a configuration can hold: "
-                f"{', '.join(_TYPES)}, one of these | None, or Literal of names."
-            ) from None
-    return options
-
-
-def _typed(annotation: ast.expr | None, default: Any, name: str) -> tuple[Any, Any]:
-    """(type, default) as OmegaConf takes them."""
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal":
-        listed = ast.literal_eval(annotation.slice)
-        names = listed if isinstance(listed, tuple) else (listed,)
-        if default not in names:
-            raise choices(name, default, names)
-        enum = Enum(name, {value: value for value in names})  # type: ignore[misc]
-        return enum, enum[default]
-    text = ast.unparse(annotation) if annotation is not None else ""
-    optional = text.endswith(" | None")
-    annotated = _TYPES[text.removesuffix(" | None")]
-    return (Optional[annotated] if optional else annotated), default

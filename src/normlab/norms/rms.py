@@ -6,109 +6,135 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.errors import NormLabError
-from normlab.norms.base import Norm, check_eps, is_channels_last, narrow, norm_kind, one_value, wide
-from normlab.norms.layer import check_channels
-from normlab.norms.strided import RMSScale, first_order
+from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.layer import refuse_one_channel
+from normlab.norms.spec import norm_kind
+from normlab.norms.strided_rms import rms_scale
+from normlab.norms.tensors import is_channels_last, narrow, wide
 
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
 
 
-class RMSRows(torch.autograd.Function):
-    """x / sqrt(mean of x² over the last dimension + eps) * weight for x (R, D), weight (D,) on the CPU.
-
-    `F.rms_norm` is a chain of elementwise operations there, and autograd's backward of the chain costs most. The
-    backward here is layer norm's fused kernel, told that the mean was 0: what it computes is
-
-        rstd * (w dy - mean(w dy) - xhat mean(w dy xhat)),  xhat = (x - 0) * rstd,
-
-    the gradient of RMSNorm but for the middle term, which layer norm's centring brings and which is added back.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rstd = (
-            torch.linalg.vector_norm(x, dim=1, keepdim=True)
-            .square_()
-            .div_(x.shape[1])
-            .add_(eps)
-            .rsqrt_()
-        )
-        ctx.save_for_backward(x, weight, rstd)
-        return torch.mul(x, rstd).mul_(weight)
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, rstd = ctx.saved_tensors
-        width = x.shape[1]
-        dy = dy.contiguous()
-        dx, dweight, _ = _layer_norm_backward(
-            dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
-        )
-        return (
-            dx.add_(torch.mv(dy, weight).unsqueeze_(1).mul_(rstd), alpha=1 / width),
-            dweight,
-            None,
-        )
-
-
-def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMSNorm of rows (R, D), weight (D,).
-
-    The kernel follows from the device alone: one chosen by size would give a row other last digits in another batch.
-    """
-    if x.is_cuda:
-        return F.rms_norm(x, weight.shape, weight, eps)
-    return RMSRows.apply(x, weight, eps)
-
-
 @norm_kind("rmsnorm", scaled=True, causal_safe=True)
 class RMSNorm(Norm):
-    """RMSNorm (Zhang & Sennrich 2019): layer norm without its centring and without its shift, over the same axes.
+    """Root mean square normalization: LayerNorm without its centring and without its shift.
 
-    NCHW: over (C, H, W) with a gain per channel. NC, NTC: over C.
+        y = weight * x / sqrt(mean of x² + eps)
+
+    with the mean over (C, H, W) of maps, and over C of each position of (N, C) and (N, T, C).
+
+    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Parameter: weight (C,), ones.
+
+    Source: Zhang & Sennrich 2019, Root Mean Square Layer Normalization.
+
+    Args:
+        eps: added to the mean square.
+
+    Raises:
+        NormLabError: one value per statistic.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
+    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
-        check_channels(self)
+        if layout != "NCHW":
+            refuse_one_channel("RMSNorm", num_features)
         self.eps = check_eps(eps)
         self.add_affine(shift=False)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if self.layout == "NCHW":
-            return self._maps(x)
+            return self._normalize_maps(x)
         rows = wide(x).reshape(-1, self.num_features)
         return narrow(rms_norm_rows(rows, self.weight, self.eps).view(x.shape), x)
 
-    def _maps(self, x: Tensor) -> Tensor:
+    def _normalize_maps(self, x: Tensor) -> Tensor:
         if x[0].numel() == 1:
             raise one_value("rmsnorm", "use larger images, more channels or norm=none")
-        # A sample is one row; its gain is the channels' spread over the pixels in the order of memory.
-        last = is_channels_last(x)
-        h = wide(x).permute(0, 2, 3, 1) if last else wide(x).contiguous()
+        # A sample is one row; its gain is the weight of each value's channel, in the order of
+        # memory.
         pixels = x.shape[2] * x.shape[3]
-        gain = self.weight.expand(pixels, -1) if last else self.weight[:, None].expand(-1, pixels)
-        rows = h.reshape(len(x), -1)
-        gain = gain.reshape(-1)
-        y = narrow(rms_norm_rows(rows, gain, self.eps).view(h.shape), x)
-        return y.permute(0, 3, 1, 2) if last else y
+        if is_channels_last(x):
+            h = wide(x).permute(0, 2, 3, 1)
+            gain = self.weight.expand(pixels, -1).reshape(-1)
+        else:
+            h = wide(x).contiguous()
+            gain = self.weight[:, None].expand(-1, pixels).reshape(-1)
+        rows = rms_norm_rows(h.reshape(len(x), -1), gain, self.eps)
+        y = narrow(rows.view(h.shape), x)
+        return y.permute(0, 3, 1, 2) if is_channels_last(x) else y
 
 
 @norm_kind("pixelnorm", scaled=True, causal_safe=True)
 class PixelNorm(Norm):
-    """Pixelwise feature vector normalization (Karras et al. 2018): RMS over C at each pixel or token, no parameters."""
+    """Pixelwise feature vector normalization: RMSNorm over C at each pixel, without a gain.
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5):
+        y = x / sqrt(mean of x² over C + eps)
+
+    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in. No parameters.
+
+    Source: Karras et al. 2018, Progressive Growing of GANs for Improved Quality, Stability, and
+    Variation.
+
+    Args:
+        eps: added to the mean square.
+
+    Raises:
+        NormLabError: one channel.
+    """
+
+    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
-        if num_features == 1:
-            raise NormLabError(
-                "pixelnorm over 1 channel has one value per statistic: use norm=none there."
-            )
+        refuse_one_channel("pixelnorm", num_features)
         self.eps = check_eps(eps)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return narrow(RMSScale.apply(wide(x), self._channel_dim, self.eps), x)
+        return narrow(rms_scale(wide(x), dim=self._channel_dim, eps=self.eps), x)
+
+
+def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMSNorm of rows (R, D), weight (D,).
+
+    The kernel follows from the device alone: one that was chosen by size would give a row other
+    last digits in another batch.
+    """
+    if x.is_cuda:
+        return F.rms_norm(x, weight.shape, weight, eps)
+    y: Tensor = apply(_RMSRows, x, weight, eps)
+    return y
+
+
+class _RMSRows(torch.autograd.Function):
+    """RMSNorm of rows on the CPU.
+
+    `F.rms_norm` is a chain of elementwise operations there, and autograd's backward of the chain
+    costs most. The backward here is layer norm's fused kernel, told that the mean was 0. What it
+    computes is
+
+        rstd * (w dy - mean(w dy) - xhat mean(w dy xhat)),  xhat = (x - 0) * rstd,
+
+    the gradient of RMSNorm but for the middle term, which layer norm's centring brings and which is
+    added back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        rstd = norm.square_().div_(x.shape[1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x, weight, rstd)
+        return torch.mul(x, rstd).mul_(weight)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, dy: Tensor) -> Gradients:
+        x, weight, rstd = ctx.saved_tensors
+        width = x.shape[1]
+        dy = dy.contiguous()
+        dx, dweight, _ = _layer_norm_backward(
+            dy, x, (width,), torch.zeros_like(rstd), rstd, weight, None, (True, True, False)
+        )
+        centring = torch.mv(dy, weight).unsqueeze_(1).mul_(rstd)
+        return dx.add_(centring, alpha=1 / width), dweight, None

@@ -1,44 +1,54 @@
 """The adapter between a layer that took inputs of any shape and a norm of a stated layout."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 
-class AnyShape(nn.Module):
-    """A norm of maps or sequences that takes what the layer in whose place it stands took.
+class ShapeAdapter(nn.Module):
+    """A norm that takes the shapes which the layer in whose place it stands took.
 
-    channels "first": (N, C, *), over all positions as one map. "last": (N, *, C), over all positions as one sequence,
-    and the first dimension counts as the samples, which matters to norms over positions or over the batch. `parts`
-    are applied after the norm, in their order. What else is asked of it (`weight`, `eps`) is the norm's.
+    What else is asked of it (`weight`, `eps`) is the norm's.
+
+    Shape: (N, C, *) or (N, *, C) as `channels` says, the same out as in.
+
+    Args:
+        norm: a norm of layout NCHW for channels "first", NTC for channels "last".
+        channels: "first": (N, C, *), all positions as one map. "last": (N, *, C), all positions
+            as one sequence, and the first dimension counts as the samples, which matters to norms
+            over positions or over the batch.
+        followers: layers that are applied after the norm, by name, in their order.
     """
 
     def __init__(
-        self, norm: nn.Module, channels: str, parts: dict[str, nn.Module] | None = None
+        self, norm: nn.Module, channels: str, followers: Mapping[str, nn.Module] | None = None
     ) -> None:
         super().__init__()
         self.norm = norm
         self.channels = channels
-        self._parts = tuple(parts or ())
-        for name, part in (parts or {}).items():
-            self.add_module(name, part)
+        self._followers = tuple(followers or ())
+        for name, follower in (followers or {}).items():
+            self.add_module(name, follower)
 
     def forward(self, x: Tensor) -> Tensor:
+        y: Tensor
         if x.ndim == (3 if self.channels == "last" else 4):
             y = self.norm(x)
         elif self.channels == "last":
-            y = self.norm(x.reshape(len(x) if x.ndim > 1 else 1, -1, x.shape[-1])).reshape(x.shape)
+            samples = len(x) if x.ndim > 1 else 1  # (C,) alone is one position of one sample
+            y = self.norm(x.reshape(samples, -1, x.shape[-1])).reshape(x.shape)
         else:
             y = self.norm(x.reshape(*x.shape[:2], -1, 1)).reshape(x.shape)
-        for name in self._parts:
-            y = self._modules[name](y)  # type: ignore[misc]
+        for name in self._followers:
+            y = self.get_submodule(name)(y)
         return y
 
     def __getattr__(self, name: str) -> Any:
         try:
             return super().__getattr__(name)
         except AttributeError:
-            if name == "norm":
+            if name == "norm":  # before `norm` is set, as in a copy
                 raise
             return getattr(self.norm, name)
 

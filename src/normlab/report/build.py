@@ -1,4 +1,4 @@
-"""`normlab report`: everything that is built from results/, in one step, and the check that it is up to date.
+"""`normlab report`: everything that is built from results/, in one step, and the check of it.
 
 The same records and claims give the same bytes.
 """
@@ -21,20 +21,23 @@ from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA, VERDICTS, to_json
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
+from normlab.report.headline import HEADLINE, headline_of
 from normlab.report.marks import SYMBOLS
+from normlab.report.verdict_table import verdict_page
 from normlab.report.words import CLASSES
 
 HERE = Path(__file__).resolve().parent
-HEADLINE = "bn-batch-below-16"  # its figure stands above the cards
 
 
 def built(
     results: Path = RESULTS,
     out: Path | None = None,
     claims: Sequence[Claim] | None = None,
-    with_readme: bool | None = None,
 ) -> dict[Path, str]:
-    """Path -> text of verdicts.json, the page and, with this checkout's own results, README.md."""
+    """Path -> text of verdicts.json and the page.
+
+    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md.
+    """
     if not results.is_dir() and results != RESULTS:
         raise NormLabError(f"--results {results}: there is no such folder.")
     claims, store = load_all() if claims is None else claims, Store(results)
@@ -45,10 +48,13 @@ def built(
         results / "verdicts.json": to_json(rows),
         page: html(cards, finished(store), _links(results, page)),
     }
-    own = results.resolve() == RESULTS if with_readme is None else with_readme
-    if own and CHECKOUT is not None:
+    if CHECKOUT is not None and results.resolve() == RESULTS:
+        picture = headline_of(claims, rows, store)
         path = CHECKOUT / "README.md"
-        texts[path] = readme.put(path.read_text(), cards)
+        texts[path] = readme.put(path.read_text(), readme.blocks(cards, picture))
+        texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards)
+        for theme, svg in picture.pictures.items() if picture else ():
+            texts[CHECKOUT / f"{readme.PICTURE}-{theme}.svg"] = svg
     return texts
 
 
@@ -65,14 +71,20 @@ def out_of_date(texts: Mapping[Path, str]) -> list[Path]:
 
 
 def report_from_console(results: Path | None, out: Path | None, check: bool) -> None:
-    """Build everything, or with `check` only say what is out of date (exit status 1)."""
+    """Build everything, or with `check` only say what is out of date (exit status 1).
+
+    The page is not committed, so that it may be missing where `check` asks.
+    """
     texts = built(results or RESULTS, out)
     old = out_of_date(texts)
+    if check:
+        old = [path for path in old if path.is_file() or path.suffix != ".html"]
     if check and old:
         print(f"out of date, run `normlab report`: {', '.join(map(_shown, old))}", file=sys.stderr)
         sys.exit(1)
-    if not check:
-        write({path: texts[path] for path in old})
+    if check:
+        return
+    write({path: texts[path] for path in old})
     for path in texts:
         print(f"{_shown(path)}: {'written' if path in old else 'up to date'}")
 
@@ -83,7 +95,10 @@ def _shown(path: Path) -> str:
 
 
 def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
-    """The page. `links`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it."""
+    """The page.
+
+    `links`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

@@ -1,77 +1,105 @@
-"""The verdict table in README.md: built between two marks, never typed."""
+"""What README.md shows of the records: a picture and eight answers. Built from them, never typed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from normlab.errors import NormLabError
-from normlab.records.verdict import NO_DATA, VERDICTS
+from normlab.errors import NormLabError, choices
 from normlab.report.cards import Card
+from normlab.report.headline import Headline
+from normlab.report.markdown import EMPTY, counts, table, verdict_cell
 
-BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+PICTURE = "docs/img/normalization-batch"  # with -light.svg and -dark.svg
+COLUMNS = ("claim", "verdict", "what was measured, with its 95 % interval", "n")
 
 
-def put(readme: str, cards: Sequence[Card]) -> str:
-    """`readme` with the block between the marks rebuilt.
+@dataclass(frozen=True)
+class Answer:
+    """A claim that README shows: for each part that it shows, what the part's number is."""
+
+    slug: str
+    parts: Mapping[str, str]
+
+
+# What people ask first. The words say what a number is, and not how it came out: that may change.
+ANSWERS = (
+    Answer(
+        "bn-batch-below-16",
+        {"two": "accuracy with 64 samples per statistic, less that with 2"},
+    ),
+    Answer(
+        "gn-ln-fix-small-batch",
+        {"interaction": "what going from batches of 32 to 2 costs BatchNorm, less GroupNorm"},
+    ),
+    Answer(
+        "gradaccum-fixes-bn",
+        {"accuracy": "what BatchNorm loses from 32 to 2, and accumulation gives back"},
+    ),
+    Answer(
+        "rmsnorm-7-64-faster",
+        {"torch.nn": "RMSNorm's time over LayerNorm's, in `torch.nn`", "compiled": "compiled"},
+    ),
+    Answer("rmsnorm-equal-loss", {"loss": "RMSNorm's test loss, less LayerNorm's"}),
+    Answer("postln-warmup-ok", {"12 layers": "perplexity of Post-LN over Pre-LN, 12 layers"}),
+    Answer(
+        "missing-eval-bug",
+        {"accuracy": "accuracy with `eval()`, less that without, in batches of 16"},
+    ),
+    Answer(
+        "bn-causal-leak",
+        {"one sample": "least possible loss on random tokens, less BatchNorm's in training"},
+    ),
+)
+
+
+def blocks(cards: Sequence[Card], headline: Headline | None) -> dict[str, str]:
+    """What stands in README.md, by the name of its marks."""
+    return {"picture": _picture(headline), "answers": _answers(cards)}
+
+
+def put(text: str, built: Mapping[str, str]) -> str:
+    """`text` with what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced.
 
     Raises:
-        NormLabError: the marks are not there, once each and in order.
+        NormLabError: the marks of a block are not there, once each and in order.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in after:
-        raise NormLabError(f"README.md must hold {BEGIN} and {END}, once each and in this order.")
-    return f"{before}{BEGIN}\n{block(cards)}\n{END}{after}"
+    for name, block in built.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, opened, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not opened or not closed or begin in after or end in after:
+            raise NormLabError(f"README.md must hold {begin} and {end}, once each, in this order.")
+        text = f"{before}{begin}\n{block}\n{end}{after}"
+    return text
 
 
-def block(cards: Sequence[Card]) -> str:
-    """Markdown: a line of counts, a row per decided claim, and the claims without data."""
-    decided = [card for card in cards if card.verdict != NO_DATA]
-    if not decided:
-        return "No trial is recorded yet: `normlab run SLUG --profile cpu`, then `normlab report`."
-    counts = {verdict: sum(card.verdict == verdict for card in cards) for verdict in VERDICTS}
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    lines = [
-        f"{len(cards)} claims: {said}. Effects with their 95 % interval; every trial, rule and caveat is in "
-        "[the report](results/report/index.html).",
-        "",
-        "| claim | said by | verdict | effect | n | evidence |",
-        "| --- | --- | --- | --- | --: | --- |",
-    ]
-    for card in sorted(decided, key=lambda card: (VERDICTS.index(card.verdict), card.claim.slug)):
-        path = f"experiments/{card.file}"
-        cells = [
-            f"{_cell(card.claim.statement)} [`{card.claim.slug}`]({path})",
-            _cell("; ".join(card.claim.documents)),
-            f"**{card.verdict}**"
-            + (" (stale)" if any(note.startswith("stale") for note in card.notes) else ""),
-            _effects(card),
-            str(card.n),
-            _cell(card.evidence),
+def _picture(headline: Headline | None) -> str:
+    """Two files, since a code host shows each in its own theme; a browser chooses."""
+    if headline is None:
+        return EMPTY
+    return "\n".join(
+        [
+            "<picture>",
+            f'<source media="(prefers-color-scheme: dark)" srcset="{PICTURE}-dark.svg">',
+            f'<img src="{PICTURE}-light.svg" alt="{headline.title}">',
+            "</picture>",
+            "",
+            headline.caption,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    missing = sorted(card.claim.slug for card in cards if card.verdict == NO_DATA)
-    if missing:
-        lines += ["", f"No data yet: {', '.join(f'`{slug}`' for slug in missing)}."]
-    return "\n".join(lines)
-
-
-def _effects(card: Card) -> str:
-    if len(card.clauses) == 1:
-        return _cell(card.clauses[0].effect)
-    return "<br>".join(
-        _cell(f"{c.name}: {c.verdict}{', ' if c.effect else ''}{c.effect}") for c in card.clauses
     )
 
 
-def _cell(text: str) -> str:
-    """Text that stays in its cell and is no markup."""
-    for plain, safe in (
-        ("\\", "\\\\"),
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ("|", "\\|"),
-        ("*", "\\*"),
-        ("\n", " "),
-    ):
-        text = text.replace(plain, safe)
-    return text
+def _answers(cards: Sequence[Card]) -> str:
+    by_slug = {card.claim.slug: card for card in cards}
+    rows = [_row(answer, by_slug[answer.slug]) for answer in ANSWERS if answer.slug in by_slug]
+    return f"{table(COLUMNS, rows)}\n\n{counts(cards)} All of them: [VERDICTS.md](VERDICTS.md)."
+
+
+def _row(answer: Answer, card: Card) -> tuple[str, ...]:
+    effects = {clause.name: clause.effect for clause in card.clauses}
+    shown = []
+    for name, what in answer.parts.items():
+        if name not in effects:
+            raise choices(f"part of {answer.slug}", name, effects)
+        shown.append(f"{effects[name] or 'nothing yet'}: {what}")
+    claim = f"[{card.claim.statement}](experiments/{card.file})"
+    return claim, verdict_cell(card), "; ".join(shown), str(card.n)

@@ -103,7 +103,6 @@ def build(model_type: str, **options: Any) -> nn.Module:
         NormLabError: `transformers` is not installed.
         ValueError: a type that the installed `transformers` does not know.
     """
-    import normlab.models.torchvision_operators
 
     # isort: split
     try:

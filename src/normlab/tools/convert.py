@@ -12,7 +12,7 @@ from torch import nn
 from normlab.errors import NormLabError, choices
 from normlab.norms import KINDS, Norm, make_norm, spec_of
 from normlab.norms.group import DEFAULT_GROUPS
-from normlab.norms.shape_adapter import AnyShape
+from normlab.norms.shape_adapter import ShapeAdapter
 from normlab.tools.measured_norms import HOOKS
 from normlab.tools.recognise import FROZEN, SOURCES, NormLayer, find_norms, fused
 
@@ -78,7 +78,7 @@ def convert(
     Of its own kind a layer keeps all that `options` do not change. Device, dtype, mode and hooks are those of the
     layer before; parameters in half precision become float32, as in all norms here, and outputs keep the input's dtype.
     A groupnorm that was none before has 8 groups unless told, or the most below 8 that divide the channels and leave
-    two in each. A layer that takes inputs of any shape becomes an AnyShape, whose state dict has "norm." before names.
+    two in each. A layer that takes inputs of any shape becomes an ShapeAdapter, whose state dict has "norm." before names.
 
     Raises:
         NormLabError: an unknown kind, option or layer, and a model that cannot be changed any more (scripted, or in
@@ -210,9 +210,9 @@ def _replacement(
             notes.append("running statistics dropped")
     parts = fused(old)
     if layer.channels in ("first", "last") or parts:
-        new = AnyShape(new, "last" if layout == "NTC" else "first", parts)
+        new = ShapeAdapter(new, "last" if layout == "NTC" else "first", parts)
     new.training = old.training
-    (new.norm if isinstance(new, AnyShape) else new).train(old.training)
+    (new.norm if isinstance(new, ShapeAdapter) else new).train(old.training)
     for name in HOOKS & set(vars(old)):
         new.__dict__[name] = vars(old)[
             name
@@ -327,7 +327,7 @@ def _leave_fast_path(encoders: Sequence[Any], norm: nn.Module) -> Iterator[str]:
 
 
 def _words(to: str, new: nn.Module) -> str:
-    norm: Any = new.norm if isinstance(new, AnyShape) else new
+    norm: Any = new.norm if isinstance(new, ShapeAdapter) else new
     groups = f", {norm.num_groups} groups" if hasattr(norm, "num_groups") else ""
     layout = norm.layout if isinstance(norm, Norm) else ""
     return f"{to}({norm.num_features}{groups}, {layout})"

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-import normlab.models.torchvision_operators
 from normlab.errors import NormLabError
 from normlab.norms.registry import module_file
 

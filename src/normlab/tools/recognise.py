@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from normlab.norms import KINDS, Norm
-from normlab.norms.base import REGISTERED
+from normlab.norms.spec import REGISTERED
 from normlab.tools.measured_norms import measure
 
 FROZEN = "frozen_batchnorm"

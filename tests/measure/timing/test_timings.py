@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from normlab.claims.timing_rules import at_least, cells, decide_cells, medians, most_cells, typical
 
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.registry import load_claim
-from normlab.claims.timing_rules import at_least, cells, decide_cells, medians, most_cells, typical
 from normlab.measure.timing import harness
 from normlab.measure.timing import trials as timings
 from normlab.measure.timing.depth import PAST, Block, sides

@@ -58,7 +58,6 @@ def build_engine(name: str, workers: int | None, experiments: Path) -> Engine:
 
 def _work(job: Job, experiments: Path, pids: Path) -> Record:
     prepare_worker()
-    import torch
 
     note = pids / job.key
     note.write_text(str(os.getpid()))

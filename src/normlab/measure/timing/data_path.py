@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import normlab.models.torchvision_operators
 from normlab.config.schema import ImageDataConfig
 from normlab.data.availability import is_here
 from normlab.data.image_sources import Pool, RawImages, read_images

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
-from normlab.norms.base import LAYOUTS, Norm
+from normlab.norms.base import Norm
+from normlab.norms.spec import LAYOUTS
 
 _DIMS: dict[
     type[nn.Module], tuple[int, ...]

@@ -1,10 +1,8 @@
 """A trained network for claims that measure it themselves: one training, many measurements. Torch-free at import."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from normlab.claims.claim import Protocol
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,19 +22,7 @@ class Trained:
         return {"name": self.data.name, "fingerprint": self.data.fingerprint}
 
 
-def as_options(protocols: Mapping[str, Protocol]) -> dict[str, Protocol]:
-    """`protocols` for a claim whose own `trial` trains: overrides become the option of that name, nothing is tuned.
-
-    They stay overrides, too: those say which data a protocol needs. Without gpu: a claim's own trial runs on the CPU.
-    """
-    return {
-        name: replace(protocol, options={"overrides": protocol.overrides}, learning_rates=())
-        for name, protocol in protocols.items()
-        if name != "gpu"
-    }
-
-
-def train(
+def train_network(
     overrides: Sequence[str],
     seed: int,
     adapt: "Callable[[nn.Module, tuple[int, ...]], Any] | None" = None,

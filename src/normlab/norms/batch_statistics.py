@@ -1,0 +1,100 @@
+"""What norms over the batch share: running statistics for evaluation, and ghost batches."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from normlab.errors import NormLabError
+from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.ghost import GroupStatistics
+
+
+class BatchStatistics(Norm):
+    """Running statistics over the batch, and the rules for ghost batches.
+
+    Buffers: running_mean (C,), zeros; running_var (C,), ones, of the unbiased variance;
+    num_batches_tracked, one whole number. Their names are those of torch's batch norms.
+
+    Args:
+        eps: added to the variance.
+        momentum: weight of the new batch in the running statistics; None: cumulative average.
+        ghost_batch: samples that share statistics in training; None: all. An uneven rest forms a
+            ghost batch of its own.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        layout: str,
+        *,
+        eps: float,
+        momentum: float | None,
+        ghost_batch: int | None,
+    ) -> None:
+        super().__init__(num_features, layout)
+        if ghost_batch is not None and ghost_batch < 1:
+            raise NormLabError(
+                "ghost_batch must be at least 1 sample or null for the whole batch, "
+                f"not {ghost_batch}."
+            )
+        self.momentum = check_momentum(momentum)
+        self.eps = check_eps(eps)
+        self.ghost_batch = ghost_batch
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
+
+    def by_running_statistics(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, H, W) normalized by the running statistics, with gain and shift."""
+        return F.batch_norm(
+            maps,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=False,
+            momentum=0.0,
+            eps=self.eps,
+        )
+
+    def samples_per_statistic(self, maps: Tensor, wanted: int | None) -> int:
+        """How many samples of `maps` share statistics: `wanted`, or all if it is None or too large.
+
+        Raises:
+            NormLabError: a ghost batch, or the rest, has one value per channel.
+        """
+        n = max(len(maps), 1)
+        size = n if wanted is None else min(wanted, n)
+        smallest = n % size or size
+        if smallest * maps.shape[2] * maps.shape[3] == 1:
+            raise one_value(
+                f"a batch norm over groups of {size} of {n} samples",
+                "use more samples per group (and a batch that leaves no rest of one) "
+                "or norm=layernorm",
+            )
+        return size
+
+    def count_batch(self) -> float:
+        """Counts one more batch, and returns its weight in the running statistics."""
+        self.num_batches_tracked.add_(1)
+        return 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+
+    def update_running(self, statistics: GroupStatistics) -> None:
+        """One update of the running statistics, with the average over ghost batches."""
+        mean, variance = statistics.average()
+        share = self.count_batch()
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+
+def check_momentum(momentum: float | None) -> float | None:
+    """`momentum`; raises NormLabError unless it is None or between 0 and 1."""
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise NormLabError(
+            f"momentum must be between 0 and 1 or null for the cumulative average, not {momentum}."
+        )
+    return momentum

@@ -1,0 +1,90 @@
+"""tanh and erf with a gain and a shift per channel, their backward in place."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normlab.norms.first_order import Gradients, apply, first_order
+
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+def scaled_tanh(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, *, channel: int) -> Tensor:
+    """weight * tanh(alpha x) + bias.
+
+    Args:
+        alpha: one number.
+        weight, bias: broadcast against x, and vary along its dimension `channel` alone.
+    """
+    y: Tensor = apply(_ScaledTanh, x, alpha, weight, bias, channel)
+    return y
+
+
+def scaled_erf(
+    x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, *, channel: int
+) -> Tensor:
+    """weight * erf(alpha x + shift) + bias; shift is one number, all else as in scaled_tanh."""
+    y: Tensor = apply(_ScaledErf, x, alpha, shift, weight, bias, channel)
+    return y
+
+
+class _ScaledTanh(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int
+    ) -> Tensor:
+        squashed = torch.mul(x, alpha).tanh_()
+        ctx.save_for_backward(x, alpha, weight, squashed)
+        ctx.channel = channel
+        return torch.mul(squashed, weight).add_(bias)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, dy: Tensor) -> Gradients:
+        x, alpha, weight, squashed = ctx.saved_tensors
+        others = _other_dimensions(x, ctx.channel)
+        product = dy * squashed
+        dweight = product.sum(others).view(weight.shape)
+        dbias = dy.sum(others).view(weight.shape)
+        dx = dy * weight
+        _tanh_backward(dx, squashed, grad_input=dx)
+        dalpha = torch.mul(dx, x, out=product).sum()
+        return dx.mul_(alpha), dalpha, dweight, dbias, None
+
+
+class _ScaledErf(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        alpha: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        channel: int,
+    ) -> Tensor:
+        inner = torch.mul(x, alpha).add_(shift)
+        y = torch.erf(inner)
+        ctx.save_for_backward(x, alpha, weight, inner)
+        ctx.channel = channel
+        return y.mul_(weight).add_(bias)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, dy: Tensor) -> Gradients:
+        x, alpha, weight, inner = ctx.saved_tensors
+        others = _other_dimensions(x, ctx.channel)
+        buffer = torch.erf(inner).mul_(dy)
+        dweight = buffer.sum(others).view(weight.shape)
+        dbias = dy.sum(others).view(weight.shape)
+        # The derivative of erf(z) is 2 / sqrt(pi) * exp(-z²).
+        dx = torch.mul(inner, inner, out=buffer).neg_().exp_().mul_(2 / math.sqrt(math.pi))
+        dx.mul_(dy).mul_(weight)
+        dshift, dalpha = dx.sum(), (dx * x).sum()
+        return dx.mul_(alpha), dalpha, dshift, dweight, dbias, None
+
+
+def _other_dimensions(x: Tensor, channel: int) -> list[int]:
+    return [dim for dim in range(x.ndim) if dim != channel]

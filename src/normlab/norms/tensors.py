@@ -1,0 +1,65 @@
+"""Shapes, memory formats and dtypes of a norm's input and output."""
+
+import torch
+from torch import Tensor
+
+MAPS = torch.channels_last
+
+
+def wide(x: Tensor) -> Tensor:
+    """`x` in float32 at least."""
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def narrow(y: Tensor, x: Tensor) -> Tensor:
+    """`y` in the dtype of `x`: autocast gives float32 from norms, and so does mixing dtypes."""
+    return y if y.dtype == x.dtype else y.to(x.dtype)
+
+
+def for_kernel(x: Tensor, parameter: Tensor) -> Tensor:
+    """`x` as torch's own kernels take it.
+
+    Those of the CPU mix dtypes; those of CUDA want the input in the dtype of the parameters.
+    """
+    return x if x.dtype == parameter.dtype or not x.is_cuda else x.to(parameter.dtype)
+
+
+def as_maps(x: Tensor, layout: str) -> Tensor:
+    """(N, C), (N, T, C) or (N, C, H, W), seen as maps (N, C, H, W).
+
+    A sequence becomes a channels_last map of one row.
+    """
+    if layout == "NCHW":
+        return x
+    if layout == "NTC":
+        return x.unsqueeze(1).permute(0, 3, 1, 2)  # (N, C, 1, T)
+    return x[:, :, None, None]
+
+
+def from_maps(y: Tensor, layout: str) -> Tensor:
+    """The inverse of as_maps."""
+    if layout == "NCHW":
+        return y
+    if layout == "NTC":
+        return y.permute(0, 2, 3, 1).squeeze(1)  # (N, T, C)
+    return y[:, :, 0, 0]
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether maps lie in memory as (N, H, W, C).
+
+    Where both formats fit (C = 1, or maps of one pixel), they do not.
+    """
+    return not x.is_contiguous() and x.is_contiguous(memory_format=MAPS)
+
+
+def as_rows(maps: Tensor, samples: int = 1) -> Tensor:
+    """Channels_last maps (N, C, H, W) as (N / samples, samples H W, C), without a copy."""
+    n, c, height, width = maps.shape
+    return maps.permute(0, 2, 3, 1).reshape(n // samples, samples * height * width, c)
+
+
+def from_rows(rows: Tensor, like: Tensor) -> Tensor:
+    """The inverse of as_rows, for maps of the shape of `like`."""
+    n, c, height, width = like.shape
+    return rows.view(n, height, width, c).permute(0, 3, 1, 2)

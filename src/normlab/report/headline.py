@@ -1,0 +1,153 @@
+"""The picture of README.md: accuracy against the normalization batch, from the records of one claim.
+
+matplotlib draws it twice, for a light and a dark page. The same records and the same matplotlib give
+the same bytes: ids have a fixed salt, no date is written, and text stays text.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from normlab.claims.claim import Claim
+from normlab.claims.trials import Summary, Trials, collect, summary
+from normlab.errors import NormLabError
+from normlab.records.store import Store
+from normlab.records.words import listed, number
+
+HEADLINE = "bn-batch-below-16"  # its figure stands above all others on the page, too
+# Kinds of norms as they are written, in the order of their colours.
+TITLES = {"batchnorm": "BatchNorm", "batchrenorm": "BatchRenorm", "groupnorm": "GroupNorm",
+          "layernorm": "LayerNorm", "frn": "FRN"}  # fmt: skip
+SIZE = (7.6, 3.8)  # inches of 72 points
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one page: of text and axes, of the grid, and of each norm. Told apart without hue, too."""
+
+    ink: str
+    grid: str
+    norms: tuple[str, ...]
+
+
+THEMES = {
+    "light": Theme("#1f2328", "#d1d9e0", ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#57606a")),
+    "dark": Theme("#e6edf3", "#3d444d", ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#9aa4ae")),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Of one norm: the accuracy in per cent by normalization batch, or one (at 0) where that does not matter."""
+
+    kind: str
+    at: Mapping[int, Summary]
+
+    @property
+    def flat(self) -> bool:
+        return 0 in self.at
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The picture, `theme -> SVG`, what it is called, and what it shows in a sentence."""
+
+    pictures: Mapping[str, str]
+    title: str
+    caption: str
+
+
+def headline_of(
+    claims: Sequence[Claim], verdicts: Sequence[Any], store: Store
+) -> Headline | None:
+    """Of the trials that decided the claim `HEADLINE`; None where none are recorded.
+
+    `verdicts`: of each claim, in the same order.
+
+    Raises:
+        NormLabError: matplotlib is not installed.
+    """
+    index = [claim.slug for claim in claims].index(HEADLINE)
+    curves = _curves(collect(claims[index], verdicts[index], store))
+    if not curves:
+        return None
+    title = "Test accuracy against the number of samples that share their statistics"
+    pictures = {name: _draw(curves, theme) for name, theme in THEMES.items()}
+    return Headline(pictures, title, _caption(curves))
+
+
+def _curves(trials: Trials) -> list[Curve]:
+    by_kind: dict[str, dict[int, Summary]] = {}
+    for arm, by_seed in trials.records.items():
+        of_arm = summary(trials.points(arm, "test_accuracy"))
+        if of_arm is None:
+            continue
+        norm = next(iter(by_seed.values())).config["norm"]
+        by_kind.setdefault(norm["kind"], {})[norm.get("ghost_batch") or 0] = of_arm
+    return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in TITLES if kind in by_kind]
+
+
+def _caption(curves: Sequence[Curve]) -> str:
+    """In numbers, what each norm reaches at the ends of its curve."""
+    sizes = {size for curve in curves for size in curve.at if size}
+    first, last = min(sizes), max(sizes)
+    batch_norm = next(curve for curve in curves if first in curve.at)
+    shown = [f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[first].mean)} %"]
+    shown += [f"{TITLES[c.kind]} {number(c.at[0].mean)} %" for c in curves if c.flat]
+    samples = "sample" if first == 1 else "samples"
+    seeds = min(point.n for curve in curves for point in curve.at.values())
+    return (
+        f"With {first} {samples} to a statistic, {listed(shown)}; with {last}, "
+        f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[last].mean)} %. "
+        f"Means of {seeds} seeds with their 95 % interval, from `{HEADLINE}`."
+    )
+
+
+def _draw(curves: Sequence[Curve], theme: Theme) -> str:
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise NormLabError("the picture of README.md needs matplotlib: install it.") from error
+    # A matplotlibrc of the user's must not change the bytes.
+    style = {**matplotlib.rcParamsDefault, "svg.hashsalt": HEADLINE, "svg.fonttype": "none"}
+    del style["backend"]
+    with matplotlib.rc_context(style):
+        figure = Figure(SIZE)
+        axes = figure.add_axes((0.08, 0.15, 0.76, 0.8))
+        _axes(axes, theme, sorted({size for curve in curves for size in curve.at if size}))
+        for curve, colour in zip(curves, theme.norms, strict=False):
+            _curve(axes, curve, colour)
+        text = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def _axes(axes: Any, theme: Theme, sizes: Sequence[int]) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(sizes[0] / 1.15, sizes[-1] * 1.15)
+    axes.set_xticks(sizes, map(str, sizes))
+    axes.minorticks_off()
+    axes.set_xlabel("samples that share their statistics", color=theme.ink)
+    axes.set_ylabel("test accuracy, %", color=theme.ink)
+    axes.tick_params(colors=theme.ink, length=0)
+    axes.grid(axis="y", color=theme.grid, linewidth=0.8)
+    axes.patch.set_visible(False)
+    axes.figure.patch.set_visible(False)  # the page behind it shows
+    axes.spines[:].set_visible(False)
+
+
+def _curve(axes: Any, curve: Curve, colour: str) -> None:
+    """The means, their intervals as a band, and the name at the right end."""
+    points = [curve.at[0]] * 2 if curve.flat else list(curve.at.values())
+    xs = list(axes.get_xlim()) if curve.flat else list(curve.at)
+    means = [point.mean for point in points]
+    dashes = (0, (5, 2)) if curve.flat else "-"
+    axes.plot(xs, means, color=colour, linestyle=dashes, marker="" if curve.flat else "o", markersize=4)
+    low = [point.mean if point.low is None else point.low for point in points]
+    high = [point.mean if point.high is None else point.high for point in points]
+    axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.annotate(TITLES[curve.kind], (axes.get_xlim()[1], means[-1]), xytext=(6, 0),
+                  textcoords="offset points", va="center", color=colour)  # fmt: skip

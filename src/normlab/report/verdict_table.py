@@ -1,0 +1,72 @@
+"""VERDICTS.md: every claim in one row, and what was measured of it below. Built from the records."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from normlab.records.verdict import NO_DATA, VERDICTS
+from normlab.records.words import listed
+from normlab.report.cards import Card, Clause
+from normlab.report.markdown import EMPTY, counts, plain, table, verdict_cell
+
+HEAD = """# Verdicts
+
+<!-- Built by `normlab report` from results/: changes made by hand are lost. -->
+
+{counts}
+
+Effects stand with their 95 % interval; n is the number of seeds or draws. How a verdict is decided
+is in [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats of each claim are in
+`normlab show SLUG` and on the page that `normlab report` builds."""
+
+
+def verdict_page(cards: Sequence[Card]) -> str:
+    """The whole file: a table and the parts of its claims for each verdict, in the order of VERDICTS."""
+    if all(card.verdict == NO_DATA for card in cards):
+        return f"# Verdicts\n\n{EMPTY}\n"
+    sections = [HEAD.format(counts=counts(cards))]
+    for verdict in VERDICTS:
+        group = sorted(
+            (card for card in cards if card.verdict == verdict), key=lambda card: card.claim.slug
+        )
+        if group:
+            sections.append(_section(verdict, group))
+    return "\n\n".join(sections) + "\n"
+
+
+def _section(verdict: str, cards: Sequence[Card]) -> str:
+    rows = [(_claim(card), verdict_cell(card), _short(card), str(card.n)) for card in cards]
+    head = f"## {verdict.capitalize()}: {len(cards)}"
+    shown = [head, table(("claim", "verdict", "measured", "n"), rows)]
+    if verdict != NO_DATA:
+        details = [_details(card) for card in cards]
+        summary = "<summary>Their parts, who says so, and what it rests on</summary>"
+        shown.append("\n\n".join([f"<details>\n{summary}", *details, "</details>"]))
+    return "\n\n".join(shown)
+
+
+def _claim(card: Card) -> str:
+    path = f"experiments/{card.file}"
+    return f"{plain(card.claim.statement)} [`{card.claim.slug}`]({path})"
+
+
+def _short(card: Card) -> str:
+    """The effect of a claim with one part; of others how many parts came out how."""
+    if card.verdict == NO_DATA:
+        return ""
+    if len(card.clauses) == 1:
+        return plain(card.clauses[0].effect)
+    times = Counter(clause.verdict for clause in card.clauses)
+    if len(times) == 1:
+        return f"{len(card.clauses)} parts, all {card.clauses[0].verdict}"
+    outcomes = [f"{times[verdict]} {verdict}" for verdict in VERDICTS if times[verdict]]
+    return f"{len(card.clauses)} parts: {listed(outcomes)}"
+
+
+def _details(card: Card) -> str:
+    head = f"**{card.claim.slug}**: {plain('; '.join(card.claim.documents))}. {plain(card.evidence)}"
+    return "\n".join([f"{head}\n", *(f"- {_part(clause)}" for clause in card.clauses)])
+
+
+def _part(clause: Clause) -> str:
+    head = f"{plain(clause.name)}, **{clause.verdict}**: {plain(clause.statement)}"
+    return f"{head}. {plain(clause.effect)}" if clause.effect else head

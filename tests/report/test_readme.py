@@ -1,0 +1,139 @@
+"""README's picture and answers, and VERDICTS.md: built from records, between marks, in fixed bytes."""
+
+import re
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+from made_up import accuracy, claim, fill
+
+from normlab.claims.claim import Arm, Part
+from normlab.claims.rules import greater_by
+from normlab.claims.verdicts import verdicts
+from normlab.errors import NormLabError
+from normlab.report import headline, readme
+from normlab.report.headline import headline_of
+from normlab.report.verdict_table import verdict_page
+
+MARKS = "<!-- {0}:begin -->\ntyped\n<!-- {0}:end -->\n"
+
+
+def card(slug="a-claim", verdict="supported", parts=None, notes=()):
+    """What the tables read of a card. `parts`: name -> (verdict, effect)."""
+    clauses = [
+        SimpleNamespace(name=name, statement=f"that of {name}", verdict=outcome, effect=effect)
+        for name, (outcome, effect) in (parts or {"one": (verdict, "1.5 (1 to 2) points")}).items()
+    ]
+    words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
+    return SimpleNamespace(
+        claim=words, verdict=verdict, clauses=clauses, n=5, notes=notes,
+        evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
+    )  # fmt: skip
+
+
+def answer_cards(**changed):
+    """A card for each claim that README shows, with the parts that it shows."""
+    return [
+        card(answer.slug, parts=changed.get(answer.slug) or {part: ("refuted", "2 points")
+                                                             for part in answer.parts})
+        for answer in readme.ANSWERS
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def batches(tmp_path, monkeypatch):
+    """(claim, store): BatchNorm over 1, 8 and 64 samples, and GroupNorm; 50 % plus a tenth of the samples."""
+    sizes = (1, 8, 64)
+    arms = [Arm(f"of {n}", ("norm=batchnorm", f"norm.ghost_batch={n}")) for n in sizes]
+    rule = Part("fall", "", "", lambda e: greater_by(e.difference("of 64", "of 1", scale=100), 1.0))
+    one = claim("headline", rules=(rule,), arms=(*arms, Arm("other", ("norm=groupnorm",))))
+    monkeypatch.setattr(headline, "HEADLINE", "headline")
+
+    def measure(job, noise):
+        size = next((n for n in sizes if job.arm == f"of {n}"), 20)
+        return {"metrics": accuracy(0.5 + size / 1000)}
+
+    store = fill(tmp_path, one, measure)
+    for record in store.records.values():
+        size = record.arm.removeprefix("of ")
+        batch_norm = {"kind": "batchnorm", "ghost_batch": int(size)} if size != "other" else None
+        record.config["norm"] = batch_norm or {"kind": "groupnorm"}
+    return one, store
+
+
+def test_blocks_are_put_between_their_marks():
+    text = "before\n" + MARKS.format("a") + "between\n" + MARKS.format("b") + "after\n"
+    made = readme.put(text, {"a": "first", "b": "second"})
+    assert re.findall(r"^(?!<!--).+$", made, re.M) == ["before", "first", "between", "second", "after"]
+    assert readme.put(made, {"a": "first", "b": "second"}) == made
+    for damaged in ("nothing", "<!-- a:end --><!-- a:begin -->", text + "<!-- a:begin -->"):
+        with pytest.raises(NormLabError, match="once each"):
+            readme.put(damaged, {"a": "first"})
+
+
+def test_an_answer_shows_its_claim_verdict_effects_and_n():
+    block = readme.blocks(answer_cards(), None)["answers"]
+    rows = [line for line in block.splitlines() if line.startswith("| [")]
+    assert len(rows) == len(readme.ANSWERS) == 8
+    for row, answer in zip(rows, readme.ANSWERS, strict=True):
+        assert f"experiments/topic/{answer.slug.replace('-', '_')}.py" in row and row.endswith("| 5 |")
+        for words in answer.parts.values():
+            assert f"2 points: {words}" in row
+    assert "8 claims: 8 supported." in block
+
+
+def test_a_part_that_is_gone_is_named():
+    first = readme.ANSWERS[0].slug
+    with pytest.raises(NormLabError, match=f"part of {first} 'two': choose one of other"):
+        readme.blocks(answer_cards(**{first: {"other": ("refuted", "")}}), None)
+
+
+def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
+    mixed = {"a": ("supported", "1 point"), "b": ("refuted", ""), "c": ("supported", "2")}
+    cards = [
+        card("late"), card("early", notes=("stale: other code",)),
+        card("mixed", "partly supported", mixed), card("none", "no data"),
+    ]  # fmt: skip
+    text = verdict_page(cards)
+    assert "4 claims: 2 supported, 1 partly supported and 1 no data." in text
+    assert text.index("[`early`]") < text.index("[`late`]") < text.index("[`mixed`]")
+    assert "It \\| is &lt;so&gt;." in text and "**supported** (stale)" in text
+    assert "| 3 parts: 2 supported and 1 refuted | 5 |" in text
+    assert "| 1.5 (1 to 2) points | 5 |" in text
+    assert "- b, **refuted**: that of b\n" in text and "- c, **supported**: that of c. 2\n" in text
+    assert text.count("<details>") == text.count("</details>") == 2
+
+
+def test_picture_says_in_its_caption_what_it_shows(batches):
+    one, store = batches
+    made = headline_of([one], verdicts([one], store), store)
+    assert made.caption.startswith(
+        "With 1 sample to a statistic, BatchNorm reaches 50.1 % and GroupNorm 52.0 %; "
+        "with 64, BatchNorm reaches 56.4 %. Means of 5 seeds"
+    )
+    assert f'alt="{made.title}"' in readme.blocks([], made)["picture"]
+    assert made.caption in readme.blocks([], made)["picture"]
+
+
+def test_picture_is_well_formed_in_both_themes_and_moves_with_the_records(batches, monkeypatch):
+    one, store = batches
+    rows = verdicts([one], store)
+    first = headline_of([one], rows, store).pictures
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 40.0)  # a matplotlibrc of the user's
+    assert headline_of([one], rows, store).pictures == first
+    assert first.keys() == {"light", "dark"} and first["light"] != first["dark"]
+    for svg in first.values():
+        shown = {text.strip() for text in ElementTree.fromstring(svg).itertext()}
+        assert {"BatchNorm", "GroupNorm", "1", "8", "64"} <= shown
+        assert "Matplotlib" not in svg and "dc:date" not in svg
+    record = next(record for record in store.records.values() if record.arm == "of 8")
+    record.metrics["test_accuracy"] += 0.1
+    assert headline_of([one], rows, store).pictures["light"] != first["light"]
+
+
+def test_no_picture_without_records(tmp_path):
+    one = claim("bn-batch-below-16")
+    store = fill(tmp_path, one, None, leave_out=lambda job: True)
+    assert headline_of([one], verdicts([one], store), store) is None
+    assert "No trial is recorded yet" in readme.blocks([], None)["picture"]
