@@ -1,24 +1,29 @@
-"""With frozen running statistics an example's output does not depend on the batch, and a batch of one works.
+"""With frozen running statistics an output does not depend on the batch, and a batch of one works.
 
-Said by: "Batch Normalization, a walkthrough" and "BatchNorm vs LayerNorm". Primary source: Ioffe & Szegedy 2015,
-section 3.1: at inference the output depends on the input only. Measured for the layer and for a network of five
-convolutions, which runs in train mode first, so that its statistics are realistic: batches of 1 to 128, in another
-order, beside others.
-
-    normlab run bn-eval-deterministic        10 seconds on one core
+Said by: "Batch Normalization, a walkthrough" and "BatchNorm vs LayerNorm".
+Primary source: Ioffe & Szegedy 2015, section 3.1: at inference the output depends on the input
+only.
+Measured: for the layer and for a network of five convolutions, which runs in train mode first, so
+that its statistics are realistic: batches of 1 to 128, in another order, beside others.
+Cost: normlab run bn-eval-deterministic    10 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import exact_within
+from typing import Any
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.quantity import largest
+from normlab.claims.rules import Exact
 
 ARMS = ("float32", "float64")
 
 
-def trial(options, seed):
-    """Largest change of an example's output, relative to the largest output; train mode for contrast."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Largest change of an example's output, relative to the largest output; train mode for
+    contrast."""
     from functools import partial
 
     import torch
+    from torch import Tensor, nn
 
     from normlab.models.plaincnn import PlainCNN
     from normlab.norms import make_norm
@@ -29,16 +34,14 @@ def trial(options, seed):
     layer = make_norm("batchnorm", 3, "NCHW").to(dtype)
     draw = partial(torch.randn, generator=generator, dtype=dtype)
 
-    def change(model, x):
+    def change(model: nn.Module, x: Tensor) -> float:
         y = model(x)
         order = torch.randperm(128, generator=generator)
-        others = [
-            model(x[order])[order.argsort()],
-            model(torch.cat([x[:64], 50 * draw(64, 3, 8, 8)]))[:64],
-        ]
-        others += [
-            torch.cat([model(part) for part in x.split(size)][:-1]) for size in (1, 2, 7, 64)
-        ]
+        reordered = model(x[order])[order.argsort()]
+        others = [reordered, model(torch.cat([x[:64], 50 * draw(64, 3, 8, 8)]))[:64]]
+        for size in (1, 2, 7, 64):
+            # Without the last batch: with 7 it is a smaller one.
+            others.append(torch.cat([model(batch) for batch in torch.split(x, size)][:-1]))
         return max(float((y[: len(z)] - z).abs().max() / y.abs().max()) for z in others)
 
     with torch.no_grad():
@@ -49,26 +52,27 @@ def trial(options, seed):
         x = 2 * draw(128, 3, 8, 8) + 1
         metrics = {"layer": change(layer, x), "network": change(network, x)}
         y = network.train()(x)
-        return metrics | {
-            "train_mode": float((y[:64] - network(x[:64])).abs().max() / y.abs().max())
-        }
+        moved = (y[:64] - network(x[:64])).abs().max() / y.abs().max()
+        return {**metrics, "train_mode": float(moved)}
 
 
-def part(name, statement, metric):
-    rule = "largest relative change of 20 draws within 1e-5, fp32 and fp64"
-    return Part(
-        name,
-        statement,
-        rule,
-        lambda evidence: exact_within(evidence.table(ARMS, metric).max(axis=1), 1e-5),
+def part(name: str, statement: str, metric: str) -> Part:
+    change = largest(
+        ARMS,
+        metric,
+        words="largest change of an example's output with its batch, over the largest output, "
+        "fp32 and fp64",
     )
+    return Part(name, statement, change, Exact(1e-5))
 
 
 CLAIM = Claim(
     slug="bn-eval-deterministic",
-    statement="With frozen running statistics an example's output is independent of the batch; a batch of one works.",
+    statement="With frozen running statistics an example's output is independent of the batch; a "
+    "batch of one works.",
     documents=("Batch Normalization, a walkthrough", "BatchNorm vs LayerNorm"),
-    source="Ioffe & Szegedy 2015, section 3.1: the output is to depend on the input only, deterministically.",
+    source="Ioffe & Szegedy 2015, section 3.1: the output is to depend on the input only, "
+    "deterministically.",
     prediction="supported",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
     protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.2), "smoke": Protocol(seeds=2)},

@@ -1,43 +1,48 @@
-"""GroupNorm tends to IN with few channels per group and to LN with many; very large groups need large batches again.
+"""GN tends to IN with few channels per group, to LN with many, and then needs large batches again.
 
-Said by: two documents (below). Primary source: Wu & He 2018, section 3.1: G = 1 is LN, G = C is IN, and each sample is
-computed by itself. The last clause, which only the first document makes, can be true only if a sample's output depends
-on its batch mates for some G; that is measured.
-
-    normlab run gn-extremes        2 seconds on one core
+Said by: two documents (below).
+Primary source: Wu & He 2018, section 3.1: G = 1 is LN, G = C is IN, and each sample is computed by
+itself.
+Measured: GN at both ends against IN and LN. The last clause, which only the first document makes,
+can be true only if a sample's output depends on its batch mates for some G; that is measured, too.
+Cost: normlab run gn-extremes    2 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import exact_within, greater_by
+from typing import Any
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.quantity import largest
+from normlab.claims.rules import AtLeast, Exact
 
 ARMS = ("float32", "float64")
 
 
-def trial(options, seed):
-    """Largest differences: GN at both extremes against torch's IN and LN, and of a sample under other batch mates."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Largest differences: GN at both extremes against torch's IN and LN, and of a sample under
+    other batch mates."""
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from normlab.norms import make_norm
 
     generator = torch.Generator().manual_seed(seed)
     dtype = getattr(torch, options["dtype"])
-    x, others = (
-        torch.randn(8, 32, 8, 8, generator=generator, dtype=dtype) * 3 + 1 for _ in range(2)
-    )
+    x = torch.randn(8, 32, 8, 8, generator=generator, dtype=dtype) * 3 + 1
+    others = torch.randn(8, 32, 8, 8, generator=generator, dtype=dtype) * 3 + 1
     changed = torch.cat([x[:1], 100 * others[1:]])
 
-    def group_norm(groups, x):
+    def group_norm(groups: int, x: Tensor) -> Tensor:
         with torch.no_grad():
-            return make_norm("groupnorm", 32, "NCHW", num_groups=groups).to(dtype)(x)
+            norm = make_norm("groupnorm", 32, "NCHW", num_groups=groups)
+            y: Tensor = norm.to(dtype)(x)
+        return y
 
     layer_norm = nn.LayerNorm((32, 8, 8), elementwise_affine=False)
     dependence = []
     for groups in (1, 2, 4, 8, 16, 32):
-        alone, y = group_norm(groups, x[:1]), group_norm(groups, x)
-        dependence += [
-            float((y[:1] - z[:1]).abs().max()) for z in (alone, group_norm(groups, changed))
-        ]
+        y = group_norm(groups, x)
+        for other in (x[:1], changed):  # alone, and beside other batch mates
+            dependence.append(float((y[:1] - group_norm(groups, other)[:1]).abs().max()))
     return {
         "instance": float((group_norm(32, x) - nn.InstanceNorm2d(32)(x)).abs().max()),
         "layer": float((group_norm(1, x) - layer_norm(x)).abs().max()),
@@ -47,12 +52,14 @@ def trial(options, seed):
 
 CLAIM = Claim(
     slug="gn-extremes",
-    statement="GN tends to IN with few channels per group, to LN with many, and then needs large batches again.",
+    statement="GN tends to IN with few channels per group, to LN with many, and then needs large "
+    "batches again.",
     documents=(
         "How BN, IN and LN differ",
         "Differences between Batch, Layer, Group and Instance Norm",
     ),
-    source="Wu & He 2018, section 3.1: GN is LN at G = 1 and IN at G = C, and independent along the batch axis.",
+    source="Wu & He 2018, section 3.1: GN is LN at G = 1 and IN at G = C, and independent along "
+    "the batch axis.",
     prediction="partly supported: two clauses of three; GN never sees the batch",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
     protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.03), "smoke": Protocol(seeds=2)},
@@ -61,26 +68,31 @@ CLAIM = Claim(
         Part(
             "one channel",
             "with one channel per group GN is IN",
-            "largest difference of 20 draws within 1e-5, fp32 and fp64",
-            lambda evidence: exact_within(evidence.table(ARMS, "instance").max(axis=1), 1e-5),
+            largest(ARMS, "instance", words="largest difference to IN, fp32 and fp64"),
+            Exact(1e-5),
         ),
         Part(
             "one group",
             "with all channels in one group GN is LN over (C, H, W)",
-            "largest difference of 20 draws within 1e-5, fp32 and fp64",
-            lambda evidence: exact_within(evidence.table(ARMS, "layer").max(axis=1), 1e-5),
+            largest(ARMS, "layer", words="largest difference to LN, fp32 and fp64"),
+            Exact(1e-5),
         ),
         Part(
             "large batches",
             "for some G a sample's output depends on its batch",
-            "largest change over G = 1 to 32 with other batch mates: supported from 1e-6, refuted below 5e-7",
-            lambda evidence: greater_by(
-                evidence.table(ARMS, "dependence").max(axis=1), 1e-6, "change of the output"
+            largest(
+                ARMS,
+                "dependence",
+                words="largest change of a sample's output with other batch mates, over G = 1 to "
+                "32, fp32 and fp64",
+                unit="change of the output",
             ),
+            AtLeast(1e-6),
         ),
     ),
     caveats=(
-        "Equality holds without affine: torch's LayerNorm has a scale and shift per element, GN per channel.",
+        "Equality holds without affine: torch's LayerNorm has a scale and shift per element, GN "
+        "per channel.",
     ),
     would_change="A GN whose output for a sample moves when another sample does.",
 )

@@ -1,25 +1,29 @@
 """LayerNorm over (C, H, W), given as normalized_shape, is a usable norm for convolutional features.
 
-Said by: two documents (below), with (128, 8, 8) and (64, 32, 32). Primary source: torch.nn.LayerNorm: scale and shift
-have the shape that is normalized, one for each element: 131,072 for (64, 32, 32), where BN and GN have 128; no other
-resolution fits. Usable is read as: takes another resolution, and is as accurate as GN with one group, of the same
-statistics. The catalogue's 0.5 points would need some 40 seeds of this size, so 1 point, and the whole test split is
-read. Each arm has the best of three learning rates, by validation after half the epochs, on tuning seeds.
-
-    normlab run ln-chw-shape --profile cpu        4 minutes on one core
+Said by: two documents (below), with (128, 8, 8) and (64, 32, 32).
+Primary source: torch.nn.LayerNorm: scale and shift have the shape that is normalized, one for each
+element: 131,072 for (64, 32, 32), where BN and GN have 128; no other resolution fits.
+Measured: usable is read as: takes another resolution, and is as accurate as GN with one group, of
+the same statistics. The catalogue's 0.5 points would need some 40 seeds of this size, so 1 point,
+and the whole test split is read. Each arm has the best of three learning rates, by validation after
+half the epochs, on tuning seeds.
+Cost: normlab run ln-chw-shape --profile cpu    4 minutes on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part
+from typing import Any
+
+from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
-from normlab.claims.rules import equivalent_within, exact_within
-from normlab.measure.networks import train_network
+from normlab.claims.quantity import difference, value
+from normlab.claims.rules import Exact, Within
+from normlab.measure.networks import Trained, train_network
 
 RATES = (0.01, 0.03, 0.1)
 SHAPES = ((128, 8, 8), (64, 32, 32))
 
 
-def per_element(model, input_shape):
+def per_element(model: Any, input_shape: tuple[int, ...]) -> None:
     """Replace each norm by nn.LayerNorm over the (C, H, W) that it meets."""
     import torch
     from torch import nn
@@ -33,51 +37,55 @@ def per_element(model, input_shape):
         x = layer(x)
 
 
-def trial(options, seed):
-    """Test accuracy at the best of three rates; which of both shapes' layers take half the resolution."""
+def refused() -> float:
+    """The share of `SHAPES` whose LayerNorm refuses maps of half the resolution."""
     import torch
     from torch import nn
 
-    from normlab.training.step import evaluate
-
-    kind, adapt = (
-        ("layernorm", per_element) if options["norm"] == "elements" else (options["norm"], None)
-    )
-
-    def run(rate, seed, *overrides):
-        return train_network(
-            (*options["overrides"], f"norm={kind}", f"optim.lr={rate}", *overrides), seed, adapt
-        )
-
-    def accuracy(trained, split):
-        return evaluate(trained.model, trained.data.eval_batches(split))[1]
-
-    refused = 0
+    count = 0
     for c, h, w in SHAPES:
         try:
             nn.LayerNorm((c, h, w))(torch.randn(2, c, h // 2, w // 2))
         except RuntimeError:
-            refused += 1
-    best = max(
-        RATES, key=lambda rate: accuracy(run(rate, 1000 + seed, "trainer.max_epochs=2"), "val")
-    )
+            count += 1
+    return count / len(SHAPES)
+
+
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Test accuracy at the best of three rates; which of both shapes' layers take half the
+    resolution."""
+    from normlab.training.step import evaluate
+
+    elements = options["norm"] == "elements"
+    kind, adapt = ("layernorm", per_element) if elements else (options["norm"], None)
+
+    def run(rate: float, seed: int, *overrides: str) -> Trained:
+        given = (*options["overrides"], f"norm={kind}", f"optim.lr={rate}", *overrides)
+        return train_network(given, seed, adapt)
+
+    def accuracy(trained: Trained, split: str) -> float:
+        return evaluate(trained.model, trained.data.eval_batches(split))[1]
+
+    share = refused()
+    tuned = {}
+    for rate in RATES:
+        tuned[rate] = accuracy(run(rate, 1000 + seed, "trainer.max_epochs=2"), "val")
+    best = max(RATES, key=tuned.__getitem__)
     trained = run(best, seed)
-    metrics = {
-        "test_accuracy": accuracy(trained, "test"),
-        "rate": best,
-        "refused": refused / len(SHAPES),
-    }
+    metrics = {"test_accuracy": accuracy(trained, "test"), "rate": best, "refused": share}
     return {**metrics, "data": trained.source}
 
 
 CLAIM = Claim(
     slug="ln-chw-shape",
-    statement="LayerNorm with normalized_shape (C, H, W) is a usable norm for convolutional features.",
+    statement="LayerNorm with normalized_shape (C, H, W) is a usable norm for convolutional "
+    "features.",
     documents=(
         "Differences between Batch, Layer, Group and Instance Norm",
         "How BN, IN and LN differ",
     ),
-    source="torch.nn.LayerNorm: scale and shift have normalized_shape, and the input must end in it.",
+    source="torch.nn.LayerNorm: scale and shift have normalized_shape, and the input must end in "
+    "it.",
     prediction="refuted for other resolutions, supported for accuracy at its own: partly supported",
     arms=tuple(Arm(norm, options={"norm": norm}) for norm in ("elements", "layernorm")),
     protocols=as_options(image_protocols("data.eval_subset=null", seeds=8)),
@@ -86,22 +94,24 @@ CLAIM = Claim(
         Part(
             "resolution",
             "the layers of both snippets take maps of half the resolution",
-            "refused in none of the draws",
-            lambda evidence: exact_within(
-                evidence.values("elements", "refused"), 0, "share refused"
+            value(
+                "elements",
+                "refused",
+                words="share of both layers that refuse maps of half the resolution",
+                unit="share refused",
             ),
+            Exact(0),
         ),
         Part(
             "accuracy",
             "at its own resolution it is as accurate as GN with one group",
-            "accuracy less that of GN(1) within 1 point either way (TOST)",
-            lambda evidence: equivalent_within(
-                evidence.difference("elements", "layernorm", scale=100), 1.0
-            ),
+            difference("elements", "layernorm", words="test accuracy - that of GN with one group"),
+            Within(1.0),
         ),
     ),
     caveats=(
         "Layer norm over the channels of each pixel is a third operator; it takes any resolution.",
     ),
-    would_change="A difference to GN(1) beyond 1 point on larger maps, where there are more elements to fit.",
+    would_change="A difference to GN(1) beyond 1 point on larger maps, where there are more "
+    "elements to fit.",
 )

@@ -1,63 +1,76 @@
 """Transformers process every token independently of the others.
 
-Said by: "BatchNorm vs LayerNorm" (a lesson), as the reason why LayerNorm suits them. Attention mixes tokens: in a
-causal model output i depends on every token up to i. What is true is that LayerNorm and the MLP treat each token by
-itself; that is measured beside it. Tokens of random sequences are replaced one at a time, in float64, in this
-repository's transformer and in the GPT-2 of the `transformers` library (tiny, without weights).
-
-    normlab run transformer-tokenwise        10 seconds on one core
+Said by: "BatchNorm vs LayerNorm" (a lesson), as the reason why LayerNorm suits them.
+Primary source: Vaswani et al. 2017: attention mixes tokens. In a causal model output i depends on
+every token up to i. What is true is that LayerNorm and the MLP treat each token by itself.
+Measured: what replacing one token does to the outputs of others, and what LayerNorm and the MLP
+alone make of it, beside it. Tokens of random sequences are replaced one at a time, in float64, in
+this repository's transformer and in the GPT-2 of the `transformers` library (tiny, without
+weights).
+Cost: normlab run transformer-tokenwise    10 seconds on one core
 """
 
 from dataclasses import replace
+from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import exact_within
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.evidence import Evidence
+from normlab.claims.quantity import value
+from normlab.claims.rules import Exact
 
 NAMES = {"normlab": "this repository's transformer", "gpt2": "GPT-2"}
 LENGTH, VOCABULARY = 8, 50
 
 
-def trial(options, seed):
-    """Largest change of an output when an earlier or a later token is replaced, the smallest due to an earlier one,
-    and what LayerNorm and MLP alone make of such a change elsewhere: all relative to the deviation of the outputs."""
-    import torch
-
+def network(name: str, seed: int) -> tuple[Any, Any, Any]:
+    """The transformer of that name, and a norm and an MLP of it."""
     from normlab.config.schema import compose
     from normlab.models import build_model
-    from normlab.tools.architectures import build, library
+    from normlab.tools.architectures import build
+
+    if name == "gpt2":
+        model: Any = build("gpt2")
+        block = model.transformer.h[0]
+        return model, block.ln_1, block.mlp
+    cfg = compose(["model=transformer", f"seed={seed}"])
+    model = build_model(cfg, "text", (LENGTH,), VOCABULARY)
+    modules = list(model.modules())
+    norm = next(module for module in modules if type(module).__name__ == "LayerNorm")
+    own: Any = next(module for module in modules if type(module).__name__ == "MLPBranch")
+    return model, norm, lambda x: own(x, None)
+
+
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Largest change of an output when an earlier or a later token is replaced, the smallest due to
+    an earlier one, and what LayerNorm and MLP alone make of such a change elsewhere: all relative
+    to the deviation of the outputs."""
+    import torch
+    from torch import Tensor
+
+    from normlab.tools.architectures import library
 
     torch.manual_seed(seed)
-    if options["model"] == "gpt2":
-        model = build("gpt2")
-        block = model.transformer.h[0]
-        norm, mlp = block.ln_1, block.mlp
-    else:
-        cfg = compose(["model=transformer", f"seed={seed}"])
-        model = build_model(cfg, "text", (LENGTH,), VOCABULARY)
-        modules = list(model.modules())
-        norm = next(module for module in modules if type(module).__name__ == "LayerNorm")
-        own = next(module for module in modules if type(module).__name__ == "MLPBranch")
-
-        def mlp(x):
-            return own(x, None)
-
+    model, norm, mlp = network(options["model"], seed)
     model.double().eval()
     width = norm.weight.numel()
 
-    @torch.no_grad()
-    def outputs(ids):
-        y = model(ids)
-        return getattr(y, "logits", y)[0]  # (T, vocabulary)
+    def outputs(ids: Tensor) -> Tensor:
+        with torch.no_grad():
+            y = model(ids)
+        logits: Tensor = getattr(y, "logits", y)[0]  # (T, vocabulary)
+        return logits
 
     ids = torch.randint(3, VOCABULARY, (1, LENGTH))
     before = outputs(ids)
     change = torch.empty(LENGTH, LENGTH)  # of output i due to token j
     for j in range(LENGTH):
         other = ids.clone()
-        other[0, j] = (ids[0, j] - 3 + torch.randint(1, VOCABULARY - 3, ())) % (VOCABULARY - 3) + 3
+        # Another of the words from 3 up, whichever the token is.
+        step = torch.randint(1, VOCABULARY - 3, ())
+        other[0, j] = (ids[0, j] - 3 + step) % (VOCABULARY - 3) + 3
         change[:, j] = (outputs(other) - before).abs().amax(1) / before.std()
 
-    def alone(layer):
+    def alone(layer: Any) -> float:
         x, y = torch.randn(2, 1, LENGTH, width, dtype=torch.float64)
         y[0, 0] = x[0, 0]
         with torch.no_grad():
@@ -74,30 +87,32 @@ def trial(options, seed):
     }
 
 
-def independent(arm):
-    def decide(evidence):
-        found = exact_within(
-            evidence.values(arm, "due_to_earlier"), 1e-6, "deviations of the outputs"
-        )
-        alone = max(evidence.table([arm], metric).max() for metric in ("norm_alone", "mlp_alone"))
-        later = evidence.values(arm, "due_to_later").max()
-        return replace(
-            found,
-            text=f"{found.text}; later tokens {later:.2g}; LayerNorm or MLP alone {alone:.2g}",
-        )
+def independent(arm: str) -> Part:
+    """An output does not depend on other tokens: those before it decide, the rest stands beside."""
 
-    rule = "largest change of an output in 20 draws, when another token is replaced, within 1e-6 of their deviation"
-    return Part(
-        NAMES[arm], f"an output of {NAMES[arm]} does not depend on other tokens", rule, decide
+    def beside(evidence: Evidence) -> str:
+        later = evidence.values(arm, "due_to_later").max()
+        norm, mlp = (evidence.values(arm, f"{name}_alone").max() for name in ("norm", "mlp"))
+        return f"later tokens {later:.2g}; LayerNorm or MLP alone {max(norm, mlp):.2g}"
+
+    change = value(
+        arm,
+        "due_to_earlier",
+        words="largest change of an output when an earlier token is replaced",
+        unit="deviations of the outputs",
     )
+    statement = f"an output of {NAMES[arm]} does not depend on other tokens"
+    return Part(NAMES[arm], statement, replace(change, beside=beside), Exact(1e-6))
 
 
 CLAIM = Claim(
     slug="transformer-tokenwise",
     statement="Transformers process every token independently of the others.",
     documents=("BatchNorm vs LayerNorm",),
-    source="Vaswani et al. 2017: attention mixes positions; the MLP is applied to each position separately.",
-    prediction="refuted: every earlier token counts, no later one; LayerNorm and the MLP alone are position-wise",
+    source="Vaswani et al. 2017: attention mixes positions; the MLP is applied to each position "
+    "separately.",
+    prediction="refuted: every earlier token counts, no later one; LayerNorm and the MLP alone are "
+    "position-wise",
     arms=tuple(Arm(name, options={"model": name}) for name in NAMES),
     protocols={
         "cpu": Protocol(seeds=20, seconds_per_trial=0.1),
@@ -106,7 +121,8 @@ CLAIM = Claim(
     trial=trial,
     parts=tuple(independent(arm) for arm in NAMES),
     caveats=(
-        "It is true of all layers but attention, and of a norm over a token's own features whether it centres or not.",
+        "It is true of all layers but attention, and of a norm over a token's own features whether "
+        "it centres or not.",
     ),
     would_change="A transformer without attention.",
 )

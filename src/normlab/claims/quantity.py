@@ -14,7 +14,7 @@ class Quantity:
     """`read(evidence)` gives (n,) numbers in `unit`, or (n, k) where the rule asks for that.
 
     `words` say what they are, for a reader of the rule: `accuracy at 64 - accuracy at 8`.
-    `beside` makes a remark from the same evidence, printed after the finding, which decides nothing.
+    `beside` makes a remark of the same evidence, printed after the finding; it decides nothing.
     """
 
     words: str
@@ -85,11 +85,22 @@ def perplexity_ratio(
 
 
 def largest(
-    arms: Sequence[str], metric: str, *, words: str = "", unit: str = "largest error"
+    arms: Sequence[str],
+    metric: str | Sequence[str],
+    *,
+    words: str = "",
+    unit: str = "largest error",
 ) -> Quantity:
-    """(n,): the largest of a metric over `arms`, draw by draw."""
-    said = words or f"{metric_of(metric).words}, the largest of {', '.join(arms)}"
-    return Quantity(said, unit, lambda evidence: evidence.table(arms, metric).max(axis=1))
+    """(n,): the largest of one or several metrics over `arms`, draw by draw."""
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+    names = ", ".join(metric_of(name).words for name in metrics)
+
+    def read(evidence: Evidence) -> Values:
+        tables = [evidence.table(arms, name) for name in metrics]
+        worst: Values = np.concatenate(tables, axis=1).max(axis=1)
+        return worst
+
+    return Quantity(words or f"{names}, the largest of {', '.join(arms)}", unit, read)
 
 
 def every(
