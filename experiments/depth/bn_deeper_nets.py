@@ -1,21 +1,24 @@
 """Batch normalization lets much deeper networks train.
 
-Said by: "Normalization Deep-Dive" and "Batch Normalization, a walkthrough", with ResNet-152 as the example; that net
-has skips as well. Primary source, to the contrary: Yang et al. 2019, who find that batch normalization itself makes
+Said by: "Normalization Deep-Dive" and "Batch Normalization, a walkthrough", with ResNet-152 as the
+example; that net has skips as well.
+Primary source: to the contrary, Yang et al. 2019, who find that batch normalization itself makes
 gradients explode, so that nets with it and without skips are not trainable at large depths.
-Three families at He's initial scale, each depth tuned. A net trains if it gets half of what the shallowest net without
-norm of its family gains over chance. The catalogue has 90 % of the arm's own 10 layers instead; in a budget of some 200
-steps that measures how much slower a deep net is, and asks more of the norm that is better at 10 layers. What counts is
-the deepest net that trains, per seed, as doublings of depth, BN over none.
-
-    normlab run bn-deeper-nets --profile cpu        about 3 minutes on 2 cores
+Measured: three families at He's initial scale, each depth tuned. A net trains if it gets half of
+what the shallowest net without norm of its family gains over chance. The catalogue has 90 % of the
+arm's own 10 layers instead; in a budget of some 200 steps that measures how much slower a deep net
+is, and asks more of the norm that is better at 10 layers. What counts is the deepest net that
+trains, per seed, as doublings of depth, BN over none.
+Cost: normlab run bn-deeper-nets --profile cpu    about 3 minutes on 2 cores
 """
 
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.evidence import Evidence, Values
 from normlab.claims.protocols.images import tiny_protocols
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import AtLeast
 
 CHANCE = 0.1
 FAMILIES = {
@@ -25,35 +28,46 @@ FAMILIES = {
 }
 
 
-def doublings(family):
-    """log2 (n,) of the deepest net that trains with BN over the deepest without; the shallowest if none does."""
-    depths = np.array(FAMILIES[family][1])
+def log2_deepest(accuracy: Values, bar: Values, depths: tuple[int, ...]) -> Values:
+    """(n, depths) -> (n,) of the deepest net that reaches `bar`; the shallowest if none does."""
+    trains = accuracy >= bar
+    trains[:, 0] = True
+    return np.asarray(np.log2((trains * np.array(depths)).max(axis=1)))
 
-    def deepest(accuracy, bar):
-        trains = accuracy >= bar
-        trains[:, 0] = True
-        return np.log2((trains * depths).max(axis=1))
 
-    def decide(evidence):
-        bn, none = (
-            evidence.table([f"{family} {depth}, {kind}" for depth in depths])
-            for kind in ("batchnorm", "none")
-        )
+def doublings(family: str) -> Quantity:
+    """log2 (n,) of the deepest net that trains with BN over the deepest without."""
+    depths = FAMILIES[family][1]
+
+    def accuracy(evidence: Evidence, kind: str) -> Values:
+        return evidence.table([f"{family} {depth}, {kind}" for depth in depths])
+
+    def read(evidence: Evidence) -> Values:
+        bn, none = accuracy(evidence, "batchnorm"), accuracy(evidence, "none")
         bar = CHANCE + (none[:, :1] - CHANCE) / 2
-        return greater_by(deepest(bn, bar) - deepest(none, bar), 1.0, "doublings")
+        return log2_deepest(bn, bar, depths) - log2_deepest(none, bar, depths)
 
-    return decide
+    layers = ", ".join(map(str, depths))
+    words = f"depth of the deepest net, of {layers} layers, that trains, BN over none"
+    return Quantity(words, "doublings", read)
+
+
+def arm(family: str, depth: int, kind: str) -> Arm:
+    overrides = (*FAMILIES[family][0], f"model.depth={depth}", f"norm={kind}")
+    return Arm(f"{family} {depth}, {kind}", overrides)
 
 
 CLAIM = Claim(
     slug="bn-deeper-nets",
     statement="Batch normalization makes much deeper networks trainable.",
     documents=("Normalization Deep-Dive", "Batch Normalization, a walkthrough"),
-    source="Yang et al. 2019: with batch normalization and without skips, nets are not trainable at large depths.",
-    prediction="partly supported: it helps at 20 to 40 layers; the depth of ResNets came with their skips",
+    source="Yang et al. 2019: with batch normalization and without skips, nets are not trainable "
+    "at large depths.",
+    prediction="partly supported: it helps at 20 to 40 layers; the depth of ResNets came with "
+    "their skips",
     arms=tuple(
-        Arm(f"{family} {depth}, {kind}", (*overrides, f"model.depth={depth}", f"norm={kind}"))
-        for family, (overrides, depths) in FAMILIES.items()
+        arm(family, depth, kind)
+        for family, (_, depths) in FAMILIES.items()
         for depth in depths
         for kind in ("none", "batchnorm")
     ),
@@ -62,14 +76,16 @@ CLAIM = Claim(
         Part(
             family,
             f"the deepest {family} that trains is twice as deep with BN",
-            f"log2 of the deepest of {depths} that trains, BN - none: supported from 1 doubling, refuted below a half",
             doublings(family),
+            AtLeast(1.0),
         )
-        for family, (_, depths) in FAMILIES.items()
+        for family in FAMILIES
     ),
     caveats=(
         "Deepest means deepest of three: a family that trains at all three could go deeper.",
-        "Some 200 steps on images of 8x8; skips without a norm are at He's scale, not at one made for them.",
+        "Some 200 steps on images of 8x8; skips without a norm are at He's scale, not at one made "
+        "for them.",
     ),
-    would_change="A plain BN net of 40 layers that trains where one without norm does not, or the reverse.",
+    would_change="A plain BN net of 40 layers that trains where one without norm does not, or the "
+    "reverse.",
 )
