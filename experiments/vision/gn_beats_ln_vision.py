@@ -1,30 +1,36 @@
 """Grouping channels beats layer normalization on images.
 
-Said by: "How BN, IN and LN differ" (an interview series). Primary source: Wu & He 2018, whose abstract says that on
-ImageNet GN outperforms the other per-sample norms. "Layer norm" on images is two different operators, so each is a
-part: over (C, H, W), which is GN with one group, and over C at each pixel. Each arm is tuned. The margin of half a
-point is small beside a seed's noise, so the trained nets are read on all 10,000 test images, and there are eight seeds.
-
-    normlab run gn-beats-ln-vision --profile cpu        about 3 minutes on 2 cores
+Said by: "How BN, IN and LN differ" (an interview series).
+Primary source: Wu & He 2018, whose abstract says that on ImageNet GN outperforms the other
+per-sample norms.
+Measured: accuracy of a plain CNN, each arm tuned. "Layer norm" on images is two different
+operators, so each is a part: over (C, H, W), which is GN with one group, and over C at each pixel.
+The margin of half a point is small beside a seed's noise, so the trained nets are read on all
+10,000 test images, and there are eight seeds.
+Cost: normlab run gn-beats-ln-vision --profile cpu    about 3 minutes on 2 cores
 """
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import image_protocols
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import difference
+from normlab.claims.rules import AtLeast
 
 
-def gain(over):
-    """Points of accuracy that GN's 8 groups win over another norm, per seed."""
-    return lambda evidence: greater_by(
-        evidence.difference("groupnorm", over, "whole_test_accuracy", scale=100), 0.5
+def part(name: str, baseline: str, words: str) -> Part:
+    """8 groups against `baseline`, on the whole test split."""
+    quantity = difference(
+        "groupnorm",
+        baseline,
+        "whole_test_accuracy",
+        words=f"accuracy of GN less that of LN {name}, on all test images",
     )
+    return Part(name, f"8 groups beat {words} by half a point", quantity, AtLeast(0.5))
 
-
-RULE = "accuracy(GN) - accuracy(LN): supported from 0.5 points, refuted below 0.25"
 
 CLAIM = Claim(
     slug="gn-beats-ln-vision",
-    statement="On images, normalizing groups of channels gives better accuracy than layer normalization.",
+    statement="On images, normalizing groups of channels gives better accuracy than layer "
+    "normalization.",
     documents=("How BN, IN and LN differ",),
     source="Wu & He 2018: GN outperforms other per-sample norms for ResNet-50 on ImageNet.",
     prediction="supported or inconclusive: 0.3 to 1.2 points",
@@ -34,16 +40,13 @@ CLAIM = Claim(
     ),
     protocols=image_protocols(seeds=8),
     parts=(
-        Part("over C, H, W", "8 groups beat one group by half a point", RULE, gain("layernorm")),
-        Part(
-            "over C at each pixel",
-            "8 groups beat LN per pixel by half a point",
-            RULE,
-            gain("channel_layernorm"),
-        ),
+        part("over C, H, W", "layernorm", "one group"),
+        part("over C at each pixel", "channel_layernorm", "LN per pixel"),
     ),
     caveats=(
-        "A plain net of five convolutions, 5,000 images of 16x16 and 4 epochs: far from convergence.",
+        "A plain net of five convolutions, 5,000 images of 16x16 and 4 epochs: far from "
+        "convergence.",
     ),
-    would_change="An interval of the difference on the other side of half a point, at full size (profile gpu).",
+    would_change="An interval of the difference on the other side of half a point, at full size "
+    "(profile gpu).",
 )
