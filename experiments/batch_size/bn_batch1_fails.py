@@ -1,18 +1,21 @@
 """BatchNorm breaks at a normalization batch of one sample.
 
-Said by: "Normalization Deep-Dive", "Batch, Layer, Group and Instance Norm" and "How BN, IN and LN differ". No primary
-source: it follows from the definition where a channel has a single value, and there frameworks raise an error
-(tests/norms shows it). On maps BatchNorm of one sample is instance normalization while it trains; what changes is
+Said by: "Normalization Deep-Dive", "Batch, Layer, Group and Instance Norm" and "How BN, IN and LN
+differ".
+Primary source: none: it follows from the definition where a channel has a single value, and there
+frameworks raise an error (tests/norms shows it).
+Measured: on maps BatchNorm of one sample is instance normalization while it trains; what changes is
 evaluation, where running statistics take over. All arms but one are those of bn-batch-below-16 and
-in-hurts-classification. That one is tuned with instance statistics too: what running statistics make of a network over
-single samples is close to chance at every learning rate, so that they would tune by noise.
-
-    normlab run bn-batch1-fails --profile cpu        half a minute on 2 cores after those two
+in-hurts-classification. That one is tuned with instance statistics too: what running statistics
+make of a network over single samples is close to chance at every learning rate, so that they would
+tune by noise.
+Cost: normlab run bn-batch1-fails --profile cpu    half a minute on 2 cores after those two
 """
 
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.images import batchnorm_arm, image_protocols
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import difference
+from normlab.claims.rules import AtLeast
 
 CLAIM = Claim(
     slug="bn-batch1-fails",
@@ -22,8 +25,10 @@ CLAIM = Claim(
         "Normalization Deep-Dive",
         "How BN, IN and LN differ",
     ),
-    source="By definition with one value per channel, where PyTorch raises an error; no source measures it on maps.",
-    prediction="partly supported: evaluation with running statistics breaks, training equals that of InstanceNorm",
+    source="By definition with one value per channel, where PyTorch raises an error; no source "
+    "measures it on maps.",
+    prediction="partly supported: evaluation with running statistics breaks, training equals that "
+    "of InstanceNorm",
     arms=(
         batchnorm_arm(1),
         Arm(
@@ -37,25 +42,31 @@ CLAIM = Claim(
     parts=(
         Part(
             "evaluation",
-            "trained over single samples and evaluated with running statistics, it is 10 points below GroupNorm",
-            "accuracy(GN) - accuracy(BN over 1): supported from 10 points, refuted below 5",
-            lambda evidence: greater_by(
-                evidence.difference("groupnorm", "batchnorm 1", scale=100), 10.0
-            ),
+            "trained over single samples and evaluated with running statistics, it is 10 points "
+            "below GroupNorm",
+            difference("groupnorm", "batchnorm 1", words="test accuracy, GN - BN over 1 sample"),
+            AtLeast(10.0),
         ),
         Part(
             "training",
-            "with the statistics that it trained with, each sample's own, it is still 3 points below InstanceNorm",
-            "accuracy(IN) - accuracy(BN over 1, tuned and tested so): supported from 3 points, refuted below 1.5",
-            lambda evidence: greater_by(
-                evidence.difference("instancenorm", "batchnorm 1 instance", scale=100), 3.0
+            "with the statistics that it trained with, each sample's own, it is still 3 points "
+            "below InstanceNorm",
+            difference(
+                "instancenorm",
+                "batchnorm 1 instance",
+                words="test accuracy, IN - BN over 1 sample, tuned and tested with each sample's "
+                "own statistics",
             ),
+            AtLeast(3.0),
         ),
     ),
     caveats=(
         "SGD batch 64 throughout: only the number of samples that share statistics is 1.",
-        "The catalogue refutes the first part from 3 points down; half the margin, 5, is the rule's own bound.",
-        "InstanceNorm itself classifies poorly before global average pooling: see in-hurts-classification.",
+        "The catalogue refutes the first part from 3 points down; half the margin, 5, is the "
+        "rule's own bound.",
+        "InstanceNorm itself classifies poorly before global average pooling: see "
+        "in-hurts-classification.",
     ),
-    would_change="Instance statistics at test time that do not bring BatchNorm to InstanceNorm's accuracy.",
+    would_change="Instance statistics at test time that do not bring BatchNorm to InstanceNorm's "
+    "accuracy.",
 )

@@ -1,49 +1,43 @@
 """Very small batches may call for a larger momentum of BatchNorm's running averages.
 
-Said by: "How BN, IN and LN differ". Primary source: torch.nn.BatchNorm2d's documentation: its momentum (0.1) is the
-weight of the new batch, unlike the usual notion; Keras' momentum (0.99) is what is kept of the old average. The
-statement means opposite things by them, so each convention is a part. One network is trained per normalization
-batch n; its running averages are then collected anew over 600 batches of n with every momentum at once.
-
-    normlab run bn-momentum-tiny-batch --profile cpu        2 minutes on one core
+Said by: "How BN, IN and LN differ".
+Primary source: torch.nn.BatchNorm2d's documentation: its momentum (0.1) is the weight of the new
+batch, unlike the usual notion; Keras' momentum (0.99) is what is kept of the old average. The
+statement means opposite things by them, so each convention is a part.
+Measured: test accuracy by momentum. One network is trained per normalization batch n; its running
+averages are then collected anew over 600 batches of n with every momentum at once.
+Cost: normlab run bn-momentum-tiny-batch --profile cpu    2 minutes on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part
+from typing import Any
+
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.evidence import Evidence, Values
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
-from normlab.claims.rules import greater_by
-from normlab.measure.networks import train_network
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import AtLeast
+from normlab.measure.networks import Trained, train_network
 
 MOMENTA = (0.5, 0.3, 0.1, 0.03, 0.01, None)  # None: the average of all batches
 BATCHES = 600  # 0.99^600 of the starting values is left: 0.2 %
 
+Averages = dict[float | None, list[tuple[Any, Any]]]  # momentum -> mean and variance of each layer
 
-def trial(options, seed):
-    """Test accuracy of one trained network by the momentum of its running averages."""
+
+def collect(trained: Trained, layers: list[Any], n: int) -> Averages:
+    """The running averages over `BATCHES` batches of `n` training samples, of every momentum."""
     import torch
 
-    from normlab.training.running_statistics import batch_norms
-    from normlab.training.step import evaluate
-
-    n = options["normalization_batch"]
-    trained = train_network((*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}"), seed)
-    layers = batch_norms(trained.model)
-    averages = {
-        m: [(0 * layer.running_mean, 0 * layer.running_var + 1) for layer in layers]
-        for m in MOMENTA
-    }
+    averages: Averages = {}
+    for momentum in MOMENTA:
+        averages[momentum] = [(0 * one.running_mean, 0 * one.running_var + 1) for one in layers]
     for layer in layers:
-        layer.momentum, layer.ghost_batch = (
-            1.0,
-            None,
-        )  # the buffers then hold the last batch's own statistics
+        # The buffers then hold the last batch's own statistics.
+        layer.momentum, layer.ghost_batch = 1.0, None
     trained.model.train()
-    images = torch.cat(
-        [
-            trained.data.batch(step)[0]
-            for step in range(-(-BATCHES * n // trained.cfg.data.batch_size))
-        ]
-    )
+    steps = -(-BATCHES * n // trained.cfg.data.batch_size)
+    images = torch.cat([trained.data.batch(step)[0] for step in range(steps)])
     with torch.no_grad():
         for step in range(1, BATCHES + 1):
             trained.model(images[(step - 1) * n : step * n])
@@ -51,31 +45,51 @@ def trial(options, seed):
                 for (mean, var), layer in zip(pairs, layers, strict=True):
                     mean.lerp_(layer.running_mean, momentum or 1 / step)
                     var.lerp_(layer.running_var, momentum or 1 / step)
-    metrics = {"data": trained.source}
-    for momentum, pairs in averages.items():
+    return averages
+
+
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Test accuracy of one trained network by the momentum of its running averages."""
+    from normlab.training.running_statistics import batch_norms
+    from normlab.training.step import evaluate
+
+    n = options["normalization_batch"]
+    overrides = (*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}")
+    trained = train_network(overrides, seed)
+    layers = batch_norms(trained.model)
+    metrics: dict[str, Any] = {"data": trained.source}
+    for momentum, pairs in collect(trained, layers, n).items():
         for (mean, var), layer in zip(pairs, layers, strict=True):
             layer.running_mean.copy_(mean)
             layer.running_var.copy_(var)
-        metrics[f"accuracy_{momentum}"] = evaluate(
-            trained.model, trained.data.eval_batches("test")
-        )[1]
+        batches = trained.data.eval_batches("test")
+        metrics[f"accuracy_{momentum}"] = evaluate(trained.model, batches)[1]
     return metrics
 
 
-def gain(evidence, momentum):
-    """Points that a momentum (weight of the new batch) wins over 0.1, on average over n = 2 and 4; per seed."""
-    return sum(
-        50 * (evidence.values(arm, f"accuracy_{momentum}") - evidence.values(arm, "accuracy_0.1"))
-        for arm in ("2 samples", "4 samples")
-    )
+def gain(momentum: float, words: str) -> Quantity:
+    """Points that a momentum (weight of the new batch) wins over 0.1, on average over n = 2 and 4;
+    per seed."""
+
+    def read(evidence: Evidence) -> Values:
+        two, four = (
+            50
+            * (evidence.values(arm, f"accuracy_{momentum}") - evidence.values(arm, "accuracy_0.1"))
+            for arm in ("2 samples", "4 samples")
+        )
+        return two + four
+
+    return Quantity(f"test accuracy, {words}, mean of n = 2 and 4", "points", read)
 
 
 CLAIM = Claim(
     slug="bn-momentum-tiny-batch",
     statement="Very small batches may call for a larger momentum of BatchNorm's running averages.",
     documents=("How BN, IN and LN differ",),
-    source="PyTorch documents its momentum as the weight of the new batch (0.1), Keras its own as what is kept (0.99).",
-    prediction="partly supported: refuted by PyTorch's convention, where 0.5 is worse; supported by Keras'",
+    source="PyTorch documents its momentum as the weight of the new batch (0.1), Keras its own as "
+    "what is kept (0.99).",
+    prediction="partly supported: refuted by PyTorch's convention, where 0.5 is worse; supported "
+    "by Keras'",
     arms=tuple(Arm(f"{n} samples", options={"normalization_batch": n}) for n in (2, 4, 8)),
     protocols=as_options(image_protocols("optim.lr=0.1")),
     trial=trial,
@@ -83,19 +97,21 @@ CLAIM = Claim(
         Part(
             "weight of the new batch",
             "a momentum of 0.5 beats the default of 0.1 at 2 and 4 samples (PyTorch)",
-            "accuracy(0.5) - accuracy(0.1), mean of n = 2 and 4: supported from 0.5 points, refuted below 0.25",
-            lambda evidence: greater_by(gain(evidence, 0.5), 0.5),
+            gain(0.5, "momentum 0.5 - momentum 0.1"),
+            AtLeast(0.5),
         ),
         Part(
             "share that is kept",
             "keeping 0.99 beats keeping 0.9 at 2 and 4 samples (Keras' momentum)",
-            "accuracy(0.01) - accuracy(0.1), mean of n = 2 and 4: supported from 0.5 points, refuted below 0.25",
-            lambda evidence: greater_by(gain(evidence, 0.01), 0.5),
+            gain(0.01, "keeping 0.99 - keeping 0.9"),
+            AtLeast(0.5),
         ),
     ),
     caveats=(
-        "Averages are collected after training: during it, a longer memory also lags behind weights that move.",
+        "Averages are collected after training: during it, a longer memory also lags behind "
+        "weights that move.",
         "Below 3 / momentum batches a small momentum still holds its starting values.",
     ),
-    would_change="Running averages over so few batches, or weights moving so fast, that a long memory is out of date.",
+    would_change="Running averages over so few batches, or weights moving so fast, that a long "
+    "memory is out of date.",
 )
