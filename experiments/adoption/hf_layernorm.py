@@ -1,56 +1,37 @@
 """Transformers in Hugging Face's library use LayerNorm internally.
 
-Said by: "BatchNorm vs LayerNorm" (a lesson), against BatchNorm. Two readings, both decided on one sample of the causal
-language models of `transformers`: LayerNorm itself (it centres), or a norm of each token by itself, RMSNorm included.
-The sample was drawn before any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0) those
-124 that the options of architectures.TINY build with less than 20 million parameters, and of these, in alphabetical
-order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most part, large mixtures of experts and models with
-parts for images or sound.
-
-    normlab run hf-layernorm        40 seconds on one core
+Said by: "BatchNorm vs LayerNorm" (a lesson), against BatchNorm.
+Primary source: the code of `transformers` itself.
+Measured: two readings, both decided on one sample of the library's causal language models:
+LayerNorm itself (it centres), or a norm of each token by itself, RMSNorm included. The sample was
+drawn before any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0)
+those 124 that the options of architectures.TINY build with less than 20 million parameters, and of
+these, in alphabetical order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most part,
+large mixtures of experts and models with parts for images or sound.
+Cost: normlab run hf-layernorm    40 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import rate
+from typing import Any
+
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Rate
 
 SAMPLE = (
-    *(
-        "afmoe",
-        "axk2",
-        "beam",
-        "bigbird_pegasus",
-        "bloom",
-        "cohere2_moe",
-        "data2vec-text",
-        "doge",
-        "exaone4",
-    ),
-    *(
-        "falcon_mamba",
-        "gemma",
-        "glm",
-        "gpt_bigcode",
-        "granite",
-        "granitemoehybrid",
-        "internlm3",
-        "jetmoe",
-    ),
-    *(
-        "llama4_text",
-        "megatron-bert",
-        "minimax_m3_vl_text",
-        "modernbert-decoder",
-        "nanochat",
-        "olmo2",
-        "opt",
-        "phi3",
-    ),
-    *("qwen3_5_text", "roberta-prelayernorm", "seed_oss", "trocr", "xlm-roberta"),
-)
+    "afmoe", "axk2", "beam", "bigbird_pegasus", "bloom", "cohere2_moe", "data2vec-text", "doge",
+    "exaone4", "falcon_mamba", "gemma", "glm", "gpt_bigcode", "granite", "granitemoehybrid",
+    "internlm3", "jetmoe", "llama4_text", "megatron-bert", "minimax_m3_vl_text",
+    "modernbert-decoder", "nanochat", "olmo2", "opt", "phi3", "qwen3_5_text",
+    "roberta-prelayernorm", "seed_oss", "trocr", "xlm-roberta",
+)  # fmt: skip
 
 
-def trial(options, seed):
-    """How many norms; the shares that centre, that shift; and whether most centre, or all treat each token alone."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """How many norms; the shares that centre, that shift; and whether most centre, or all treat
+    each token alone."""
     import torch
 
     from normlab.tools.architectures import build, example, inspect, library
@@ -71,21 +52,23 @@ def trial(options, seed):
     }
 
 
-def share(metric):
-    def decide(evidence):
-        return rate(
-            int(sum(evidence.values(model, metric)[0] for model in SAMPLE)), len(SAMPLE), 0.8
-        )
+def models_with(metric: str, words: str) -> Quantity:
+    """1 or 0 for each model of the sample, of which there is one trial each."""
 
-    return decide
+    def holds(evidence: Evidence) -> Values:
+        return np.array([evidence.values(model, metric)[0] for model in SAMPLE])
+
+    return Quantity(f"{words}, of {len(SAMPLE)} models drawn", "share", holds)
 
 
 CLAIM = Claim(
     slug="hf-layernorm",
     statement="Transformers in Hugging Face's library use LayerNorm internally.",
     documents=("BatchNorm vs LayerNorm",),
-    source="BERT and GPT-2 came with LayerNorm; LLaMA (2023) and most that followed it with RMSNorm.",
-    prediction="partly supported: LayerNorm itself in a minority, a norm of each token by itself in all",
+    source="BERT and GPT-2 came with LayerNorm; LLaMA (2023) and most that followed it with "
+    "RMSNorm.",
+    prediction="partly supported: LayerNorm itself in a minority, a norm of each token by itself "
+    "in all",
     arms=tuple(Arm(model, options={"model": model}) for model in SAMPLE),
     protocols={
         "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
@@ -96,18 +79,20 @@ CLAIM = Claim(
         Part(
             "LayerNorm itself",
             "most norms of a causal language model of the library subtract the mean",
-            "95 % interval of the share of such models, of 30 drawn, above 80 %; refuted below it",
-            share("layernorm"),
+            models_with("layernorm", "models in which most norms centre"),
+            Rate(0.8),
         ),
         Part(
             "a norm of its kind",
-            "they normalize each token by itself, with or without the mean, and none over the batch",
-            "95 % interval of the share of models where all norms do, of 30 drawn, above 80 %; refuted below it",
-            share("token_norm"),
+            "they normalize each token by itself, with or without the mean, and none over the "
+            "batch",
+            models_with("token_norm", "models in which all norms treat each token by itself"),
+            Rate(0.8),
         ),
     ),
     caveats=(
-        "Types of models count once each, however much they are used; BERT's kin counts where it has a causal head.",
+        "Types of models count once each, however much they are used; BERT's kin counts where it "
+        "has a causal head.",
         "65 of the 189 types could not be built tiny by the same options and are missing.",
     ),
     would_change="A sample weighted by use: downloads, say.",

@@ -1,45 +1,36 @@
-"""Pre-LN is the default from GPT-2 on: LLaMA, T5 and what came after; the original transformer was Post-LN.
+"""Pre-LN is the default from GPT-2 on: LLaMA, T5 and what came after; the first was Post-LN.
 
-Said by: "Normalization Deep-Dive". An audit of the reference implementations in the `transformers` library: each is
-built from a tiny configuration, without weights, and its placement follows from which tensor is added to which in a
-forward pass. Pre-LN is counted strictly: a norm before every branch and none after a branch or after a sum. So a
-sandwich (Gemma 2) and norms after the branch only (OLMo 2) are exceptions, although no norm is on the skip path there.
-The list was fixed before it was counted, though some of it served to try the counter out: 15 families from GPT-2 on,
-among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
-
-    normlab run preln-default-families        30 seconds on one core
+Said by: "Normalization Deep-Dive".
+Primary source: the reference implementations in the `transformers` library.
+Measured: an audit. Each model is built from a tiny configuration, without weights, and its placement
+follows from which tensor is added to which in a forward pass. Pre-LN is counted strictly: a norm
+before every branch and none after a branch or after a sum. So a sandwich (Gemma 2) and norms after
+the branch only (OLMo 2) are exceptions, although no norm is on the skip path there. The list was
+fixed before it was counted, though some of it served to try the counter out: 15 families from GPT-2
+on, among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
+Cost: normlab run preln-default-families    30 seconds on one core
 """
 
-from normlab.claims.census import census
+from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Listed
 
 LATER = (
-    *(
-        "gpt2",
-        "t5",
-        "gptj",
-        "gpt_neox",
-        "opt",
-        "bloom",
-        "llama",
-        "mistral",
-        "qwen2",
-        "phi",
-        "falcon",
-        "gemma2",
-    ),
-    *("olmo2", "deepseek_v3", "gpt_oss"),
-)
-BEFORE = (
-    "marian",
-    "openai-gpt",
-    "bert",
-)  # marian: the encoder-decoder of Vaswani et al. 2017; openai-gpt: GPT
+    "gpt2", "t5", "gptj", "gpt_neox", "opt", "bloom", "llama", "mistral", "qwen2", "phi", "falcon",
+    "gemma2", "olmo2", "deepseek_v3", "gpt_oss",
+)  # fmt: skip
+# marian is the encoder-decoder of Vaswani et al. 2017, openai-gpt is GPT.
+BEFORE = ("marian", "openai-gpt", "bert")
 
 
-def trial(options, seed):
-    """Shares of the residual sums with a norm before the branch, after it, and after the sum; or in one place only."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Shares of the residual sums with a norm before the branch, after it, and after the sum; or in
+    one place only."""
     import torch
 
     from normlab.tools.architectures import build, example, inspect, library
@@ -48,39 +39,39 @@ def trial(options, seed):
     model = build(options["model"])
     found = inspect(model, example(model))
 
-    def share(place):
+    def share(place: str) -> float:
         return sum(place in branch for branch in found.branches) / len(found.branches)
 
     return {
         "pre": float(found.placement == "pre"),
         "post": float(found.placement == "post"),
-        **{
-            place.replace(" ", "_"): share(place)
-            for place in ("before", "after branch", "after sum")
-        },
+        "before": share("before"),
+        "after_branch": share("after branch"),
+        "after_sum": share("after sum"),
         "final_norm": float(found.final_norm),
         "residual_sums": len(found.branches),
         "data": library(),
     }
 
 
-def part(name, statement, placement, models):
-    def decide(evidence):
-        return census(
-            {model: evidence.values(model, placement)[0] == 1 for model in models},
-            0.8,
-            "of the list",
-        )
+def part(name: str, statement: str, placement: str, models: tuple[str, ...]) -> Part:
+    """Whether the norms of `models` stand in that place, in one trial each."""
 
-    rule = f"{placement} in at least 80 % of {', '.join(models)}; refuted below half"
-    return Part(name, statement, rule, decide)
+    def holds(evidence: Evidence) -> Values:
+        here = [evidence.values(model, placement)[0] == 1 for model in models]
+        return np.array(here, dtype=float)
+
+    words = f"models with norms in {placement} placement, of {', '.join(models)}"
+    return Part(name, statement, Quantity(words, "of the list", holds), Listed(models, 0.8))
 
 
 CLAIM = Claim(
     slug="preln-default-families",
-    statement="Pre-LN is the default in GPT-2 and later families, LLaMA and T5; the original transformer is Post-LN.",
+    statement="Pre-LN is the default in GPT-2 and later families, LLaMA and T5; the original "
+    "transformer is Post-LN.",
     documents=("Normalization Deep-Dive",),
-    source="GPT-2's code adds attn(norm(x)) and mlp(norm(x)) to x and ends with a norm; so do those that followed it.",
+    source="GPT-2's code adds attn(norm(x)) and mlp(norm(x)) to x and ends with a norm; so do "
+    "those that followed it.",
     prediction="supported: 13 of 15, Gemma 2 and OLMo 2 not; the three before GPT-2 Post-LN",
     arms=tuple(Arm(model, options={"model": model}) for model in (*LATER, *BEFORE)),
     protocols={
@@ -94,8 +85,10 @@ CLAIM = Claim(
         part("the original", "the original transformer, GPT and BERT are Post-LN", "post", BEFORE),
     ),
     caveats=(
-        "The original's paper is meant; its code, tensor2tensor, came to norms before branches (transformer_base_v2).",
-        "Families count once each, whatever their use; the library's default options, which a release can override.",
+        "The original's paper is meant; its code, tensor2tensor, came to norms before branches "
+        "(transformer_base_v2).",
+        "Families count once each, whatever their use; the library's default options, which a "
+        "release can override.",
         "Both exceptions are of 2024; for what such norms do, see peri-ln-steadier.",
     ),
     would_change="A list with more models of 2024 and later that normalize after the branch.",

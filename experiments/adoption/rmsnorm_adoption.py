@@ -1,22 +1,29 @@
 """GPT, LLaMA and PaLM use RMSNorm.
 
-Said by: "Normalization Deep-Dive". Decided by code where there is code, by what is written where there is none:
-- GPT-2 and LLaMA, and gpt-oss, the only GPT since GPT-2 with open weights: the reference implementations in the
-  `transformers` library, built tiny and without weights. RMSNorm is what ignores the scale of its input but not a
-  constant that is added to it, and gives 0 for 0. openai/gpt-2, src/model.py (read there), subtracts the mean and adds
-  a bias, as well. LLaMA's paper names RMSNorm (read in excerpts). Nothing was looked up for the closed GPTs.
-- PaLM: no code was published. Two summaries of the paper (Chowdhery et al. 2022, section 2) give its formula as
-  y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), and that layer norms have no biases. A port to torch
-  (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without bias. But in Google's T5X, which the catalogue
-  has as PaLM's code base, the examples' layer called LayerNorm has no mean and no bias (read in copies of it): the name
-  may hide an RMSNorm. What is counted is what the paper says.
-
-    normlab run rmsnorm-adoption        10 seconds on one core
+Said by: "Normalization Deep-Dive".
+Primary source: code where there is code, what is written where there is none.
+- GPT-2 and LLaMA, and gpt-oss, the only GPT since GPT-2 with open weights: the reference
+  implementations in the `transformers` library, built tiny and without weights. openai/gpt-2,
+  src/model.py (read there), subtracts the mean and adds a bias, as well. LLaMA's paper names RMSNorm
+  (read in excerpts). Nothing was looked up for the closed GPTs.
+- PaLM: no code was published. Two summaries of the paper (Chowdhery et al. 2022, section 2) give
+  its formula as y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), and that layer norms have no
+  biases. A port to torch (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without
+  bias. But in Google's T5X, which the catalogue has as PaLM's code base, the examples' layer called
+  LayerNorm has no mean and no bias (read in copies of it): the name may hide an RMSNorm.
+Measured: whether norms centre or shift. RMSNorm is what ignores the scale of its input but not a
+constant that is added to it, and gives 0 for 0. Of PaLM what is counted is what the paper says.
+Cost: normlab run rmsnorm-adoption    10 seconds on one core
 """
 
-from normlab.claims.census import census
+from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
+import numpy as np
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Listed
 
 STATED = {
     "names_rmsnorm": 0.0,
@@ -26,8 +33,9 @@ STATED = {
 }
 
 
-def trial(options, seed):
-    """The share of norms that centre, that shift, and that do neither, as RMSNorm; of PaLM what is stated."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """The share of norms that centre, that shift, and that do neither, as RMSNorm; of PaLM what is
+    stated."""
     import torch
 
     from normlab.tools.architectures import build, example, inspect, library
@@ -46,20 +54,28 @@ def trial(options, seed):
     }
 
 
-def measured(name, model):
-    return Part(
-        name,
-        f"{name} uses RMSNorm",
-        "no norm of it centres or shifts its input, of 5 in a tiny copy",
-        lambda evidence: census({model: evidence.values(model, "rms")[0] == 1}, 1.0, ""),
-    )
+def yes_or_no(model: str, metric: str, words: str) -> Quantity:
+    """1 if the metric of the model's one trial is 1, else 0."""
+
+    def holds(evidence: Evidence) -> Values:
+        return np.array([evidence.values(model, metric)[0] == 1], dtype=float)
+
+    return Quantity(words, "", holds)
+
+
+def measured(name: str, model: str) -> Part:
+    """Whether all norms of a tiny copy are RMSNorms."""
+    words = "no norm of it centres or shifts its input, of 5 in a tiny copy"
+    quantity = yes_or_no(model, "rms", words)
+    return Part(name, f"{name} uses RMSNorm", quantity, Listed((model,), 1.0))
 
 
 CLAIM = Claim(
     slug="rmsnorm-adoption",
     statement="GPT, LLaMA and PaLM use RMSNorm.",
     documents=("Normalization Deep-Dive",),
-    source="GPT-2's code: mean and bias. LLaMA's paper names RMSNorm. PaLM's names LayerNorm, without biases.",
+    source="GPT-2's code: mean and bias. LLaMA's paper names RMSNorm. PaLM's names LayerNorm, "
+    "without biases.",
     prediction="partly supported: LLaMA and gpt-oss yes, GPT-2 no, PaLM by its paper no",
     arms=tuple(
         Arm(model, options={"model": model}) for model in ("gpt2", "gpt_oss", "llama", "PaLM")
@@ -76,16 +92,20 @@ CLAIM = Claim(
         Part(
             "PaLM",
             "PaLM's paper says that it uses RMSNorm",
-            "the paper names RMSNorm (1) or LayerNorm (0); no measurement",
-            lambda evidence: census(
-                {"the paper": evidence.values("PaLM", "names_rmsnorm")[0] == 1}, 1.0, ""
+            yes_or_no(
+                "PaLM",
+                "names_rmsnorm",
+                "the paper names RMSNorm (1) or LayerNorm (0); no measurement",
             ),
+            Listed(("the paper",), 1.0),
         ),
     ),
     caveats=(
         "The formula of PaLM's paper was read in two summaries of it, not in the paper itself.",
-        "PaLM's own code is closed; T5X calls an RMSNorm LayerNorm, so what PaLM ran is not known here.",
+        "PaLM's own code is closed; T5X calls an RMSNorm LayerNorm, so what PaLM ran is not known "
+        "here.",
         "GPT-3, GPT-4 and other closed GPTs are not decided here.",
     ),
-    would_change="PaLM's code, or a statement of its authors on which layer the name LayerNorm stands for.",
+    would_change="PaLM's code, or a statement of its authors on which layer the name LayerNorm "
+    "stands for.",
 )

@@ -43,8 +43,8 @@ CLAIM = Claim(
     ),
     source="Ulyanov et al. 2016 and Huang & Belongie 2017 show it for stylised images, judged by "
     "eye and by loss.",
-    prediction="supported (the catalogue); the first part is doubtful where InstanceNorm classifies "
-    "poorly at all",
+    prediction="supported (the catalogue); the first part is doubtful where InstanceNorm "
+    "classifies poorly at all",
     arms=tuple(
         Arm(kind, (f"norm={kind}", "data.styles=[0,1,2,3]"), evaluations=("styles",))
         for kind in ("batchnorm", "instancenorm", "layernorm")
