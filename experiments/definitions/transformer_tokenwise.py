@@ -24,11 +24,11 @@ def trial(options, seed):
 
     from normlab.config.schema import compose
     from normlab.models import build_model
-    from normlab.tools.architectures import build, library
+    from normlab.tools.tiny_transformers import build_tiny, transformers_version
 
     torch.manual_seed(seed)
     if options["model"] == "gpt2":
-        model = build("gpt2")
+        model = build_tiny("gpt2")
         block = model.transformer.h[0]
         norm, mlp = block.ln_1, block.mlp
     else:
@@ -70,7 +70,7 @@ def trial(options, seed):
         "due_to_later": float(change.triu(1).max()),
         "norm_alone": alone(norm),
         "mlp_alone": alone(mlp),
-        "data": library(),
+        "data": transformers_version(),
     }
 
 
