@@ -34,11 +34,12 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     each token alone."""
     import torch
 
-    from normlab.tools.architectures import build, example, inspect, library
+    from normlab.tools.norm_placement import norm_placement
+    from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
     torch.manual_seed(seed)
-    model = build(options["model"])
-    norms = inspect(model, example(model)).norms
+    model = build_tiny(options["model"])
+    norms = norm_placement(model, tiny_inputs(model)).norms
     centred = sum(norm.behaviour.centres for norm in norms) / max(1, len(norms))
     by_token = sum(norm.behaviour.by_token for norm in norms) / max(1, len(norms))
     return {
@@ -48,7 +49,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "by_token": by_token,
         "layernorm": float(bool(norms) and centred > 0.5),
         "token_norm": float(bool(norms) and by_token == 1),
-        "data": library(),
+        "data": transformers_version(),
     }
 
 

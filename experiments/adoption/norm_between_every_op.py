@@ -35,18 +35,19 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     normed values only."""
     import torch
 
-    from normlab.tools.architectures import build, example, inspect, library
+    from normlab.tools.norm_placement import norm_placement
+    from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
     torch.manual_seed(seed)
-    model = build(options["model"])
-    found = inspect(model, example(model))
+    model = build_tiny(options["model"])
+    found = norm_placement(model, tiny_inputs(model))
     norms = len(found.norms) + found.functional
     return {
         "norms": norms,
         "operations": found.operations,
         "norms_per_operation": norms / found.operations,
         "normed_share": found.normed_operations / found.operations,
-        "data": library(),
+        "data": transformers_version(),
     }
 
 

@@ -33,11 +33,12 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     one place only."""
     import torch
 
-    from normlab.tools.architectures import build, example, inspect, library
+    from normlab.tools.norm_placement import norm_placement
+    from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
     torch.manual_seed(seed)
-    model = build(options["model"])
-    found = inspect(model, example(model))
+    model = build_tiny(options["model"])
+    found = norm_placement(model, tiny_inputs(model))
 
     def share(place: str) -> float:
         return sum(place in branch for branch in found.branches) / len(found.branches)
@@ -50,7 +51,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "after_sum": share("after sum"),
         "final_norm": float(found.final_norm),
         "residual_sums": len(found.branches),
-        "data": library(),
+        "data": transformers_version(),
     }
 
 

@@ -38,19 +38,20 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     stated."""
     import torch
 
-    from normlab.tools.architectures import build, example, inspect, library
+    from normlab.tools.norm_placement import norm_placement
+    from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
     if options["model"] == "PaLM":
-        return {**STATED, "data": library()}
+        return {**STATED, "data": transformers_version()}
     torch.manual_seed(seed)
-    model = build(options["model"])
-    kinds = [norm.behaviour for norm in inspect(model, example(model)).norms]
+    model = build_tiny(options["model"])
+    kinds = [norm.behaviour for norm in norm_placement(model, tiny_inputs(model)).norms]
     return {
         "centred": sum(kind.centres for kind in kinds) / len(kinds),
         "shifted": sum(kind.shifts for kind in kinds) / len(kinds),
         "rms": sum(not kind.centres and not kind.shifts for kind in kinds) / len(kinds),
         "norms": len(kinds),
-        "data": library(),
+        "data": transformers_version(),
     }
 
 

@@ -26,10 +26,10 @@ def network(name: str, seed: int) -> tuple[Any, Any, Any]:
     """The transformer of that name, and a norm and an MLP of it."""
     from normlab.config.schema import compose
     from normlab.models import build_model
-    from normlab.tools.architectures import build
+    from normlab.tools.tiny_transformers import build_tiny
 
     if name == "gpt2":
-        model: Any = build("gpt2")
+        model: Any = build_tiny("gpt2")
         block = model.transformer.h[0]
         return model, block.ln_1, block.mlp
     cfg = compose(["model=transformer", f"seed={seed}"])
@@ -47,7 +47,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     import torch
     from torch import Tensor
 
-    from normlab.tools.architectures import library
+    from normlab.tools.tiny_transformers import transformers_version
 
     torch.manual_seed(seed)
     model, norm, mlp = network(options["model"], seed)
@@ -83,7 +83,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "due_to_later": float(change.triu(1).max()),
         "norm_alone": alone(norm),
         "mlp_alone": alone(mlp),
-        "data": library(),
+        "data": transformers_version(),
     }
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import normlab.models.torchvision_operators  # noqa: F401  (before torchvision)
 from normlab.data.augment import Crops
 
 

@@ -66,6 +66,7 @@ def test_a_model_on_the_meta_device():
 
 
 def test_frozen_norms_without_an_eps():
+    import normlab.models.torchvision_operators  # noqa: F401  (before torchvision)
 
     # isort: split
     from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d

@@ -13,7 +13,7 @@ from normlab.config.schema import compose
 from normlab.models import build_model
 from normlab.norms import make_norm
 from normlab.tools.audit import Evidence
-from normlab.tools.model_names import build_named, sample_inputs
+from normlab.tools.zoo import build_named, sample_inputs
 
 # isort: split
 from torchvision.ops import (

@@ -11,7 +11,7 @@ from torch import nn
 import normlab
 import normlab.models.torchvision_operators  # before timm and torchvision
 from normlab.norms import make_norm
-from normlab.tools.recognise import find_norms
+from normlab.tools.norm_layers import find_norms
 
 
 def test_batchnorm_by_ours_computes_what_it_did():

@@ -9,6 +9,7 @@ from torch import nn
 
 import normlab
 from normlab.measure import random_networks as random_nets
+from normlab.models import torchvision_operators  # noqa: F401  (before torchvision)
 from normlab.models.mlp import MLP
 from normlab.models.plaincnn import PlainCNN
 from normlab.models.resnet import ResNet

@@ -9,7 +9,7 @@ from typing import Any
 from normlab.tools.audit import audit
 from normlab.tools.audit.finding import Audit, Finding
 from normlab.tools.audit.subject import NotCallable
-from normlab.tools.model_names import build_named, sample_inputs
+from normlab.tools.zoo import build_named, sample_inputs
 from normlab.training.trained_model import configuration, load_trained
 
 SAMPLES = 16  # at most, in the batch that a model built by name is looked at with

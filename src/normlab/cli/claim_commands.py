@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import normlab.cli.tool_commands  # noqa: F401  (registers the commands for models of one's own)
 from normlab.cli.application import app, command
 
 ResultsOption = Annotated[

@@ -14,9 +14,9 @@ from torch import nn
 
 from normlab.errors import NormLabError
 from normlab.tools.convert import Conversion, Outcome, convert
-from normlab.tools.model_calls import in_words, training_step
-from normlab.tools.model_names import FORMS, SHOWN, build_named, sample_inputs
-from normlab.tools.recognise import find_norms
+from normlab.tools.forward_pass import error_in_words, training_step
+from normlab.tools.norm_layers import find_norms
+from normlab.tools.zoo import FORMS, SHOWN, build_named, sample_inputs
 
 _FAILED = "failed"  # how the step of such a row begins
 
@@ -91,7 +91,7 @@ def row(
     except NormLabError as error:
         entry["step"] = f"{_FAILED}: {error}"
     except Exception as error:  # whatever other people's networks raise
-        entry["step"] = f"{_FAILED}: {in_words(error)}"
+        entry["step"] = f"{_FAILED}: {error_in_words(error)}"
     return entry
 
 

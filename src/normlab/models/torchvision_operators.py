@@ -20,13 +20,14 @@ def _declare_missing_operators() -> None:
     if importlib.util.find_spec("torchvision") is None:
         return
     try:
-        pass
+        import torchvision  # noqa: F401
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
         _library = torch.library.Library("torchvision", "DEF")
         for schema in _DETECTION_OPERATORS:
             _library.define(schema)
+        import torchvision  # noqa: F401
 
 
 _declare_missing_operators()

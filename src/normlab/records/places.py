@@ -8,11 +8,10 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_BESIDE_SRC = PACKAGE.parents[1]
-# The checkout that this package is imported from; None where it is installed.
-CHECKOUT = _BESIDE_SRC if (_BESIDE_SRC / "pyproject.toml").is_file() else None
-
 _SHIPPED = PACKAGE / "_shipped"  # made by setup.py when a wheel is built
+# The checkout that this package is imported from; None where it is installed.
+CHECKOUT = None if _SHIPPED.is_dir() else PACKAGE.parents[1]
+
 _HOME = CHECKOUT or _SHIPPED
 CONF = _HOME / "conf"
 # NORMLAB_EXPERIMENTS names a folder of claims of one's own.

@@ -13,8 +13,8 @@ from normlab.errors import NormLabError, choices
 from normlab.norms import KINDS, Norm, make_norm, spec_of
 from normlab.norms.group import DEFAULT_GROUPS
 from normlab.norms.shape_adapter import ShapeAdapter
-from normlab.tools.measured_norms import HOOKS
-from normlab.tools.recognise import FROZEN, SOURCES, NormLayer, find_norms, fused
+from normlab.tools.hooks import HOOKS
+from normlab.tools.norm_layers import FROZEN, SOURCES, NormLayer, find_norms, followers
 
 Layers = str | Sequence[str] | Callable[[str, nn.Module], bool]
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -68,21 +68,23 @@ def convert(
 ) -> Conversion:
     """Replace the norm layers of `model`, in place, by `make_norm(to, channels, layout, **options)`.
 
-    from_: kinds that are replaced (see recognition.SOURCES); without it all but frozen batch norms, which have to be
-    named, and those that are of kind `to` already and get no options. layers: a pattern of paths ("layer1.*"), several,
-    or a function of path and module.
+    from_: kinds that are replaced (see recognition.SOURCES); without it all but frozen batch
+    norms, which have to be named, and those that are of kind `to` already and get no options.
+    layers: a pattern of paths ("layer1.*"), several, or a function of path and module.
 
-    keep_affine: gain and shift go along as the very parameters that they were, so that an optimizer built before goes
-    on; where that cannot be, a note says so. eps does, where `to` has one and `options` do not; so do momentum, ghost
-    batches and running statistics from one norm over the batch to another, and then the network computes what it did.
-    Of its own kind a layer keeps all that `options` do not change. Device, dtype, mode and hooks are those of the
-    layer before; parameters in half precision become float32, as in all norms here, and outputs keep the input's dtype.
-    A groupnorm that was none before has 8 groups unless told, or the most below 8 that divide the channels and leave
-    two in each. A layer that takes inputs of any shape becomes an ShapeAdapter, whose state dict has "norm." before names.
+    keep_affine: gain and shift go along as the very parameters that they were, so that an
+    optimizer built before goes on; where that cannot be, a note says so. eps does, where `to` has
+    one and `options` do not; so do momentum, ghost batches and running statistics from one norm
+    over the batch to another, and then the network computes what it did. Of its own kind a layer
+    keeps all that `options` do not change. Device, dtype, mode and hooks are those of the layer
+    before; parameters in half precision become float32, as in all norms here, and outputs keep
+    the input's dtype. A groupnorm that was none before has 8 groups unless told, or the most
+    below 8 that divide the channels and leave two in each. A layer that takes inputs of any shape
+    becomes an ShapeAdapter, whose state dict has "norm." before names.
 
     Raises:
-        NormLabError: an unknown kind, option or layer, and a model that cannot be changed any more (scripted, or in
-            DistributedDataParallel).
+        NormLabError: an unknown kind, option or layer, and a model that cannot be changed any
+            more (scripted, or in DistributedDataParallel).
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise NormLabError(
@@ -208,7 +210,7 @@ def _replacement(
                     getattr(new, name).copy_(getattr(old, name))
         else:
             notes.append("running statistics dropped")
-    parts = fused(old)
+    parts = followers(old)
     if layer.channels in ("first", "last") or parts:
         new = ShapeAdapter(new, "last" if layout == "NTC" else "first", parts)
     new.training = old.training

@@ -28,7 +28,8 @@ def check_onnx() -> None:
 def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
     """Writes `model` to `path`, weights and all, for batches of any size.
 
-    The exporter folds batch norms behind convolutions by itself. Raises NormLabError for what it cannot export.
+    The exporter folds batch norms behind convolutions by itself. Raises NormLabError for what it
+    cannot export.
     """
     check_onnx()
     # A batch of 1 would be taken for a size that never changes.

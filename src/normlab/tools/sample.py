@@ -18,8 +18,8 @@ def sample(
     """`prompt` and `length` characters that the model in `checkpoint` goes on with.
 
     Raises:
-        NormLabError: no readable checkpoint or no configuration beside it, a model of anything but text, a prompt of
-            other characters, and what `generate` refuses.
+        NormLabError: no readable checkpoint or no configuration beside it, a model of anything
+            but text, a prompt of other characters, and what `generate` refuses.
     """
     model, data = load_trained(checkpoint)
     if data.modality != "text":

@@ -58,6 +58,7 @@ def build_engine(name: str, workers: int | None, experiments: Path) -> Engine:
 
 def _work(job: Job, experiments: Path, pids: Path) -> Record:
     prepare_worker()
+    import torch  # noqa: F401  (before the trial's time begins to count)
 
     note = pids / job.key
     note.write_text(str(os.getpid()))

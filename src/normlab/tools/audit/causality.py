@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject, quiet
-from normlab.tools.model_calls import call
-from normlab.tools.recognise import NormLayer
+from normlab.tools.forward_pass import call
+from normlab.tools.norm_layers import NormLayer
 
 _SAME, _OTHER = 1e-5, 1e-4  # relative change of an output that is rounding, and one that is not
 

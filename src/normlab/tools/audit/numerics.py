@@ -8,8 +8,8 @@ from torch import Tensor
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject, replica
-from normlab.tools.measured_norms import HOOKS
-from normlab.tools.recognise import FROZEN, NormLayer
+from normlab.tools.hooks import clear_hooks
+from normlab.tools.norm_layers import FROZEN, NormLayer
 
 DEAD = 1e-4  # of the layer's largest gain
 
@@ -67,8 +67,7 @@ def _dtype(norm: NormLayer) -> torch.dtype:
 def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
     """`its output` or `its gradient`, or nothing where both are finite or the layer takes no such input."""
     layer = replica(norm.module).cpu()
-    for name in HOOKS:
-        vars(layer)[name].clear()
+    clear_hooks(layer)
     generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
     for x in _zeros(norm, dtype):
         with torch.random.fork_rng(devices=[]), torch.enable_grad():

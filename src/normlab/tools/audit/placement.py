@@ -7,9 +7,9 @@ from torch.nn.modules.conv import _ConvNd
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject, replica, single_values
 from normlab.tools.fold.batch_norms import Kept
-from normlab.tools.fold.graph import CallGraph
+from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.fold.model import fold
-from normlab.tools.recognise import FROZEN
+from normlab.tools.norm_layers import FROZEN
 
 
 def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject
-from normlab.tools.recognise import FROZEN, NormLayer
+from normlab.tools.norm_layers import FROZEN, NormLayer
 
 FEW = 8  # samples: the largest number at which the record has a loss; at 16 it is undecided
 # Samples that a running average rests on: 3 batches of 4, the better of the two cells that the record has.

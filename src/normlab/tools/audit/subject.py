@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from normlab.errors import NormLabError
-from normlab.tools.measured_norms import HOOKS
-from normlab.tools.model_calls import call
-from normlab.tools.recognise import NormLayer, find_norms
+from normlab.tools.forward_pass import call
+from normlab.tools.hooks import clear_hooks
+from normlab.tools.norm_layers import NormLayer, find_norms
 
 
 class NotCallable(NormLabError):
@@ -89,8 +89,7 @@ class Subject:
         """In eval mode, without the hooks on its calls."""
         model = replica(self.model).eval()
         for module in model.modules():
-            for name in HOOKS & set(vars(module)):
-                vars(module)[name].clear()
+            clear_hooks(module)
         return model
 
     @cached_property

@@ -15,7 +15,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils import parametrize
 
 from normlab.tools.fold.batch_norms import Affine, Kept, fixed_affine, is_batch_norm
-from normlab.tools.fold.graph import CallGraph
+from normlab.tools.fold.call_graph import CallGraph
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calling any network: with a tensor, arguments or keywords, whatever it returns or raises."""
+"""A forward pass of any network: called with whatever it takes, whatever it returns or raises."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,20 @@ from torch import Tensor, nn
 
 
 def call(model: nn.Module, batch: Any) -> Any:
-    """`model(**batch)` for a mapping, as tokenizers make; `model(*batch)` for a tuple or list, else `model(batch)`."""
+    """`model` called with `batch`.
+
+    As keywords for a mapping, as tokenizers make; as arguments for a tuple or list; else as it is.
+    """
     if isinstance(batch, Mapping):
         return model(**batch)
     return model(*batch) if isinstance(batch, tuple | list) else model(batch)
+
+
+def items_of(batch: Any) -> list[Any]:
+    """The values of a mapping, the items of a tuple or list, else `batch` alone."""
+    if isinstance(batch, Mapping):
+        return list(batch.values())
+    return list(batch) if isinstance(batch, tuple | list) else [batch]
 
 
 def first_tensor(output: Any) -> Tensor:
@@ -23,14 +33,14 @@ def first_tensor(output: Any) -> Tensor:
 
 
 def training_step(model: nn.Module, batch: Any) -> Tensor:
-    """One forward pass, a backward pass of the output's mean square and a step of SGD; the output before the step."""
+    """A step of SGD on the output's mean square, at a rate of 0.01; the output before the step."""
     y = first_tensor(call(model, batch))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    y.float().square().mean().backward()
+    torch.autograd.backward(y.float().square().mean())
     optimizer.step()
     return y.detach()
 
 
-def in_words(error: Exception) -> str:
+def error_in_words(error: Exception) -> str:
     """Class and first line of what a network raised."""
     return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".: ")

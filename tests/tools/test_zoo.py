@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 import normlab
 from normlab.cli import app
 from normlab.errors import NormLabError
-from normlab.tools.model_calls import call, first_tensor, training_step
-from normlab.tools.model_names import SHOWN, build_named, sample_inputs
-from normlab.tools.recognise import find_norms
+from normlab.tools.forward_pass import call, first_tensor, training_step
+from normlab.tools.norm_layers import find_norms
+from normlab.tools.zoo import SHOWN, build_named, sample_inputs
 
 NAMES = {  # name -> kind, how many norms become it, and how many are left if any
     "torchvision:resnet18": ("groupnorm", 20),

@@ -1,4 +1,4 @@
-"""What is measured of an architecture, on blocks whose arrangement is written out here, and on six known ones."""
+"""Where norms stand: in blocks whose arrangement is written out here, and in six known networks."""
 
 import sys
 
@@ -8,16 +8,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from normlab.errors import NormLabError
-from normlab.tools.architectures import Behaviour, behaviour, build, example, inspect
+from normlab.tools.norm_placement import norm_placement
+from normlab.tools.norm_probe import Behaviour
+from normlab.tools.tiny_transformers import build_tiny, tiny_inputs
 
 WIDTH = 8
-LAYER_NORM, RMS_NORM = Behaviour(True, True, True), Behaviour(False, False, True)
-PLAIN = Behaviour(True, False, True)  # layer norm without a bias
-ACROSS = Behaviour(True, True, False)  # several vectors share statistics
+LAYER_NORM = Behaviour(centres=True, shifts=True, by_token=True)
+RMS_NORM = Behaviour(centres=False, shifts=False, by_token=True)
 
 
 class Branch(nn.Module):
-    """With a residual-looking sum inside (tanh GELU) that is none, and a mask that is added to the logits."""
+    """With a sum inside (tanh GELU) that looks residual and is not, and a mask on the logits."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +77,7 @@ STEPS = {
 
 
 def seen(model):
-    return inspect(model.eval(), {"ids": torch.arange(8).view(2, 4)})
+    return norm_placement(model.eval(), {"ids": torch.arange(8).view(2, 4)})
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -118,8 +119,9 @@ def test_blocks_that_differ_are_mixed():
 
 @pytest.mark.parametrize(
     ("name", "normed"),
-    # In each of 3 blocks query (twice), up and out, then the head. Only query reads the norm, up what query made; with
-    # norms after the sums the first block reads the embedding itself, and the head a norm.
+    # In each of 3 blocks query (twice), up and out, then the head. Only query reads the norm, up what
+    # query made; with norms after the sums the first block reads the embedding itself, and the head a
+    # norm.
     [("pre", 6), ("post", 5), ("none", 0), ("sandwich", 6)],
 )
 def test_operations_that_read_normed_values_only(name, normed):
@@ -128,48 +130,28 @@ def test_operations_that_read_normed_values_only(name, normed):
     assert seen(Net(STEPS["pre"][0], final=True)).normed_operations == 7
 
 
-class Mean2(nn.Module):
-    """RMSNorm by hand, with its gain stored as its distance from 1."""
-
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.zeros(6))
-
-    def forward(self, x):
-        return x * x.square().mean(-1, keepdim=True).add(1e-6).rsqrt() * (1 + self.gain)
-
-
-class Position(nn.Module):
-    def forward(self, x):
-        return torch.arange(x.numel(), dtype=x.dtype).view_as(x)
-
-
-@pytest.mark.parametrize(
-    ("layer", "expected"),
-    [(nn.LayerNorm(6), LAYER_NORM), (nn.LayerNorm(6, bias=False), PLAIN), (nn.RMSNorm(6), RMS_NORM),
-     (nn.LayerNorm(6, elementwise_affine=False), PLAIN), (Mean2(), RMS_NORM), (nn.BatchNorm1d(3), ACROSS),
-     (nn.GroupNorm(1, 3), ACROSS), (nn.Linear(6, 6), None), (nn.Tanh(), None), (nn.Softmax(-1), None),
-     (nn.Dropout(0.0), None), (nn.Identity(), None), (Position(), None)],
-)  # fmt: skip
-def test_a_norm_is_what_ignores_the_scale(layer, expected):
-    before = {name: value.clone() for name, value in layer.state_dict().items()}
-    assert behaviour(layer.eval(), torch.ones(4, 3, 6)) == expected
-    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
-    assert not layer.training
-
-
 @pytest.mark.parametrize(
     ("model_type", "placement", "final", "kind", "roles"),
-    [("gpt2", "pre", True, LAYER_NORM, {"before": 4, "last": 1}),
-     ("bert", "post", False, LAYER_NORM, {"embedding": 1, "after sum": 3, "last": 1, "inner": 1}),  # inner: in its head
-     ("llama", "pre", True, RMS_NORM, {"before": 4, "last": 1}),
-     ("t5", "pre", True, RMS_NORM, {"before": 10, "last": 2}),
-     ("gemma2", "sandwich", True, RMS_NORM, {"before": 4, "after branch": 4, "last": 1}),
-     ("olmo2", "output", True, RMS_NORM, {"inner": 4, "after branch": 4, "last": 1})],  # inner: of queries and keys
-)  # fmt: skip
+    [
+        ("gpt2", "pre", True, LAYER_NORM, {"before": 4, "last": 1}),
+        # The inner norm is in its head.
+        (
+            "bert",
+            "post",
+            False,
+            LAYER_NORM,
+            {"embedding": 1, "after sum": 3, "last": 1, "inner": 1},
+        ),
+        ("llama", "pre", True, RMS_NORM, {"before": 4, "last": 1}),
+        ("t5", "pre", True, RMS_NORM, {"before": 10, "last": 2}),
+        ("gemma2", "sandwich", True, RMS_NORM, {"before": 4, "after branch": 4, "last": 1}),
+        # The inner norms are of queries and keys.
+        ("olmo2", "output", True, RMS_NORM, {"inner": 4, "after branch": 4, "last": 1}),
+    ],
+)
 def test_known_architectures(model_type, placement, final, kind, roles):
-    model = build(model_type, **({"num_decoder_layers": 2} if model_type == "t5" else {}))
-    found = inspect(model, example(model))
+    model = build_tiny(model_type, **({"num_decoder_layers": 2} if model_type == "t5" else {}))
+    found = norm_placement(model, tiny_inputs(model))
     assert (found.placement, found.final_norm) == (placement, final)
     assert {call.behaviour for call in found.norms} == {kind}
     assert {role: sum(call.role == role for call in found.norms) for role in roles} == roles
@@ -177,17 +159,16 @@ def test_known_architectures(model_type, placement, final, kind, roles):
 
 
 def test_reads_sounds_and_images_too():
-    net = build("resnet")
-    found = inspect(net, example(net))
-    assert found.operations == found.normed_operations > 10 and {n.kind for n in found.norms} == {
-        "BatchNorm2d"
-    }
-    net = build("univnet")
-    found = inspect(net, example(net))
+    net = build_tiny("resnet")
+    found = norm_placement(net, tiny_inputs(net))
+    assert found.operations == found.normed_operations > 10
+    assert {call.kind for call in found.norms} == {"BatchNorm2d"}
+    net = build_tiny("univnet")
+    found = norm_placement(net, tiny_inputs(net))
     assert (found.norms, found.functional) == ((), 0) and found.operations > 10
 
 
 def test_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(NormLabError, match=r"pip install 'normlab\[models\]'"):
-        build("gpt2")
+        build_tiny("gpt2")

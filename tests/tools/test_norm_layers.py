@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 
 import normlab
 from normlab.norms import make_norm
-from normlab.tools.recognise import find_norms
+from normlab.tools.norm_layers import find_norms
 
 
 @pytest.mark.parametrize(
