@@ -4,8 +4,8 @@ Said by: "Normalization Deep-Dive".
 Primary source: code where there is code, what is written where there is none.
 - GPT-2 and LLaMA, and gpt-oss, the only GPT since GPT-2 with open weights: the reference
   implementations in the `transformers` library, built tiny and without weights. openai/gpt-2,
-  src/model.py (read there), subtracts the mean and adds a bias, as well. LLaMA's paper names RMSNorm
-  (read in excerpts). Nothing was looked up for the closed GPTs.
+  src/model.py (read there), subtracts the mean and adds a bias, as well. LLaMA's paper names
+  RMSNorm (read in excerpts). Nothing was looked up for the closed GPTs.
 - PaLM: no code was published. Two summaries of the paper (Chowdhery et al. 2022, section 2) give
   its formula as y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), and that layer norms have no
   biases. A port to torch (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without
