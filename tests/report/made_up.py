@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.plan import plan
-from normlab.claims.rules import equivalent_within, greater_by
+from normlab.claims.design import Design
+from normlab.claims.quantity import difference
+from normlab.claims.rules import AtLeast, Within
 from normlab.records.record import Record, code_state
 from normlab.records.store import Store
 
@@ -18,9 +19,8 @@ def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda jo
     """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the plan is done."""
     protocol = claim.protocols[profile]
     with Store(folder) as store:
-        while jobs := [
-            job for job in plan(claim, protocol, store.done()).jobs if not leave_out(job)
-        ]:
+        design = Design(claim, protocol)
+        while jobs := [job for job in design.progress(store.done()).jobs if not leave_out(job)]:
             for job in jobs:
                 noise = np.random.default_rng([job.seed, *job.arm.encode()]).normal()
                 store.append(claim.slug, record(claim, job, measure(job, noise)))
@@ -29,16 +29,20 @@ def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda jo
 
 def record(claim: Claim, job, fields) -> Record:
     given = fields if "metrics" in fields else {"metrics": fields}
-    config = (
-        {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}}
-        if job.options is None
-        else {}
-    )
+    config = {"options": dict(job.options or ())}
+    if job.options is None:
+        config = {"data": {"name": "cifar10", "subset": 5000, "image_size": 16}}
     base = {
-        "status": "ok", "device": DEVICE, "data": {"name": "cifar10 (JPEG copy)", "fingerprint": "abc"},
-        "code": code_state(), "versions": {"python": "3.11.2", "torch": "2.13.0"}, "duration_s": 4.5,
-    }  # fmt: skip
-    return Record(job.key, config, claim.slug, job.arm, job.seed, job.stage, **{**base, **given})
+        "config": config,
+        "status": "ok",
+        "device": DEVICE,
+        "data": {"name": "cifar10 (JPEG copy)", "fingerprint": "abc"},
+        "code": code_state(),
+        "versions": {"python": "3.11.2", "torch": "2.13.0"},
+        "duration_s": 4.5,
+    }
+    about = {"claim": claim.slug, "arm": job.arm, "seed": job.seed, "stage": job.stage}
+    return Record(job.key, **about, **{**base, **given})
 
 
 def accuracy(value: float, **more) -> dict:
@@ -54,11 +58,9 @@ def accuracy(value: float, **more) -> dict:
 def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:
     """Two arms, `new` and `old`, and up to two parts (or `rules`)."""
     rules = rules or (
-        Part("gain", "new beats old by a point", "new - old: supported from 1 point, refuted below 0.5",
-             lambda evidence: greater_by(evidence.difference("new", "old", scale=100), 1.0)),
-        Part("loss", "and the loss is the same", "losses within 1 (TOST)",
-             lambda evidence: equivalent_within(evidence.difference("new", "old", "test_loss"), 1.0, "nats")),
-    )  # fmt: skip
+        Part("gain", "new beats old by a point", difference("new", "old"), AtLeast(1.0)),
+        Part("loss", "the loss is the same", difference("new", "old", "test_loss"), Within(1.0)),
+    )
     base = {
         "statement": "New is better than old.", "documents": ("A <b>bold</b> & plain document",), "source": "Nobody.",
         "prediction": "supported", "parts": rules[:parts], "arms": (Arm("new", ("norm=frn",)), Arm("old")),

@@ -5,16 +5,19 @@ import re
 
 import pytest
 from made_up import DEVICE, better, claim, fill, record
-from normlab.claims.timing_rules import most_cells
 
 from normlab.claims.claim import Arm, Part, Protocol
-from normlab.claims.plan import plan
+from normlab.claims.design import Design
+from normlab.claims.figure import Band, Cells
+from normlab.claims.protocols.timing import cell_ratios
 from normlab.claims.registry import load_claim
+from normlab.claims.rules import MostCells
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, verdicts
+from normlab.measure.timing.trials import size_of_cell
 from normlab.records.store import Store
+from normlab.records.verdict import OtherVerdict
 from normlab.report.build import built
-from normlab.report.cell_figure import size
 from normlab.report.figures import draw
 
 
@@ -29,30 +32,37 @@ def cells(ratio, void=()):
     }
 
 
+GRID = {"grids": {"rows": {"shapes": [[64, 512], [64, 2048]]}}, "grid": "rows"}
+
+
+def with_grid(metrics):
+    """Fields of a record whose trial was given these cells."""
+    return {"metrics": metrics, "config": {"options": GRID}}
+
+
 def figure(one, store):
     (row,) = verdicts([one], store)
     return draw(one, collect(one, row, store))
 
 
 def test_cells_have_a_line_for_each_arm_and_the_band(tmp_path):
-    part = Part("inside", "inside", "75 %", most_cells("copies, a", 0.36, 0.93))
-    words = (
-        "cells over width of a row; of copies; as time in copies; band 0.36 0.93 7 to 64 % faster"
-    )
+    part = Part("inside", "inside", cell_ratios("copies, a"), MostCells(0.36, 0.93))
+    band = Band(0.36, 0.93, "7 to 64 % faster")
+    shown = Cells("width of a row", "time in copies", ("copies, a", "copies, b"), band)
     arms = (Arm("copies, a", ("norm=frn",)), Arm("copies, b"), Arm("other", ("norm=none",)))
-    one = claim(figure=words, arms=arms, rules=(part,), parts=1)
+    one = claim(figure=shown, arms=arms, rules=(part,), parts=1)
 
     def measure(job, noise):
         void = (512,) if (job.arm, job.seed) == ("copies, b", 2) else ()
-        return cells(0.7 * math.exp(0.01 * noise), void)
+        return with_grid(cells(0.7 * math.exp(0.01 * noise), void))
 
     store = fill(tmp_path, one, measure)
     svg = figure(one, store)
-    assert re.findall(r"</svg>([^<]*)</li>", svg) == ["a", "b"]  # not `other`
+    assert re.findall(r"</svg>([^<]*)</li>", svg) == ["copies, a", "copies, b"]  # not `other`
     assert (
-        svg.count("<title>a, 512") == 5
-        and svg.count("<title>b, 512") == 4
-        and svg.count("<title>b, 2,048") == 5
+        svg.count("<title>copies, a, 512") == 5
+        and svg.count("<title>copies, b, 512") == 4
+        and svg.count("<title>copies, b, 2,048") == 5
     )
     assert 'class="zone yes"' in svg and "7 to 64 % faster" in svg
     assert (
@@ -63,10 +73,15 @@ def test_cells_have_a_line_for_each_arm_and_the_band(tmp_path):
     assert "ratio of times" in page(tmp_path, one)  # the strip of what the rule read
 
 
-def test_size_is_the_last_one_that_a_name_has():
-    assert size("64x1024 float32 forward") == 1024
-    assert size("4x64x32x32 bfloat16 forward_backward channels_last") == 32
-    assert size("memory_format channels_last, batch 16, width 8, size 32") == 32
+def test_the_size_of_a_cell_is_the_last_of_its_shape():
+    step = {"memory_format": "channels_last", "batch": 16, "width": 8, "size": 32}
+    shapes = [[64, 1024], [4, 64, 16, 32]]
+    options = {"grids": {"maps": {"shapes": shapes}, "model": {"steps": [step]}}}
+    maps, model = {**options, "grid": "maps"}, {**options, "grid": "model"}
+    assert size_of_cell("64x1024 float32 forward", maps) == 1024
+    assert size_of_cell("4x64x16x32 bfloat16 forward_backward channels_last", maps) == 32
+    name = "memory_format channels_last, batch 16, width 8, size 32"
+    assert size_of_cell(name, model) == 32
 
 
 @pytest.mark.parametrize(
@@ -75,7 +90,7 @@ def test_size_is_the_last_one_that_a_name_has():
 def test_rmsnorm_claim_from_made_up_records(ratio, expected, tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
     store = fill(tmp_path, one, lambda job, noise: cells(ratio * math.exp(0.005 * noise)))
-    assert verdict(one, store)["verdict"] == expected
+    assert verdict(one, store).verdict == expected
     assert f"{one.statement}</h3>" in page(tmp_path, one) and figure(one, store).count(
         "<polyline"
     ) == len(one.arms)
@@ -96,7 +111,7 @@ def test_pages_of_the_other_timed_claims(slug, tmp_path):
         }
 
     store = fill(tmp_path, one, measure)
-    assert verdict(one, store)["verdict"] == (
+    assert verdict(one, store).verdict == (
         "refuted" if slug == "norm-cost-at-depth" else "supported"
     )
     assert "nan" not in page(tmp_path, one)
@@ -108,8 +123,8 @@ def test_most_void_is_no_data_and_says_to_run_again(tmp_path):
         tmp_path, one, lambda job, noise: cells(0.7, void=(512, 2048) if job.arm == "ours" else ())
     )
     row = verdict(one, store)
-    assert row["verdict"] == "inconclusive"
-    assert any("2 of 2 cells are void" in part["text"] for part in row["parts"])
+    assert row.verdict == "inconclusive"
+    assert any("2 of 2 cells are void" in part.text for part in row.parts)
     assert "calm machine" in page(tmp_path, one)
 
 
@@ -125,7 +140,7 @@ def two_devices(tmp_path):
     )
     fill(tmp_path, one, better(0.03), profile="cpu")
     with Store(tmp_path) as store:
-        for job in plan(one, one.protocols["gpu"], store.done()).jobs:
+        for job in Design(one, one.protocols["gpu"]).progress(store.done()).jobs:
             given = {"metrics": better(-0.03)(job, 0.0), "device": "Made-up GPU"}
             store.append(one.slug, record(one, job, given))
     return one, tmp_path
@@ -134,8 +149,8 @@ def two_devices(tmp_path):
 def test_the_stronger_device_decides_and_the_other_is_shown(two_devices):
     one, folder = two_devices
     row = verdict(one, Store(folder))
-    assert (row["verdict"], row["profile"], row["device"]) == ("refuted", "gpu", "Made-up GPU")
-    assert row["others"] == [{"profile": "cpu", "device": DEVICE, "verdict": "supported", "n": 5}]
+    assert (row.verdict, row.profile, row.device) == ("refuted", "gpu", "Made-up GPU")
+    assert row.others == (OtherVerdict("cpu", DEVICE, "supported", 5),)
     html = page(folder, one)
     assert (
         "By itself, other evidence says" in html
@@ -147,8 +162,8 @@ def test_the_stronger_device_decides_and_the_other_is_shown(two_devices):
 def test_one_device_has_no_others(tmp_path):
     one = claim(parts=1)
     store = fill(tmp_path, one, better(0.03))
-    assert verdict(one, store)["others"] == [] and "By itself" not in page(tmp_path, one)
-    assert verdict(one, Store(tmp_path / "nothing"))["others"] == []
+    assert verdict(one, store).others == () and "By itself" not in page(tmp_path, one)
+    assert verdict(one, Store(tmp_path / "nothing")).others == ()
 
 
 def test_a_third_device_of_the_same_profile_is_shown_by_itself(tmp_path):
@@ -159,7 +174,5 @@ def test_a_third_device_of_the_same_profile_is_shown_by_itself(tmp_path):
         return {"metrics": better(0.03)(job, noise), **elsewhere}
 
     row = verdict(one, fill(tmp_path, one, measure))
-    assert row["device"] == DEVICE and row["n"] == 3
-    assert row["others"] == [
-        {"profile": "cpu", "device": "another machine", "verdict": "inconclusive", "n": 2}
-    ]
+    assert row.device == DEVICE and row.n == 3
+    assert row.others == (OtherVerdict("cpu", "another machine", "inconclusive", 2),)

@@ -10,20 +10,15 @@ import pytest
 from made_up import accuracy, better, claim, fill
 
 from normlab.claims.claim import Arm, Part
+from normlab.claims.figure import Curve, HeatMap, Sweep
+from normlab.claims.quantity import Quantity, difference
 from normlab.claims.registry import load_claim
-from normlab.claims.rules import (
-    equivalent_within,
-    greater_by,
-    monotone_trend,
-    rate,
-    ratio_in_interval,
-)
+from normlab.claims.rules import AtLeast, Between, Exact, MostCells, Rate, Rises, Within
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdicts
 from normlab.report.build import built
 from normlab.report.figures import draw
 from normlab.report.panels import panels
-from normlab.report.strips import zones
 
 VOID = {"meta", "br", "circle", "path", "rect", "line", "polyline", "polygon", "stop"}
 
@@ -93,7 +88,7 @@ def test_page_is_whole_self_contained_and_its_links_lead_somewhere(headline, tmp
         one.statement.replace("'", "&#39;"),
         *one.caveats,
         one.would_change,
-        *(part.rule for part in one.parts),
+        *(part.rule_words for part in one.parts),
     ):
         assert said in text
     assert (
@@ -105,7 +100,7 @@ def test_page_is_whole_self_contained_and_its_links_lead_somewhere(headline, tmp
 
 def test_what_a_record_or_claim_says_is_never_markup(tmp_path):
     one = claim(arms=(Arm("<script>new", ("norm=frn",)), Arm("old")), parts=1, rules=(
-        Part("<i>gain", "a & b", "a < b", lambda evidence: greater_by(evidence.difference("<script>new", "old"), 1.0)),
+        Part("<i>gain", "a & b", difference("<script>new", "old"), AtLeast(1.0)),
     ))  # fmt: skip
     fill(
         tmp_path,
@@ -136,32 +131,33 @@ def test_headline_figure_has_every_line_band_and_seed(headline):
     assert "With 1 sample to a statistic, BatchNorm reaches" in svg
 
 
-def test_sweep_reads_numbers_from_the_arms_names(tmp_path):
+def test_sweep_reads_the_arms_coordinates(tmp_path):
     gains = (0.1, 0.3, 1, 3)
     arms = [
-        Arm(f"{k} gain {g}", (f"norm={k}", f"norm.eps={g / 1e5}"))
+        Arm(f"{k} gain {g}", (f"norm={k}", f"norm.eps={g / 1e5}"), at={"norm": k, "gain": g})
         for k in ("batchnorm", "groupnorm")
         for g in gains
     ]
-    trend = Part(
-        "flat",
-        "flat",
-        "flat",
-        lambda e: monotone_trend(e.table([a.name for a in arms[:4]]), gains, 0.1),
-    )
-    one = claim(figure="sweep", arms=(*arms, Arm("frn", ("norm=frn",))), rules=(trend,))
+    names = [arm.name for arm in arms[:4]]
+    table = Quantity("accuracy by gain", "points", lambda e: e.table(names))
+    trend = Part("flat", "flat", table, Rises(gains, 0.1))
+    shown = Sweep(x="gain", x_label="gain", bands=("frn",))
+    one = claim(figure=shown, arms=(*arms, Arm("frn", ("norm=frn",))), rules=(trend,))
     svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
-    assert "batchnorm gain</li>" in svg and "groupnorm gain</li>" in svg and ">FRN</text>" in svg
+    assert "batchnorm</li>" in svg and "groupnorm</li>" in svg and ">FRN</text>" in svg
     assert all(f">{gain}</text>" in svg for gain in ("0.1", "0.3", "1", "3")) and ">gain</p>" in svg
 
 
 def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
     losses = {"post, no warm-up, 2": 2.0, "post, no warm-up, 12": 3.0, "pre, warm-up, 2": 1.0}
-    arms = tuple(Arm(name, (f"norm.eps={index + 1}e-5",)) for index, name in enumerate(losses))
-    rules = (
-        Part("a", "", "", lambda e: greater_by(e.difference(*list(losses)[:2], "test_loss"), 1.0)),
-    )
-    one = claim(figure="heat_map test_loss over layers", arms=arms, rules=rules)
+    arms = []
+    for index, name in enumerate(losses):
+        placement, warmup, depth = name.split(", ")
+        place = {"placement": placement, "warmup": warmup, "depth": int(depth)}
+        arms.append(Arm(name, (f"norm.eps={index + 1}e-5",), at=place))
+    rules = (Part("a", "", difference(*list(losses)[:2], "test_loss"), AtLeast(1.0)),)
+    shown = HeatMap(x="depth", x_label="layers", by=("placement", "warmup"))
+    one = claim(figure=shown, arms=tuple(arms), rules=rules)
 
     def measure(job, noise):
         stuck = losses[job.arm] == 3.0 and job.seed == 0
@@ -180,34 +176,27 @@ def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
     assert "by layers" in table and "3.00 nats" in table
 
 
-@pytest.mark.parametrize(
-    ("names", "series", "over"),
-    [
-        (("plain CNN 10, none", "plain CNN 20, none"), "plain CNN, none", "depth"),
-        (("none, 0.02", "none, 0.04"), "none", "learning rate"),
-        (("resnet20 width 8", "resnet20 width 16"), "resnet20 width", ""),
-    ],
-)
-def test_a_sweeps_series_is_the_name_without_its_number(names, series, over, tmp_path):
-    arms = tuple(Arm(name, (f"norm.eps={index + 1}e-5",)) for index, name in enumerate(names))
-    rules = (Part("a", "", "", lambda e: greater_by(e.difference(*names), 1.0)),)
-    one = claim(figure=f"sweep over {over}" if over else "sweep", arms=arms, rules=rules)
-    svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
-    assert (
-        svg.count("<polyline") == 1
-        and f"</svg>{series}</li>" in svg
-        and f">{over or 'width'}</p>" in svg
+def test_a_sweeps_series_joins_the_coordinates_that_it_names(tmp_path):
+    places = [{"family": "plain CNN", "norm": "none", "depth": depth} for depth in (10, 20)]
+    arms = tuple(
+        Arm(f"arm {one['depth']}", (f"model.depth={one['depth']}",), at=one) for one in places
     )
+    rules = (Part("a", "", difference("arm 10", "arm 20"), AtLeast(1.0)),)
+    shown = Sweep(x="depth", x_label="layers", by=("family", "norm"))
+    one = claim(figure=shown, arms=arms, rules=rules)
+    svg = figure(one, fill(tmp_path, one, lambda job, noise: accuracy(0.5 + 0.01 * noise)))
+    assert svg.count("<polyline") == 1 and "</svg>plain CNN, none</li>" in svg
+    assert ">layers</p>" in svg
 
 
 def test_curves_leave_out_what_was_not_finite(tmp_path):
-    one = claim(figure="curve train_loss", parts=1)
+    one = claim(figure=Curve("train_loss"), parts=1)
     steps = {"step": [10, 20, 30], "train_loss": [2.0, None, 1.0]}
     store = fill(tmp_path, one, lambda job, noise: {"metrics": accuracy(0.5), "curve": steps})
     svg = figure(one, store)
     assert svg.count('class="trace"') == 2 * 5 and "nan" not in svg
     assert "new ends at 1.00" in svg
-    empty = claim(figure="curve val_loss", parts=1)
+    empty = claim(figure=Curve("val_loss"), parts=1)
     assert figure(empty, store) == ""
 
 
@@ -215,14 +204,13 @@ def test_strips_show_what_the_rules_read(tmp_path):
     def last_loss(record):
         return record.curve["train_loss"][-1]
 
+    def gain(evidence):
+        new, old = (evidence.compute(arm, "last loss", last_loss) for arm in ("new", "old"))
+        return new - old
+
     rules = (
-        Part("a", "", "", lambda e: greater_by(e.difference("new", "old", "test_loss"), 1.0)),
-        Part(
-            "b",
-            "",
-            "",
-            lambda e: greater_by(e.compute("new", last_loss) - e.compute("old", last_loss), 1.0),
-        ),
+        Part("a", "", difference("new", "old", "test_loss"), AtLeast(1.0)),
+        Part("b", "", Quantity("last loss", "nats", gain), AtLeast(1.0)),
     )
     one = claim(
         rules=rules, arms=(Arm("new", ("norm=frn",)), Arm("old"), Arm("unread", ("norm=none",)))
@@ -231,26 +219,37 @@ def test_strips_show_what_the_rules_read(tmp_path):
     store = fill(
         tmp_path, one, lambda job, noise: {"metrics": better(0.1)(job, noise), "curve": curve}
     )
-    (row,) = verdicts([one], store)
-    found = {panel.name: panel for panel in panels(one, collect(one, row, store))}
-    assert set(found) == {"test_loss", "last loss"}
-    assert found["test_loss"].read == {"new", "old"} and "unread" in found["test_loss"].arms
-    assert [point.value for point in found["last loss"].arms["new"]] == [2.5] * 5
+    (decided,) = verdicts([one], store)
+    shown = {panel.name: panel for panel in panels(one, collect(one, decided, store))}
+    assert set(shown) == {"test_loss", "last loss"}
+    assert shown["test_loss"].read == {"new", "old"} and "unread" in shown["test_loss"].arms
+    assert [point.value for point in shown["last loss"].arms["new"]] == [2.5] * 5
 
 
-def test_zones_are_what_the_rules_ask_for():
-    """The sentences of the rules are read by their words: this fails if they change."""
-    inf, x = math.inf, np.array([1.0, 2.0, 3.0])
-    assert zones(greater_by(x, 1.0).text) == [(-inf, 0.5, "refuted"), (1.0, inf, "supported")]
-    assert zones(monotone_trend(np.stack([x, x], 1), (1, 2), 3.0).text) == [
-        (-inf, 1.5, "refuted"),
-        (3, inf, "supported"),
-    ]
-    assert zones(equivalent_within(x, 2.0).text)[1] == (-2.0, 2.0, "supported")
-    inside = [(-inf, 0.0, "refuted"), (5.0, 10.0, "supported"), (inf, inf, "refuted")]
-    assert zones(ratio_in_interval(x, 5, 10, (0, inf)).text) == inside
-    assert zones(rate(3, 5, 0.2).text) == [(-inf, 0.2, "refuted"), (0.2, inf, "supported")]
-    assert zones(rate(3, 5, 0.2, above=False).text) == [
-        (-inf, 0.2, "supported"),
-        (0.2, inf, "refuted"),
-    ]
+VALUES = {  # effects of three equal seeds, as the rule takes them, and the verdict of each
+    AtLeast(1.0): {0.4: "refuted", 1.1: "supported"},
+    Within(2.0): {-2.1: "refuted", 1.9: "supported", 2.1: "refuted"},
+    Between(5.0, 10.0): {4.9: "refuted", 7.0: "supported", 11.0: "refuted"},
+    Between(5.0, 10.0, (2.0, math.inf)): {1.9: "refuted", 7.0: "supported"},
+    MostCells(5.0, 10.0): {4.9: "refuted", 7.0: "supported", 11.0: "refuted"},
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "effect", "verdict"),
+    [(rule, *pair) for rule, pairs in VALUES.items() for pair in pairs.items()],
+)
+def test_an_effect_lies_in_the_zone_of_its_verdict(rule, effect, verdict):
+    value = math.log(effect) if rule.log else effect
+    values = np.full((3, 4) if isinstance(rule, MostCells) else 3, value)
+    assert rule.decide(values, "points").verdict == verdict
+    inside = [zone.verdict for zone in rule.zones() if zone.low < effect < zone.high]
+    assert inside == [verdict]
+
+
+def test_zones_of_shares_trends_and_identities():
+    inf = math.inf
+    assert Rate(0.2).zones() == ((-inf, 0.2, "refuted"), (0.2, inf, "supported"))
+    assert Rate(0.2, above=False).zones()[0] == (-inf, 0.2, "supported")
+    assert Rises((1, 2), 3.0).zones() == ((-inf, 1.5, "refuted"), (3.0, inf, "supported"))
+    assert Exact(1e-5).zones() == ()

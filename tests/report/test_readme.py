@@ -9,7 +9,8 @@ import pytest
 from made_up import accuracy, claim, fill
 
 from normlab.claims.claim import Arm, Part
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import difference
+from normlab.claims.rules import AtLeast
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
 from normlab.report import headline, readme
@@ -46,7 +47,7 @@ def batches(tmp_path, monkeypatch):
     """(claim, store): BatchNorm over 1, 8 and 64 samples, and GroupNorm; 50 % plus a tenth of the samples."""
     sizes = (1, 8, 64)
     arms = [Arm(f"of {n}", ("norm=batchnorm", f"norm.ghost_batch={n}")) for n in sizes]
-    rule = Part("fall", "", "", lambda e: greater_by(e.difference("of 64", "of 1", scale=100), 1.0))
+    rule = Part("fall", "", difference("of 64", "of 1"), AtLeast(1.0))
     one = claim("headline", rules=(rule,), arms=(*arms, Arm("other", ("norm=groupnorm",))))
     monkeypatch.setattr(headline, "HEADLINE", "headline")
 
@@ -65,7 +66,13 @@ def batches(tmp_path, monkeypatch):
 def test_blocks_are_put_between_their_marks():
     text = "before\n" + MARKS.format("a") + "between\n" + MARKS.format("b") + "after\n"
     made = readme.put(text, {"a": "first", "b": "second"})
-    assert re.findall(r"^(?!<!--).+$", made, re.M) == ["before", "first", "between", "second", "after"]
+    assert re.findall(r"^(?!<!--).+$", made, re.M) == [
+        "before",
+        "first",
+        "between",
+        "second",
+        "after",
+    ]
     assert readme.put(made, {"a": "first", "b": "second"}) == made
     for damaged in ("nothing", "<!-- a:end --><!-- a:begin -->", text + "<!-- a:begin -->"):
         with pytest.raises(NormLabError, match="once each"):
@@ -77,7 +84,9 @@ def test_an_answer_shows_its_claim_verdict_effects_and_n():
     rows = [line for line in block.splitlines() if line.startswith("| [")]
     assert len(rows) == len(readme.ANSWERS) == 8
     for row, answer in zip(rows, readme.ANSWERS, strict=True):
-        assert f"experiments/topic/{answer.slug.replace('-', '_')}.py" in row and row.endswith("| 5 |")
+        assert f"experiments/topic/{answer.slug.replace('-', '_')}.py" in row and row.endswith(
+            "| 5 |"
+        )
         for words in answer.parts.values():
             assert f"2 points: {words}" in row
     assert "8 claims: 8 supported." in block

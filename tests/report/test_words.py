@@ -1,11 +1,15 @@
 """Numbers and names in words."""
 
-import pytest
-from normlab.report.svg import Scale
+from dataclasses import replace
 
+import pytest
+
+from normlab.claims.metrics import metric
 from normlab.records.record import Record
+from normlab.records.verdict import PartVerdict
 from normlab.records.words import device_label, effect, listed, number, numbers, tick
-from normlab.report.words import data_label, metric_label
+from normlab.report.scale import Scale
+from normlab.report.words import data_label
 
 
 @pytest.mark.parametrize(
@@ -26,13 +30,11 @@ def test_numbers_side_by_side_have_the_same_decimals():
 
 
 def test_effect():
-    part = {"effect": 3.21, "low": -1.1, "high": 5.32, "unit": "points"}
+    part = PartVerdict("a", "", "", "", "supported", 3.21, -1.1, 5.32, "points", 5)
     assert effect(part) == "3.21 (−1.10 to 5.32) points"
-    assert (
-        effect({"effect": 2e-7, "low": None, "high": None, "unit": "largest error"})
-        == "largest error 2.0\xa0×\xa010⁻⁷"
-    )
-    assert effect({"effect": None, "low": None, "high": None, "unit": ""}) == ""
+    exact = replace(part, effect=2e-7, low=None, high=None, unit="largest error")
+    assert effect(exact) == "largest error 2.0\xa0×\xa010⁻⁷"
+    assert effect(PartVerdict("a", "", "", "", "no data")) == ""
 
 
 def test_data_and_device():
@@ -58,7 +60,7 @@ def test_listed_and_labels():
         "a and b",
         "a, b and c",
     ]
-    assert metric_label("val_accuracy") == "val accuracy, %"
+    assert metric("val_accuracy").label == "val accuracy, %"
 
 
 def test_scales():
