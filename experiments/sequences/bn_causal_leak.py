@@ -69,7 +69,7 @@ def batchnorm(n: int) -> tuple[str, ...]:
 
 def below(name: str) -> Quantity:
     """How far an arm's loss in train mode is below the least that is possible."""
-    words = f"ln {VOCABULARY} - loss of {name} in train mode"
+    words = f"ln {VOCABULARY} - train-mode loss({name})"
     return Quantity(
         words, "nats", lambda evidence: FLOOR - evidence.values(name, "train_mode_loss")
     )
@@ -129,7 +129,7 @@ CLAIM = Claim(
             "evaluation",
             "and its eval-mode loss is 0.5 nats above that",
             Quantity(
-                f"loss of batchnorm 1 in eval mode - ln {VOCABULARY}",
+                f"eval-mode loss(batchnorm 1) - ln {VOCABULARY}",
                 "nats",
                 evaluation,
             ),

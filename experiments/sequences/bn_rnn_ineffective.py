@@ -58,7 +58,7 @@ def arm(name: str, kind: str, *overrides: str) -> Arm:
 
 
 def better_than_naive(name: str, statement: str) -> Part:
-    words = f"bits a character, naive batchnorm - {name}"
+    words = f"test loss a character, naive batchnorm - {name}"
     bits = difference(NAIVE, name, "test_loss", words=words, scale=BITS, unit="bits")
     return Part(name, statement, bits, AtLeast(0.02))
 
@@ -96,7 +96,7 @@ CLAIM = Claim(
                 NAIVE,
                 "none",
                 "test_loss",
-                words="bits a character, naive batchnorm - none",
+                words="test loss a character, naive batchnorm - none",
                 scale=BITS,
                 unit="bits",
             ),
@@ -109,7 +109,7 @@ CLAIM = Claim(
             "care is enough",
             "with both it is no worse than no norm, 0.01 bits allowed",
             Quantity(
-                "bits a character, none - batchnorm per step with gain 0.1",
+                "test loss a character, none - batchnorm per step with gain 0.1",
                 "bits, 0.01 of them allowed",
                 with_allowance,
             ),

@@ -29,7 +29,7 @@ def part(name: str, subject: str, arm: str, layernorm: str) -> Part:
     return Part(
         name,
         f"{subject}, LayerNorm's loss is 0.03 nats lower",
-        difference(arm, layernorm, "test_loss", words=f"test loss, {arm} - {layernorm}"),
+        difference(arm, layernorm, "test_loss", words=f"test loss {subject} - LayerNorm"),
         AtLeast(0.03),
     )
 

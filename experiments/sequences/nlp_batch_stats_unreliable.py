@@ -53,7 +53,7 @@ def part(metric: str, name: str, statistic: str) -> Part:
     return Part(
         name,
         f"{statistic} is three times as far from the running one on text as on images",
-        Quantity(f"distance from the running one of {statistic}, text over images", "times", read),
+        Quantity(f"{statistic}: how far from the running one, text over images", "times", read),
         Between(3, inf, partly=(1.5, inf)),
     )
 

@@ -132,7 +132,7 @@ def gap_and_cost(
     def beside(evidence: Evidence) -> str:
         return f"padding costs {read(evidence)[:, 1].mean():.3g} {known.difference}"
 
-    padded = f"BatchNorm over padding (mean of: {'; '.join(arms)})"
-    words = f"{known.words}, by how much {padded} is worse than LayerNorm (gap)"
-    words += " and than BatchNorm without padding (cost)"
+    mean = f" (mean of {'; '.join(arms)})" if len(arms) > 1 else ""
+    words = f"{known.words}, by how much BatchNorm over padding{mean} is worse"
+    words += " than LayerNorm (gap) and than BatchNorm without padding (cost)"
     return Quantity(words, known.difference, read, beside)
