@@ -1,16 +1,21 @@
 """BatchNorm and LayerNorm cost about the same, and BatchNorm is sometimes better optimised.
 
-Said by: "How BN, IN and LN differ". No primary source. Forward and backward in training mode on maps of 8 x 8 to
-256 x 256, LayerNorm over BatchNorm, by the variants of ln-slower-spatial; "about the same" is a ratio between 0.67 and
-1.5 (the catalogue). Beside them, read by no rule: each norm of ours in copies of its input, which is the least that any
-norm can cost.
-
-    normlab run bn-ln-cost-comparable --profile cpu        2 minutes on one calm core, one trial at a time
+Said by: "How BN, IN and LN differ".
+Primary source: none.
+Measured: times of forward and backward in training mode on maps of 8 x 8 to 256 x 256, LayerNorm
+over BatchNorm, by the variants of ln-slower-spatial; "about the same" is a ratio between 0.67 and
+1.5 (the catalogue). Beside them, read by no part: each norm of ours in copies of its input, which
+is the least that any norm can cost.
+Cost: normlab run bn-ln-cost-comparable --profile cpu    2 minutes on one calm core, one trial at a
+time
 """
 
-from normlab.claims.timing_rules import typical
+from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.figure import Cells
+from normlab.claims.protocols.timing import typical_ratio
+from normlab.claims.rules import Between
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
 SIDES = (8, 32, 128, 256)
@@ -26,35 +31,36 @@ KINDS = (
 )
 
 
-def arm(name):
+def arm(name: str) -> Arm:
     kind, implementation, _ = LAYERNORMS[name]
     sides = {"subject": (kind, implementation), "baseline": ("batchnorm", "torch.nn")}
     return Arm(name, options={**sides, "grid": "maps"})
 
 
-def against_copy(kind):
-    return Arm(
-        f"copies, {kind}",
-        options={"subject": (kind, "ours"), "baseline": ("copy", ""), "grid": "copies"},
-    )
+def against_copy(kind: str) -> Arm:
+    sides = {"subject": (kind, "ours"), "baseline": ("copy", "")}
+    return Arm(f"copies, {kind}", options={**sides, "grid": "copies"}, at={"norm": kind})
 
 
-def grids(values):
+def grids(values: int) -> dict[str, Any]:
+    """Maps of so many values each; copies are read in one memory format and dtype."""
     return {"maps": maps(SIDES, values, **ALL_MAPS), "copies": maps(SIDES, values)}
 
 
+TINY = {"maps": maps((4,), 128, 8), "copies": maps((4,), 128, 8)}
+COPIES = tuple(against_copy(kind) for kind in KINDS)
+
 CLAIM = Claim(
     slug="bn-ln-cost-comparable",
-    statement="BatchNorm and LayerNorm cost about the same, and BatchNorm is sometimes better optimised.",
+    statement="BatchNorm and LayerNorm cost about the same, and BatchNorm is sometimes better "
+    "optimised.",
     documents=("How BN, IN and LN differ",),
     source="None with numbers; both read the input twice and write it once where nothing is fused.",
-    prediction="partly supported: over (C, H, W) on a CPU; refuted by permutation, and GroupNorm(1) is faster",
-    arms=(*(arm(name) for name in LAYERNORMS), *(against_copy(kind) for kind in KINDS)),
+    prediction="partly supported: over (C, H, W) on a CPU; refuted by permutation, and "
+    "GroupNorm(1) is faster",
+    arms=(*(arm(name) for name in LAYERNORMS), *COPIES),
     protocols={
-        "smoke": Protocol(
-            options={**QUICK, "grids": {"maps": maps((4,), 128, 8), "copies": maps((4,), 128, 8)}},
-            seeds=1,
-        ),
+        "smoke": Protocol(options={**QUICK, "grids": TINY}, seeds=1),
         "cpu": Protocol(options={**CPU, "grids": grids(2**20)}, seconds_per_trial=2.5),
         "gpu": Protocol(options={**GPU, "grids": grids(2**26)}, seconds_per_trial=10.0),
     },
@@ -63,17 +69,22 @@ CLAIM = Claim(
     parts=tuple(
         Part(
             name,
-            f"LayerNorm {said} takes about as long as BatchNorm",
-            "median over the cells inside 0.67 to 1.5; refuted outside",
-            typical(name, 0.67, 1.5),
+            f"LayerNorm {words} takes about as long as BatchNorm",
+            typical_ratio(name, words="time of LayerNorm over that of BatchNorm"),
+            Between(0.67, 1.5),
         )
-        for name, (_, _, said) in LAYERNORMS.items()
+        for name, (_, _, words) in LAYERNORMS.items()
     ),
     caveats=(
-        "A median over memory formats and dtypes: single cells, all in the records, differ from it up to tenfold.",
+        "A median over memory formats and dtypes: single cells, all in the records, differ from it "
+        "up to tenfold.",
         "All maps have the same number of values, and 64 channels (16 at 256 x 256 on a CPU).",
         "At evaluation BatchNorm needs no statistics and costs far less: see ln-slower-spatial.",
     ),
     would_change="Another release of torch, or a device on which the kernels are tuned otherwise.",
-    figure="cells over side of a map; of copies; as time in copies of the input, forward and backward",
+    figure=Cells(
+        x_label="side of a map",
+        y_label="time in copies of the input, forward and backward",
+        arms=tuple(one.name for one in COPIES),
+    ),
 )

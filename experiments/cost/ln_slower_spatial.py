@@ -1,28 +1,32 @@
 """LayerNorm is slower than BatchNorm on large spatial maps.
 
-Said by: "Differences between Batch, Layer, Group and Instance Norm". No primary source measures it: reports of users
-speak of nn.LayerNorm with small channel counts. It depends on which LayerNorm is meant, so each variant is a part: over
-(C, H, W) with torch's affine per element, over C by permuting there and back, over C by our channels-first kernel, and
-GroupNorm with one group. Maps of 32 x 32 and more; baseline is torch's BatchNorm in training mode, forward and
-backward. At evaluation BatchNorm is a fixed scale and shift: two parts more.
-
-The catalogue asks for a ratio of 1.2 in 75 % of the cells, refuted at 1.0 or below; here the share is tested at 5 %.
-
-    normlab run ln-slower-spatial --profile cpu        2 minutes on one calm core, one trial at a time
+Said by: "Differences between Batch, Layer, Group and Instance Norm".
+Primary source: none measures it: reports of users speak of nn.LayerNorm with small channel counts.
+Measured: times on maps of 32 x 32 and more; baseline is torch's BatchNorm in training mode, forward
+and backward. It depends on which LayerNorm is meant, so each variant is a part: over (C, H, W) with
+torch's affine per element, over C by permuting there and back, over C by our channels-first kernel,
+and GroupNorm with one group. At evaluation BatchNorm is a fixed scale and shift: two parts more.
+The catalogue asks for a ratio of 1.2 in 75 % of the cells, refuted at 1.0 or below; here the share
+is tested at 5 %.
+Cost: normlab run ln-slower-spatial --profile cpu    2 minutes on one calm core, one trial at a time
 """
 
-from normlab.claims.timing_rules import most_cells
+from math import inf
+from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.figure import Cells
+from normlab.claims.protocols.timing import cell_ratios
+from normlab.claims.rules import MostCells
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
 SIDES = (32, 64, 128, 256)
 AT_EVALUATION = ("over C, H, W", "permuted")
 
 
-def arm(name, evaluation=False):
+def arm(name: str, *, evaluation: bool = False) -> Arm:
     kind, implementation, _ = LAYERNORMS[name]
-    options = {
+    options: dict[str, Any] = {
         "subject": (kind, implementation),
         "baseline": ("batchnorm", "torch.nn"),
         "grid": "maps",
@@ -32,20 +36,25 @@ def arm(name, evaluation=False):
     return Arm(name, options=options)
 
 
-def part(name, evaluation=False):
+def part(name: str, *, evaluation: bool = False) -> Part:
     title = f"evaluation, {name}" if evaluation else name
     statement = f"LayerNorm {LAYERNORMS[name][2]} takes at least 1.2 times as long as BatchNorm"
-    rule = "1.2 or more in at least 75 % of the cells (5 %); refuted if 75 % are below 1.0; partly if 25 % reach 1.2"
-    decide = most_cells(title, 1.2, float("inf"), partly=(1.0, float("inf")))
-    return Part(title, f"{statement}{' at evaluation' * evaluation}", rule, decide)
+    return Part(
+        title,
+        f"{statement} at evaluation" if evaluation else statement,
+        cell_ratios(title, words="time of LayerNorm over that of BatchNorm"),
+        MostCells(1.2, inf, partly=(1.0, inf)),
+    )
 
 
 CLAIM = Claim(
     slug="ln-slower-spatial",
     statement="LayerNorm is slower than BatchNorm on large spatial maps.",
     documents=("Differences between Batch, Layer, Group and Instance Norm",),
-    source="None; pytorch issue 76012 has nn.LayerNorm at 0.14 s and a custom kernel at 0.04 s on large maps.",
-    prediction="partly supported: by permutation and at evaluation; refuted for the others on a CPU",
+    source="None; pytorch issue 76012 has nn.LayerNorm at 0.14 s and a custom kernel at 0.04 s on "
+    "large maps.",
+    prediction="partly supported: by permutation and at evaluation; refuted for the others on a "
+    "CPU",
     arms=(
         *(arm(name) for name in LAYERNORMS),
         *(arm(name, evaluation=True) for name in AT_EVALUATION),
@@ -68,8 +77,10 @@ CLAIM = Claim(
     ),
     caveats=(
         "All maps have the same number of values, and 64 channels (16 at 256 x 256 on a CPU).",
-        "torch's LayerNorm over (C, H, W) has a weight for each element and fits one size of map only.",
+        "torch's LayerNorm over (C, H, W) has a weight for each element and fits one size of map "
+        "only.",
     ),
-    would_change="A LayerNorm over C of contiguous maps that reads them as they lie, in torch itself.",
-    figure="cells over side of a map",
+    would_change="A LayerNorm over C of contiguous maps that reads them as they lie, in torch "
+    "itself.",
+    figure=Cells(x_label="side of a map"),
 )

@@ -6,10 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from normlab.claims.timing_rules import at_least, cells, decide_cells, medians, most_cells, typical
 
+from normlab.claims.claim import Part
 from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.protocols.timing import cell_ratios, typical_ratio
+from normlab.claims.quantity import Quantity
 from normlab.claims.registry import load_claim
+from normlab.claims.rules import Between, MostCells, Rule
+from normlab.claims.rules.cells import at_least
 from normlab.measure.timing import harness
 from normlab.measure.timing import trials as timings
 from normlab.measure.timing.depth import PAST, Block, sides
@@ -123,9 +127,9 @@ def test_readings_take_the_same_cells_in_other_orders(made_up):
 
 def test_a_gpu_protocol_reads_the_devices_clock(monkeypatch):
     seen = {}
-    found = SimpleNamespace(valid=True)
+    comparison = SimpleNamespace(valid=True)
     monkeypatch.setattr(
-        harness, "compare_until_valid", lambda *a, **timing: seen.update(timing) or found
+        harness, "compare_until_valid", lambda *a, **timing: seen.update(timing) or comparison
     )
     timings.read(lambda: 0, lambda: 0, timings.GPU)
     assert seen["clock"].__name__ == "cuda_clock" and seen["rounds"] == timings.GPU["rounds"]
@@ -160,8 +164,11 @@ def test_a_decoding_step_is_the_next_token_of_a_prefill():
 
 
 def decided(logs, inner=BAND, wide=None):
-    logs = np.asarray(logs)
-    return decide_cells(logs, np.median(np.nan_to_num(logs), axis=1), inner, wide or inner)
+    return MostCells(*inner, partly=wide).decide(np.asarray(logs), "times")
+
+
+def decide(quantity: Quantity, rule: Rule, logs):
+    return Part("ratio", "the ratio is so", quantity, rule).decide(logs)
 
 
 def test_most_cells():
@@ -179,13 +186,10 @@ def test_most_cells():
     )  # more than 64 % faster is not what was claimed
     assert at(*[0.7] * 2, *[0.93] * 6).verdict == PARTLY
     assert at(*[0.93] * 8).verdict == INCONCLUSIVE
-    found = at(*[0.7] * 8)
-    assert (
-        found.effect == pytest.approx(0.7, rel=0.01)
-        and found.low < 0.7 < found.high
-        and found.p < 1e-3
-    )
-    assert "8 of 8 cells inside 0.36 to 0.93" in found.text
+    finding = at(*[0.7] * 8)
+    assert finding.effect == pytest.approx(0.7, rel=0.01)
+    assert finding.low < 0.7 < finding.high and finding.p < 1e-3
+    assert "8 of 8 cells inside 0.36 to 0.93" in finding.text
     two = decided(np.full((2, 8), math.log(0.7)) + noise[:2])
     assert two.verdict == INCONCLUSIVE and decided(np.full((1, 8), math.log(0.7))).low is None
 
@@ -218,32 +222,51 @@ def test_at_least_counts_false_hypotheses():
 
 
 def test_void_readings_never_count():
+    quantity, rule = cell_ratios("arm"), MostCells(*BAND)
     logs = np.full((5, 4), math.log(0.7)) + 0.001 * np.arange(5)[:, None]
     logs[1, 0] = math.nan
-    assert cells(evidence(logs), "arm").shape == (5, 4)
-    assert most_cells("arm", *BAND)(evidence(logs)).verdict == SUPPORTED
+    assert quantity.read(evidence(logs)).shape == (5, 4)
+    assert decide(quantity, rule, evidence(logs)).verdict == SUPPORTED
     logs[:3, 1] = math.nan  # two readings are left: the cell is out
-    assert cells(evidence(logs), "arm").shape == (5, 3)
+    assert quantity.read(evidence(logs)).shape == (5, 3)
     logs[:, 1] = math.log(5.0)  # as valid as the others, it would count
-    assert cells(evidence(logs), "arm").shape == (5, 4)
+    assert quantity.read(evidence(logs)).shape == (5, 4)
     logs[:, 1:] = math.nan
     with pytest.raises(Missing, match="3 of 4 cells are void"):
-        most_cells("arm", *BAND)(evidence(logs))
+        decide(quantity, rule, evidence(logs))
 
 
 def test_a_void_reading_does_not_change_which_cells_a_median_is_over():
+    quantity = typical_ratio("arm")
     logs = np.log(np.tile([0.5, 0.9, 1.1, 2.0], (5, 1)))
     middle = math.log(0.9 * 1.1) / 2
-    assert np.allclose(medians(evidence(logs), "arm"), middle)
+    assert np.allclose(quantity.read(evidence(logs)), middle)
     logs[2, 3] = math.nan
-    assert np.allclose(medians(evidence(logs), "arm"), middle)  # not log(0.9) in the third reading
-    assert typical("arm", 0.9, 1.1)(evidence(logs)).verdict == SUPPORTED
+    assert np.allclose(quantity.read(evidence(logs)), middle)  # not log(0.9) in the third reading
+    assert decide(quantity, Between(0.9, 1.1), evidence(logs)).verdict == SUPPORTED
 
 
-def test_typical_reads_what_its_names_say():
+def test_a_typical_ratio_is_of_the_cells_that_its_names_say():
+    rule = Between(0.0, 0.97, partly=(0.0, 0.99))
     one = evidence(np.full((5, 2), math.log(0.98)), prefix="gain ")
-    assert typical("arm", 0.0, 0.97, (0.0, 0.99), prefix="gain ")(one).verdict == PARTLY
+    assert decide(typical_ratio("arm", prefix="gain "), rule, one).verdict == PARTLY
     blocks = evidence(np.full((5, 2), math.log(1.3)), suffix=" block")
-    assert typical("arm", 0.0, 0.97, (0.0, 0.99), suffix=" block")(blocks).verdict == REFUTED
+    assert decide(typical_ratio("arm", suffix=" block"), rule, blocks).verdict == REFUTED
     with pytest.raises(Missing):
-        typical("arm", 0.0, 0.97, suffix=" norms")(blocks)
+        decide(typical_ratio("arm", suffix=" norms"), rule, blocks)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "prefix", "label"),
+    [
+        (cell_ratios("arm"), "log ", "ratio of times"),
+        (typical_ratio("arm"), "log ", "ratio of times"),
+        (typical_ratio("arm", "gain "), "gain ", "ratio by the norms alone"),
+    ],
+)
+def test_a_card_shows_the_median_ratios_that_a_rule_reads(monkeypatch, quantity, prefix, label):
+    shown = []
+    monkeypatch.setattr(Evidence, "show", lambda self, *given: shown.append(given))
+    quantity.read(evidence(np.log([[0.5, 2.0, 0.9], [0.6, 2.0, 0.8]]), prefix=prefix))
+    ((arm, words, values),) = shown
+    assert (arm, words) == ("arm", label) and np.allclose(values, [0.9, 0.8])

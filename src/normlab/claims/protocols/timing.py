@@ -12,36 +12,35 @@ from normlab.claims.evidence import Evidence, Missing, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import MIN_SEEDS
 from normlab.claims.rules.cells import typical
-from normlab.measure.timing.trials import LOG
+from normlab.measure.timing.trials import GAIN, LOG
 from normlab.records.record import Record
 
-SHOWN = {LOG: "ratio of times"}  # how the medians are called on a card, by prefix
-OTHERWISE = "ratio by the norms alone"
+SHOWN = {LOG: "ratio of times", GAIN: "ratio by the norms alone"}  # on a card, by prefix
 
 
-def cell_ratios(arm: str, prefix: str = LOG, suffix: str = "") -> Quantity:
-    """(n, k) of the cells of `arm` whose names begin and end so: for `MostCells`."""
-
-    def read(evidence: Evidence) -> Values:
-        logs = _cells(evidence, arm, prefix, suffix)
-        _show(evidence, arm, prefix, logs)
-        return logs
-
-    return Quantity(f"ratio of times in each cell of {arm}", "times", read)
-
-
-def typical_ratio(arm: str, prefix: str = LOG, suffix: str = "") -> Quantity:
-    """(n,): the median over the same cells, of each reading: for `Between`."""
+def cell_ratios(arm: str, *, words: str = "") -> Quantity:
+    """(n, k) of the k cells of `arm`: for `MostCells`."""
 
     def read(evidence: Evidence) -> Values:
-        logs = _cells(evidence, arm, prefix, suffix)
-        _show(evidence, arm, prefix, logs)
-        return typical(logs)
+        return _show(evidence, arm, LOG, _cells(evidence, arm, LOG))
 
-    return Quantity(f"ratio of times, median over the cells of {arm}", "times", read)
+    return Quantity(f"{words or SHOWN[LOG]}, in each cell of `{arm}`", "times", read)
 
 
-def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str) -> Values:
+def typical_ratio(arm: str, prefix: str = LOG, suffix: str = "", *, words: str = "") -> Quantity:
+    """(n,): each reading's median over the cells of `arm`, the same cells in all: for `Between`.
+
+    Of cells whose names begin with `prefix`, which says what was divided by what, and end with
+    `suffix`.
+    """
+
+    def read(evidence: Evidence) -> Values:
+        return typical(_show(evidence, arm, prefix, _cells(evidence, arm, prefix, suffix)))
+
+    return Quantity(f"{words or SHOWN[prefix]}, median over the cells of `{arm}`", "times", read)
+
+
+def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str = "") -> Values:
     """Log ratios (n, k) of the cells that count, NaN where a reading was void.
 
     Raises:
@@ -60,8 +59,10 @@ def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str) -> Values:
     return kept
 
 
-def _show(evidence: Evidence, arm: str, prefix: str, logs: Values) -> None:
-    evidence.show(arm, SHOWN.get(prefix, OTHERWISE), np.exp(typical(logs)))
+def _show(evidence: Evidence, arm: str, prefix: str, logs: Values) -> Values:
+    """`logs`, whose medians a card shows."""
+    evidence.show(arm, SHOWN[prefix], np.exp(typical(logs)))
+    return logs
 
 
 def _value(record: Record, name: str) -> float:

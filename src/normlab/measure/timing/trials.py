@@ -31,7 +31,10 @@ QUICK = {
 }  # of smoke protocols
 CPU = {"device": "cpu", "rounds": 12, "seconds": 0.003}
 GPU = {"device": "cuda", "rounds": 30, "seconds": 0.004}
-ALL_MAPS = {"dtypes": ["float32", "bfloat16"], "formats": ["channels_first", "channels_last"]}
+ALL_MAPS: dict[str, Any] = {
+    "dtypes": ["float32", "bfloat16"],
+    "formats": ["channels_first", "channels_last"],
+}
 LAYERNORMS = {  # of maps: name -> kind, implementation, and how a sentence calls it
     "over C, H, W": ("layernorm", "torch.nn", "over (C, H, W)"),
     "permuted": ("channel_layernorm", "torch.nn", "over C, by two permutations,"),
