@@ -83,8 +83,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "The catalogue asks for 1 point of GroupNorm, which five seeds cannot show; below 2.5 "
-        "points a drop of "
-        "BatchNorm's would be refuted.",
+        "points a drop of BatchNorm's would be refuted.",
         "Groups of 8 in 64 instead of 16 in 128: as many groups, and baselines that other claims "
         "share.",
         "Skewed arms take equally many images of each class and so up to a tenth fewer steps.",

@@ -69,8 +69,8 @@ CLAIM = Claim(
     ),
     caveats=(
         "Equal samples, so 64 times as many steps at batch 2 as at 128: accuracy across batch "
-        "sizes mixes the norm "
-        "with SGD, and only differences between norms at one batch size are the norm's.",
+        "sizes mixes the norm with SGD, and only differences between norms at one batch size are "
+        "the norm's.",
         "The catalogue's range over four sizes is here the difference of two, which has a test.",
     ),
     would_change="A budget at which every batch size is trained to the end.",

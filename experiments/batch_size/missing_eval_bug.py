@@ -55,8 +55,8 @@ CLAIM = Claim(
             every(
                 ["batchnorm"],
                 [f"eval_mode_flips_{size}" for size in BATCHES],
-                words="share of predictions that differ between two compositions, batches of 1 "
-                "to 256",
+                words="share of predictions that differ between two compositions, batches of 1 to "
+                "256",
             ),
             Exact(0.0),
         ),

@@ -17,8 +17,8 @@ from normlab.claims.rules import Exact
 ARMS = ("float32", "float64")
 SIZES = (4, 16, 64, 256)
 ERROR = (
-    "root mean square of output - input, over the input's deviation, "
-    "the largest of batches of 4 to 256 in fp32 and fp64"
+    "root mean square of output - input, over the input's deviation, the largest of batches of 4 "
+    "to 256 in fp32 and fp64"
 )
 
 

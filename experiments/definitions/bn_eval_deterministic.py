@@ -60,8 +60,8 @@ def part(name: str, statement: str, metric: str) -> Part:
     change = largest(
         ARMS,
         metric,
-        words="largest change of an example's output with its batch, over the largest output, "
-        "fp32 and fp64",
+        words="largest change of an example's output with its batch, over the largest output, fp32 "
+        "and fp64",
     )
     return Part(name, statement, change, Exact(1e-5))
 

@@ -30,7 +30,7 @@ CLAIM = Claim(
                 "batchnorm",
                 "test_accuracy",
                 "corrupted_accuracy",
-                words="accuracy on clean images less the mean over corruptions",
+                words="BN's test accuracy on clean images - on corrupted ones",
             ),
             AtLeast(5.0),
         ),
@@ -42,8 +42,8 @@ CLAIM = Claim(
                 "batchnorm",
                 "adapted_256_accuracy",
                 "corrupted_accuracy",
-                words="accuracy with the statistics of 256 corrupted images less that with the "
-                "stored ones",
+                words="BN's accuracy on corrupted images with the statistics of 256 of them - with "
+                "its stored averages",
             ),
             AtLeast(1.0),
         ),
