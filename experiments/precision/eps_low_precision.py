@@ -1,88 +1,118 @@
 """In low precision small changes of eps matter a great deal.
 
-Said by: "How BN, IN and LN differ"; the formula in "BatchNorm vs LayerNorm" has no eps at all. The catalogue's rule
-joins an eps that gives NaN in float16 with one that changes accuracy by less than 0.5 points. Each is a part here, in
-the claim's direction, and `a great deal` is 2 points: runs of two seeds differ by more than 0.5 anyway. Features are
-constant, as a dead unit's are; `formula` has all of (x - mean) / sqrt(var + eps) in 16 bits, the true mean and variance
-rounded to them. The last parts ask whether an eps that no longer vanishes matters more than in float64: outputs for
-deviations of 0.003 to 1, and a trained CNN. The first 6 seeds could not decide about seven parts together, so 8.
-
-    normlab run eps-low-precision --profile cpu        2 minutes on one core
+Said by: "How BN, IN and LN differ"; the formula in "BatchNorm vs LayerNorm" has no eps at all.
+Primary source: IEEE 754: the smallest positive float16 is 6e-8, so that 1e-8 is 0 there.
+Measured: the catalogue's rule joins an eps that gives NaN in float16 with one that changes accuracy
+by less than 0.5 points. Each is a part here, in the claim's direction, and `a great deal` is 2
+points: runs of two seeds differ by more than 0.5 anyway. Features are constant, as a dead unit's
+are; `formula` has all of (x - mean) / sqrt(var + eps) in 16 bits, the true mean and variance
+rounded to them. The last parts ask whether an eps that no longer vanishes matters more than in
+float64: outputs for deviations of 0.003 to 1, and a trained CNN. The first 6 seeds could not decide
+about seven parts together, so 8.
+Cost: normlab run eps-low-precision --profile cpu    2 minutes on one core
 """
 
-from functools import partial
 from itertools import pairwise
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
-from normlab.claims.rules import greater_by, rate, ratio_in_interval
+from normlab.claims.quantity import Quantity, difference
+from normlab.claims.rules import AtLeast, Between, Rate
 from normlab.measure.networks import train_network
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 DTYPES, TRAINED, N = ("float16", "bfloat16"), (1e-8, 1e-5, 1e-3), 1024
+EPS = (1e-12, 1e-8, 1e-5, 1e-3)
+LAYERS = {
+    "formula": "the formula",
+    "layer16": "nn.BatchNorm with parameters in 16 bits",
+    "layer32": "nn.BatchNorm with parameters in float32",
+}
 
 
-def trial(options, seed):
-    """Whether outputs are finite, by layer and eps, and what eps changes; or the accuracy of a network with it."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """What eps does to outputs in 16 bits; or the accuracy of a network with it."""
+    return accuracy(options, seed) if "eps" in options else outputs(options["dtype"], seed)
+
+
+def accuracy(options: Options, seed: int) -> dict[str, Any]:
+    """Of a network whose batch norms compute in float16, with this eps."""
+    from normlab.measure.low_precision import replace_norms
+    from normlab.training.step import evaluate
+
+    def adapt(model: "nn.Module", shape: tuple[int, ...]) -> None:
+        replace_norms(model, eps=options["eps"], formula=True)
+
+    trained = train_network((*options["overrides"], "norm=batchnorm"), seed, adapt)
+    test = trained.data.eval_batches("test")
+    return {"accuracy": evaluate(trained.model, test)[1], "data": trained.source}
+
+
+def outputs(name: str, seed: int) -> dict[str, float]:
+    """Whether outputs are finite, by layer and eps, and how much more eps changes than in float64.
+
+    The first on constant features, the second on features of several deviations.
+    """
     import torch
     from torch import nn
 
-    from normlab.measure.low_precision import formula, replace_norms
-    from normlab.training.step import evaluate
+    from normlab.measure.low_precision import formula
 
-    if "eps" in options:
-        rounded = partial(replace_norms, eps=options["eps"], formula=True)
-        trained = train_network(
-            (*options["overrides"], "norm=batchnorm"), seed, lambda model, shape: rounded(model)
-        )
-        return {
-            "accuracy": evaluate(trained.model, trained.data.eval_batches("test"))[1],
-            "data": trained.source,
-        }
-    dtype, generator = getattr(torch, options["dtype"]), torch.Generator().manual_seed(seed)
+    dtype, generator = getattr(torch, name), torch.Generator().manual_seed(seed)
 
-    def ours(x, eps):
+    def ours(x: "Tensor", eps: float) -> "Tensor":
         var, mean = torch.var_mean(x.double(), 0, unbiased=False)
         return formula(x, mean, var, eps)
 
     constant = (100 * torch.randn(1, 64, generator=generator)).to(dtype).repeat(N, 1)
     metrics = {}
-    for eps in (1e-12, 1e-8, 1e-5, 1e-3):
+    for eps in EPS:
         with torch.no_grad():
-            layer16, layer32 = (
-                nn.BatchNorm1d(64, eps=eps).to(kept) for kept in (dtype, torch.float32)
-            )
-            given = ours(constant, eps), layer16(constant), layer32(constant)
-        for name, y in zip(("formula", "layer16", "layer32"), given, strict=True):
-            metrics[f"{name}_{eps:g}"] = float(y.isfinite().all())
+            layer16 = nn.BatchNorm1d(64, eps=eps).to(dtype)
+            layer32 = nn.BatchNorm1d(64, eps=eps)
+            given = {
+                "formula": ours(constant, eps),
+                "layer16": layer16(constant),
+                "layer32": layer32(constant),
+            }
+        for layer, y in given.items():
+            metrics[f"{layer}_{eps:g}"] = float(y.isfinite().all())
     deviations = 10 ** (-2.5 * torch.rand(64, generator=generator))
     x = (torch.randn(N, 64, generator=generator) * deviations).to(dtype)
-    change = [
-        (ours(given, 1e-3) - ours(given, 1e-5)).double().square().mean()
-        for given in (x, x.double())
-    ]
-    return {**metrics, "change": float((change[0] / change[1]).sqrt())}
+
+    def change(x: "Tensor") -> "Tensor":
+        return (ours(x, 1e-3) - ours(x, 1e-5)).double().square().mean()
+
+    return {**metrics, "change": float((change(x) / change(x.double())).sqrt())}
 
 
-def fails(name, statement, dtype, metric):
-    def decide(evidence):
-        bad = 1 - evidence.values(dtype, metric)
-        return rate(int(bad.sum()), len(bad), 0.5)
+def fails(name: str, statement: str, dtype: str, layer: str, eps: float) -> Part:
+    return Part(
+        name,
+        statement,
+        Quantity(
+            f"draws of {dtype} in which {LAYERS[layer]} and eps {eps:g} gives what is not finite",
+            "share",
+            lambda evidence: 1 - evidence.values(dtype, f"{layer}_{eps:g}"),
+        ),
+        Rate(0.5),
+    )
 
-    rule = "not finite somewhere: 95 % interval of the share of draws above 0.5, refuted below"
-    return Part(name, statement, rule, decide)
 
-
-def accuracy(small, large):
+def trains_better(small: float, large: float) -> Part:
+    words = f"test accuracy of the CNN, eps {large:g} - eps {small:g}"
     return Part(
         f"accuracy, {small:g} or {large:g}",
         f"a CNN with batch norms in float16 trains better with {large:g} than with {small:g}",
-        "difference in accuracy: supported from 2 points, refuted below 1",
-        lambda evidence: greater_by(
-            evidence.difference(f"eps {large:g}", f"eps {small:g}", "accuracy", 100), 2.0
-        ),
+        difference(f"eps {large:g}", f"eps {small:g}", "accuracy", words=words),
+        AtLeast(2.0),
     )
 
 
@@ -90,7 +120,8 @@ CLAIM = Claim(
     slug="eps-low-precision",
     statement="In low precision small changes of eps matter a great deal.",
     documents=("How BN, IN and LN differ", "BatchNorm vs LayerNorm"),
-    source="IEEE 754: the smallest positive float16 is 6e-8, so 1e-8 is 0 there; bfloat16 has the range of float32.",
+    source="IEEE 754: the smallest positive float16 is 6e-8, so 1e-8 is 0 there; bfloat16 has the "
+    "range of float32.",
     prediction="partly supported: where eps itself vanishes in float16, on constant features",
     arms=(
         *(Arm(dtype, options={"dtype": dtype}) for dtype in DTYPES),
@@ -103,30 +134,35 @@ CLAIM = Claim(
             "formula, float16",
             "1e-8 gives what is not finite on constant features",
             "float16",
-            "formula_1e-08",
+            "formula",
+            1e-8,
         ),
-        fails("formula, bfloat16", "1e-12 does so in bfloat16", "bfloat16", "formula_1e-12"),
+        fails("formula, bfloat16", "1e-12 does so in bfloat16", "bfloat16", "formula", 1e-12),
         fails(
             "torch in float16",
             "1e-12 does so in nn.BatchNorm with float16 parameters",
             "float16",
-            "layer16_1e-12",
+            "layer16",
+            1e-12,
         ),
         fails(
-            "torch, autocast", "1e-12 does so with float32 parameters", "float16", "layer32_1e-12"
+            "torch, autocast", "1e-12 does so with float32 parameters", "float16", "layer32", 1e-12
         ),
         Part(
             "1e-5 or 1e-3",
             "what this change does to outputs in float16 is twice what it does in float64",
-            "ratio of the root mean squares of the changes: supported from 2, refuted below",
-            lambda evidence: ratio_in_interval(
-                np.log(evidence.values("float16", "change")), 2, np.inf
+            Quantity(
+                "change of outputs from eps 1e-5 to 1e-3, root mean square, float16 over float64",
+                "times",
+                lambda evidence: np.log(evidence.values("float16", "change")),
             ),
+            Between(2, inf),
         ),
-        *(accuracy(small, large) for small, large in pairwise(TRAINED)),
+        *(trains_better(small, large) for small, large in pairwise(TRAINED)),
     ),
     caveats=(
-        "The trained CNN's gradients are those of float32, and its statistics are accumulated in float32.",
+        "The trained CNN's gradients are those of float32, and its statistics are accumulated in "
+        "float32.",
     ),
     would_change="Features that are constant or nearly so, in code that holds eps in float16.",
 )

@@ -1,57 +1,56 @@
 """In low precision a larger batch makes BatchNorm's statistics less erroneous.
 
-Said by: "How BN, IN and LN differ". Two errors are meant by one word. Sampling error falls with the root of N in any
-precision; what rounding adds grows with N where sums are kept in 16 bits. The catalogue asks for a monotone fall of the
-total error up to 65,536 values. Here the two halves of that range are parts, since both signs are expected: sampling
-alone gives 0.6 decades from 16 to 256 values and 1.2 from 256 to 65,536; half of that supports, a quarter refutes.
-The error is that of normalized values against the distribution's own mean and deviation (0.75 and 1.5), root mean
-square of 64 channels, 1 at most. `library_rounding` is against the same values' moments in float64.
-
-    normlab run larger-batch-helps-fp16 --profile cpu        1 minute on one core
+Said by: "How BN, IN and LN differ".
+Primary source: Higham 2002, chapters 1 and 4, for the error that rounding adds to a sum.
+Measured: the error of normalized values against the distribution's own mean and deviation (0.75 and
+1.5), root mean square of 64 channels, 1 at most. Two errors are meant by one word. Sampling error
+falls with the root of N in any precision; what rounding adds grows with N where sums are kept in 16
+bits. The catalogue asks for a monotone fall of the total error up to 65,536 values. Here the two
+halves of that range are parts, since both signs are expected: sampling alone gives 0.6 decades from
+16 to 256 values and 1.2 from 256 to 65,536; half of that supports, a quarter refutes.
+`library_rounding` is against the same values' moments in float64.
+Cost: normlab run larger-batch-helps-fp16 --profile cpu    1 minute on one core
 """
 
-import numpy as np
+from math import log10
+from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import greater_by
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.quantity import metric_difference
+from normlab.claims.rules import AtLeast
 
 CHANNELS, SIZES = 64, (16, 256, 4096, 65536)
 ARMS = ("float16", "bfloat16")
 
 
-def trial(options, seed):
+def trial(options: Options, seed: int) -> dict[str, Any]:
     """Decimal logarithms of the total and of the rounding error, by method and number of values."""
     import torch
 
     from normlab.measure.low_precision import METHODS, error, exact
 
     generator = torch.Generator().manual_seed(seed)
-    x = (torch.randn(options["sizes"][-1], CHANNELS, generator=generator) * 1.5 + 0.75).to(
-        getattr(torch, options["dtype"])
-    )
+    x = torch.randn(options["sizes"][-1], CHANNELS, generator=generator) * 1.5 + 0.75
+    x = x.to(getattr(torch, options["dtype"]))
     population = torch.tensor(0.75), torch.tensor(1.5**2)
     same, metrics = exact(x, options["sizes"]), {}
     for name, method in METHODS.items():
         for n, moments in method(x, options["sizes"]).items():
             metrics[f"{name}_{n}"] = float(error(moments, population).square().mean().log10() / 2)
-            metrics[f"{name}_rounding_{n}"] = float(
-                error(moments, same[n]).square().mean().clamp(min=1e-30).log10() / 2
-            )
+            rounding = error(moments, same[n]).square().mean().clamp(min=1e-30)
+            metrics[f"{name}_rounding_{n}"] = float(rounding.log10() / 2)
     return metrics
 
 
-def part(dtype, method, first, last):
-    margin = 0.25 * float(np.log10(last / first))  # half of the root's fall
+def part(dtype: str, method: str, first: int, last: int) -> Part:
+    """Half of the fall with the root of N supports."""
+    errors = (f"{method}_{first}", f"{method}_{last}")
+    words = f"fall of the error by {method} from {first} values to {last}"
     return Part(
         f"{dtype}, {method}, {first} to {last}",
         f"{method} in {dtype}: the error falls from {first} values to {last}",
-        f"fall in decades: supported from {margin:.2g}, refuted below {margin / 2:.2g}",
-        lambda evidence: greater_by(
-            evidence.values(dtype, f"{method}_{first}")
-            - evidence.values(dtype, f"{method}_{last}"),
-            margin,
-            "decades",
-        ),
+        metric_difference(dtype, *errors, words=words, unit="decades"),
+        AtLeast(0.25 * log10(last / first)),
     )
 
 
@@ -59,8 +58,10 @@ CLAIM = Claim(
     slug="larger-batch-helps-fp16",
     statement="In low precision a larger batch makes BatchNorm's statistics less erroneous.",
     documents=("How BN, IN and LN differ",),
-    source="Higham 2002, chapters 1 and 4: the error bound of a sum grows with N one by one, with log N in pairs.",
-    prediction="partly supported: small batches and float32 accumulators; refuted for large ones in naive float16",
+    source="Higham 2002, chapters 1 and 4: the error bound of a sum grows with N one by one, with "
+    "log N in pairs.",
+    prediction="partly supported: small batches and float32 accumulators; refuted for large ones "
+    "in naive float16",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
     protocols={
         "cpu": Protocol(seeds=6, options={"sizes": SIZES}, seconds_per_trial=6.0),
@@ -75,8 +76,11 @@ CLAIM = Claim(
         part("float16", "library_rounding", 256, 65536),
     ),
     caveats=(
-        "Independent normal values; those of one image are not, so that N overstates how many there are.",
-        "Library: torch's kernel on a CPU with float32 buffers; library_rounding: what it adds to the same values.",
+        "Independent normal values; those of one image are not, so that N overstates how many "
+        "there are.",
+        "Library: torch's kernel on a CPU with float32 buffers; library_rounding: what it adds to "
+        "the same values.",
     ),
-    would_change="Accumulators of more than 16 bits in the code that is meant, as torch's kernels have.",
+    would_change="Accumulators of more than 16 bits in the code that is meant, as torch's kernels "
+    "have.",
 )
