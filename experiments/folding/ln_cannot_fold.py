@@ -1,33 +1,37 @@
-"""LayerNorm and RMSNorm cannot be folded into the layers beside them.
+"""LayerNorm and RMSNorm cannot be folded into the linear layers beside them.
 
-Said by: "Normalization Deep-Dive", since their statistics depend on the input. gamma and beta do not: they go into the
-linear layer after the norm, as in FlashNorm (Graef et al. 2024). The mean over features is linear, so the centring goes
-into the linear layer before it, W' = (I - 11'/d) W, which leaves an RMSNorm (arXiv 2605.14521 measures that). What is
-left is a division by a number of each input, which no linear layer does. So the statement is taken apart: each fold,
-and the division, against which stands the best linear layer by least squares on the very data that it is judged on.
-
-    normlab run ln-cannot-fold        3 seconds on one core
+Said by: "Normalization Deep-Dive", since their statistics depend on the input.
+Primary source: FlashNorm (Graef et al. 2024) folds gamma and beta, which do not, into the linear
+layer after the norm. The mean over features is linear, so the centring goes into the linear layer
+before it, W' = (I - 11'/d) W, which leaves an RMSNorm (arXiv 2605.14521 measures that).
+Measured: the error of each fold, and of what is left, a division by a number of each input, which
+no linear layer does. So the statement is taken apart: each fold, and the division, against which
+stands the best linear layer by least squares on the very data that it is judged on.
+Cost: normlab run ln-cannot-fold    3 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import MIN_DRAWS, Finding
-from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
+from typing import Any
+
+from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Impossible
 
 ARMS = ("float32", "float64")
 NORMS = ("layernorm", "rmsnorm")
 
 
-def trial(options, seed):
-    """Largest errors, relative to the largest output, of linear -> norm -> linear with parts of the norm folded."""
+def trial(options: Options, seed: int) -> dict[str, Any]:
+    """Largest errors, relative to the largest output, of linear -> norm -> linear with parts of the
+    norm folded."""
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from normlab.norms import make_norm
 
     generator = torch.Generator().manual_seed(seed)
     dtype = getattr(torch, options["dtype"])
 
-    def drawn(module):
+    def drawn(module: nn.Module) -> Any:
         for parameter in module.parameters():
             parameter.data.normal_(0, 0.3, generator=generator)
         return module.to(dtype)
@@ -37,14 +41,14 @@ def trial(options, seed):
     plain = {kind: make_norm(kind, 64, "NC").to(dtype) for kind in NORMS}  # gamma is 1, beta 0
     x = torch.randn(256, 32, generator=generator, dtype=dtype) * 2 + 1
 
-    def with_parameters(norm):
+    def with_parameters(norm: Any) -> nn.Linear:
         folded = nn.Linear(64, 48).to(dtype)
         folded.weight.copy_(after.weight.double() * norm.weight.double())
         shift = after.weight.double() @ norm.bias.double() if hasattr(norm, "bias") else 0
         folded.bias.copy_(after.bias + shift)
         return folded
 
-    def error(y, target):
+    def error(y: Tensor, target: Tensor) -> float:
         return float((y - target).abs().max() / target.abs().max())
 
     with torch.no_grad():
@@ -69,18 +73,14 @@ def trial(options, seed):
     return metrics
 
 
-def cannot(evidence, metric):
-    errors = evidence.table(ARMS, metric)
-    n, least, largest = len(errors), float(errors.min()), float(errors.max())
-    verdict = REFUTED if largest <= 1e-5 else SUPPORTED if least > 0.01 else INCONCLUSIVE
-    verdict = verdict if n >= MIN_DRAWS else INCONCLUSIVE
-    text = f"relative errors of {n} draws from {least:.2g} to {largest:.2g}; refuted within 1e-5, supported above 0.01"
-    return Finding(verdict, largest, None, None, "largest error", n, text)
-
-
-def part(name, statement, metric):
-    rule = "refuted if the errors of all 20 draws are within 1e-5 (fp32, fp64), supported if all are above 0.01"
-    return Part(name, statement, rule, lambda evidence: cannot(evidence, metric))
+def part(name: str, statement: str, metric: str) -> Part:
+    """Whether a fold is impossible, by its errors in both precisions."""
+    quantity = Quantity(
+        "relative error of every draw, in float32 and float64",
+        "largest error",
+        lambda evidence: evidence.table(ARMS, metric),
+    )
+    return Part(name, statement, quantity, Impossible(1e-5, 0.01))
 
 
 CLAIM = Claim(
@@ -111,8 +111,10 @@ CLAIM = Claim(
         part("RMSNorm's division", "no linear layer gives what RMSNorm gives", "linear_rmsnorm"),
     ),
     caveats=(
-        "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, the embedding too.",
-        "A single linear layer on either side; after a nonlinearity or a sum with an uncentred branch nothing folds.",
+        "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, "
+        "the embedding too.",
+        "A single linear layer on either side; after a nonlinearity or a sum with an uncentred "
+        "branch nothing folds.",
     ),
     would_change="A norm whose divisor is a constant at inference.",
 )
