@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
+from normlab.claims.run.request import Profile
 from normlab.data.availability import PUBLISHED, is_here
 from normlab.errors import choices
 
-PROFILES = ("smoke", "cpu", "gpu")
+PROFILES = tuple(Profile)
 # Under a profile, protocols by falling strength: the published data first, embedded data where those are not there.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "smoke": ("smoke",),
