@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from normlab.cli.bench_console import show
+from normlab.cli.bench import print_rows
 from normlab.errors import refuse
 from normlab.measure.timing.syncbn import measure_rows
 from normlab.training.processes import run_group
@@ -42,7 +42,7 @@ def main() -> None:
             rows += run_group(
                 measure_rows, world_size, *arguments, backend="nccl", wait_s=120.0, timeout_s=900.0
             )[0]
-        show(rows)
+        print_rows(rows)
         if options.out:
             with options.out.open("a") as file:
                 file.write("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))

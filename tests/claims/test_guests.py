@@ -65,18 +65,15 @@ def test_the_comparison_is_paired_by_seed(tmp_path):
                     claim.slug,
                     Record(key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics),
                 )
-        row = next(row for row in compare(claim, places, fixed, store) if row[0] == guest)
-    assert (
-        row[1:4] == ("60", host, "55")
-        and row[4].startswith("+5 [")
-        and row[4].endswith("points, n = 3")
-    )
+        row = next(row for row in compare(claim, places, fixed, store) if row.guest == guest)
+    assert (row.guest_mean, row.host, row.host_mean) == ("60", host, "55")
+    assert row.finding.startswith("+5 [") and row.finding.endswith("points, n = 3")
 
 
 def test_no_data_is_said(tmp_path):
     claim, places = with_guest(load_claim("gn-beats-ln-vision"), "frn")
     for row in compare(claim, places, claim.protocols["cpu"], Store(tmp_path)):
-        assert "no seed" in row[4]
+        assert "no seed" in row.finding
 
 
 def test_an_interval_needs_two_seeds():

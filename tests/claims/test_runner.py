@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import normlab.claims.run.engines as engines
 from normlab.claims.registry import load_claim
-from normlab.claims.run.engines import LocalEngine, build_engine
+from normlab.claims.run.engines import build_engine, local
+from normlab.claims.run.engines.local import LocalEngine
 from normlab.claims.run.runner import run_claims
 from normlab.errors import NormLabError
 from normlab.records.store import Store
@@ -46,11 +46,11 @@ def test_runs_what_is_missing_and_skips_what_is_done(toy, tmp_path):
 
 
 def test_a_crash_a_hang_and_a_dying_worker_stop_nobody_else(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "GRACE_S", 2.0)
+    monkeypatch.setattr(local, "GRACE_S", 2.0)
     arms = ", ".join(
         f'arm("{do}", 1.0, "{do}")' for do in ("work", "crash", "hang", "deaf", "die", "die once")
     )
-    tally, store = run(toy(arms, seeds=2, timeout=1.0), tmp_path / "results")
+    tally, store = run(toy(arms, seeds=2, timeout=3.0), tmp_path / "results")
     status = {(record.arm, record.seed): record.status for record in store.records.values()}
     expected = {
         "work": "ok", "crash": "failed", "hang": "timeout", "deaf": "timeout", "die": "failed", "die once": "ok",

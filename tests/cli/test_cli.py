@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from normlab.cli.bench_console import run_benchmark
+from normlab.claims.run.benchmarks import run_benchmark
 
 
 def normlab(*arguments):

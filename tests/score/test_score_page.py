@@ -5,13 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from normlab.cli.score_console import score_from_console
 from normlab.errors import NormLabError
 from normlab.records.store import RESULTS
 from normlab.report.score_page import html
 from normlab.report.score_words import against, said
 from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
+from normlab.score.request import ScoreProfile, ScoreRequest
 from normlab.score.rows import ROWS
+from normlab.score.run import run_score
 from normlab.score.subject import subject_of
 
 OPEN_TAGS = {"meta", "br", "path", "circle", "rect", "line", "use", "polygon", "polyline"}
@@ -122,4 +123,4 @@ def test_under_smoke_nothing_is_decided(scored, own):
 
 def test_smoke_is_kept_out_of_the_results():
     with pytest.raises(NormLabError, match="smoke is no evidence"):
-        score_from_console("frn", "", (), "smoke", 1, False, None, False, RESULTS, None)
+        run_score(ScoreRequest("frn", (), profile=ScoreProfile.smoke, results=RESULTS))

@@ -270,7 +270,8 @@ def test_json_and_no_torch(tmp_path):
     (reason,) = answer["norms"][0]["for"]
     assert (reason["verdict"], reason["effect"], reason["n"]) == ("supported", 6, 5)
     assert "batchrenorm" in answer["unranked"]
-    code = "import normlab.cli.advise_console, sys; assert 'torch' not in sys.modules"
+    heavy = "normlab.cli.advise, normlab.tools.advise.answer, normlab.tools.advise.situation"
+    code = f"import {heavy}, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

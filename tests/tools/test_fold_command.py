@@ -6,7 +6,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from normlab.cli import app, fold_console
+from normlab.cli import app
+from normlab.measure.timing import network_runs
 from normlab.training.trained_model import load_trained
 
 RUN = [
@@ -17,8 +18,8 @@ RUN = [
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(fold_console, "ROUNDS", 2)
-    monkeypatch.setattr(fold_console, "SECONDS", 1e-4)
+    monkeypatch.setattr(network_runs, "ROUNDS", 2)
+    monkeypatch.setattr(network_runs, "SECONDS", 1e-4)
     monkeypatch.setenv("COLUMNS", "200")
 
 

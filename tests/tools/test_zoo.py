@@ -121,7 +121,7 @@ def test_a_row_for_each_network_whatever_it_raises(monkeypatch):
         return done.exit_code, [(row["replaced"], row["step"]) for row in json.loads(done.stdout)]
 
     monkeypatch.setattr(
-        "normlab.cli.convert_console.SHOWN", ("transformers:llama", "transformers:gpt2")
+        "normlab.tools.survey.SHOWN", ("transformers:llama", "transformers:gpt2")
     )
     assert rows("--to", "groupnorm") == (0, [("5 LlamaRMSNorm", "ok"), ("5 LayerNorm", "ok")])
     assert all(
@@ -143,7 +143,7 @@ def test_a_row_for_each_network_whatever_it_raises(monkeypatch):
     def broken(model, inputs):
         raise RuntimeError("no [/such] input\nwith more below")
 
-    monkeypatch.setattr("normlab.cli.convert_console.training_step", broken)
+    monkeypatch.setattr("normlab.tools.survey.training_step", broken)
     reason = "failed: RuntimeError: no [/such] input"
     assert rows("--to", "dyt") == (1, [("5 LlamaRMSNorm", reason), ("5 LayerNorm", reason)])
     assert reason in run("--to", "dyt").stdout

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from normlab.claims.claim import Claim, Protocol
+from normlab.claims.run.request import Profile
 from normlab.data.availability import PUBLISHED, is_here
 from normlab.errors import choices
 
-PROFILES = ("smoke", "cpu", "gpu")
+PROFILES = tuple(Profile)
 # Under a profile, protocols by falling strength: the published data first, embedded data where
 # those are not there.
 VARIANTS: Mapping[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command in `sys.argv`, and exit."""
     try:
         with extras_named():
-            from normlab.cli.claim_commands import app
+            from normlab.cli.commands import app
     except NormLabError as error:
         refuse(error)
     app()
@@ -19,6 +19,6 @@ def __getattr__(name: str) -> Any:
     """`app`, when it is first asked for: typer comes with an extra."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from normlab.cli.claim_commands import app
+    from normlab.cli.commands import app
 
     return app

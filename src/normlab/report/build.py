@@ -4,7 +4,6 @@ The same records and claims give the same bytes.
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,30 +67,6 @@ def write(texts: Mapping[Path, str]) -> None:
 def out_of_date(texts: Mapping[Path, str]) -> list[Path]:
     """The files that are missing, or hold something else than what would be built now."""
     return [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
-
-
-def report_from_console(results: Path | None, out: Path | None, check: bool) -> None:
-    """Build everything, or with `check` only say what is out of date (exit status 1).
-
-    The page is not committed, so that it may be missing where `check` asks.
-    """
-    texts = built(results or RESULTS, out)
-    old = out_of_date(texts)
-    if check:
-        old = [path for path in old if path.is_file() or path.suffix != ".html"]
-    if check and old:
-        print(f"out of date, run `normlab report`: {', '.join(map(_shown, old))}", file=sys.stderr)
-        sys.exit(1)
-    if check:
-        return
-    write({path: texts[path] for path in old})
-    for path in texts:
-        print(f"{_shown(path)}: {'written' if path in old else 'up to date'}")
-
-
-def _shown(path: Path) -> str:
-    home = CHECKOUT or Path.cwd()
-    return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:

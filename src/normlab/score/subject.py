@@ -15,8 +15,6 @@ from normlab.norms import NormSpec, spec_of
 from normlab.norms.registry import declared_kinds
 from normlab.records.record import code_hash, target_hash
 
-REFERENCES = ("batchnorm", "layernorm", "groupnorm", "rmsnorm")
-
 
 @dataclass(frozen=True)
 class Subject:

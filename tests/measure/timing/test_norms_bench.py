@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from normlab.cli.bench_console import run_benchmark
+from normlab.claims.run.benchmarks import run_benchmark
 from normlab.measure.timing import norms, steps
 from normlab.measure.timing.layers import IMPLEMENTATIONS, Cell, build, call, copy
 from normlab.norms import KINDS

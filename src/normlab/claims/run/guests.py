@@ -1,11 +1,11 @@
 """Another norm in a claim that compares norms: it takes the place of one of the claim's own, and decides nothing.
 
-The claim's verdict is made of its own arms, as before; the guest's trials lie beside them, under the same protocol,
-seeds and tuning, and are compared with the norm whose place they take.
+The claim's verdict is made of its own arms, as before; the guest's trials lie beside them, under the
+same protocol, seeds and tuning, and are compared with the norm whose place they take.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.evidence import Evidence, Missing
@@ -15,15 +15,24 @@ from normlab.claims.verdicts import devices
 from normlab.errors import NormLabError
 from normlab.norms import spec_of
 from normlab.norms.registry import declared_kinds
+from normlab.records.record import Record
 from normlab.records.store import Store
 
-HOSTS = (
-    "layernorm",
-    "groupnorm",
-    "rmsnorm",
-    "batchnorm",
-    "none",
-)  # whose place a guest takes, the first that is there
+# Whose place a guest takes: the first of these that the claim has.
+HOSTS = ("layernorm", "groupnorm", "rmsnorm", "batchnorm", "none")
+
+ByArm = dict[str, dict[int, Record]]  # arm -> seed -> trial
+
+
+@dataclass(frozen=True)
+class GuestComparison:
+    """An arm of the guest beside the arm whose place it takes; means are "" where there are none."""
+
+    guest: str
+    host: str
+    guest_mean: str = ""
+    host_mean: str = ""
+    finding: str = ""  # the paired difference with its 95 % interval, or what is missing
 
 
 def norm_overrides(norm: str) -> tuple[str, ...]:
@@ -35,8 +44,9 @@ def norm_overrides(norm: str) -> tuple[str, ...]:
     if norm in declared_kinds():
         return (f"norm={norm}",)
     if "." not in norm:
+        kinds = ", ".join(sorted(declared_kinds()))
         raise NormLabError(
-            f"unknown norm {norm!r}: choose one of {', '.join(sorted(declared_kinds()))}, or name a class: "
+            f"unknown norm {norm!r}: choose one of {kinds}, or name a class: "
             "my_package.my_module.MyNorm."
         )
     return ("norm=custom", f"norm.target={norm}")
@@ -54,83 +64,89 @@ def check_guest(norm: str) -> None:
 
 def compares_norms(claim: Claim) -> bool:
     """Whether a guest can enter: a claim with a `trial` of its own says there which norms it takes."""
-    return bool(_hosts(claim)[0])
+    return bool(_host_arms(claim)[0])
 
 
-def _hosts(claim: Claim) -> tuple[list[Arm], str]:
-    """The arms whose place a guest takes, and their norm."""
+def _host_arms(claim: Claim) -> tuple[list[Arm], str]:
+    """The arms whose place a guest takes, and their norm. Options of a norm are nobody else's."""
     for host in HOSTS:
-        arms = [
-            arm
-            for arm in claim.arms
-            if f"norm={host}" in arm.overrides and not _has_norm_options(arm)
-        ]
+        own = [arm for arm in claim.arms if f"norm={host}" in arm.overrides]
+        arms = [arm for arm in own if not _has_norm_options(arm)]
         if arms:
             return arms, host
     return [], ""
-
-
-def with_guest(claim: Claim, norm: str) -> tuple[Claim, dict[str, str]]:
-    """`claim` with arms of `norm` added, and which arm each of them took the place of.
-
-    Raises:
-        NormLabError: the claim compares no norms.
-    """
-    own = norm_overrides(norm)
-    hosts, host = _hosts(claim)
-    if not hosts:
-        raise NormLabError(
-            f"{claim.slug} compares no norms by training with them: nothing can take their place."
-        )
-    guests = {}
-    for arm in hosts:
-        at = arm.overrides.index(f"norm={host}")
-        name = arm.name.replace(host, norm) if host in arm.name else f"{norm} in {arm.name}"
-        guests[name] = (
-            arm.name,
-            replace(
-                arm, name=name, overrides=(*arm.overrides[:at], *own, *arm.overrides[at + 1 :])
-            ),
-        )
-    present = {arm.name for arm in claim.arms}
-    added: tuple[Arm, ...] = tuple(arm for name, (_, arm) in guests.items() if name not in present)
-    return replace(claim, arms=claim.arms + added), {
-        name: place for name, (place, _) in guests.items()
-    }
 
 
 def _has_norm_options(arm: Arm) -> bool:
     return any(override.startswith(("norm.", "+norm.")) for override in arm.overrides)
 
 
+def with_guest(claim: Claim, norm: str) -> tuple[Claim, dict[str, str]]:
+    """`claim` with arms of `norm` added, and by arm of the guest the arm whose place it takes.
+
+    Raises:
+        NormLabError: the claim compares no norms.
+    """
+    arms, host = _host_arms(claim)
+    if not arms:
+        raise NormLabError(
+            f"{claim.slug} compares no norms by training with them: nothing can take their place."
+        )
+    present = {arm.name for arm in claim.arms}
+    added: list[Arm] = []
+    hosts = {}
+    for arm in arms:
+        guest = _guest_arm(arm, host, norm)
+        hosts[guest.name] = arm.name
+        if guest.name not in present:  # the claim may compare this very norm
+            added.append(guest)
+    return replace(claim, arms=(*claim.arms, *added)), hosts
+
+
+def _guest_arm(arm: Arm, host: str, norm: str) -> Arm:
+    """`arm` with `norm` instead of `host`."""
+    at = arm.overrides.index(f"norm={host}")
+    name = arm.name.replace(host, norm) if host in arm.name else f"{norm} in {arm.name}"
+    overrides = (*arm.overrides[:at], *norm_overrides(norm), *arm.overrides[at + 1 :])
+    return replace(arm, name=name, overrides=overrides)
+
+
 def compare(
-    claim: Claim, places: dict[str, str], protocol: Protocol, store: Store
-) -> list[Sequence[str]]:
-    """Rows (guest, its mean, arm, its mean, paired difference with its 95 % interval) by the claim's test metric.
+    claim: Claim, hosts: Mapping[str, str], protocol: Protocol, store: Store
+) -> list[GuestComparison]:
+    """Each arm of the guest beside its host, by the claim's test metric.
 
     Both by trials on the device that has the most of the guest's.
     """
     metric = claim.tuning_metric.replace("val_", "test_")
-    scale, unit = (100, "points") if metric.endswith("accuracy") else (1, "nats")
     known = store.done()
     keys = plan(claim, protocol, known).evaluation
-    rows: list[Sequence[str]] = []
-    for guest, host in places.items():
-        found = {
-            arm: {s: known[k] for s, k in keys.get(arm, {}).items() if k in known}
-            for arm in (guest, host)
-        }
-        for device in devices({guest: found[guest]})[:1]:
-            found = {
-                arm: {s: r for s, r in by_seed.items() if r.device == device}
-                for arm, by_seed in found.items()
-            }
-        evidence = Evidence(found, protocol.seeds)
-        try:
-            means = [f"{scale * evidence.values(arm, metric).mean():.4g}" for arm in (guest, host)]
-            finding = in_words(evidence.difference(guest, host, metric, scale), unit)
-        except Missing as missing:
-            rows.append((guest, "", host, "", str(missing)))
-            continue
-        rows.append((guest, means[0], host, means[1], finding))
+    rows = []
+    for guest, host in hosts.items():
+        trials: ByArm = {}
+        for arm in (guest, host):
+            by_seed = keys.get(arm, {})
+            trials[arm] = {seed: known[key] for seed, key in by_seed.items() if key in known}
+        evidence = Evidence(_on_one_device(trials, guest), protocol.seeds)
+        rows.append(_comparison(evidence, guest, host, metric))
     return rows
+
+
+def _on_one_device(trials: ByArm, guest: str) -> ByArm:
+    """Those on the device that has the most trials of `guest`; all where it has none."""
+    for device in devices({guest: trials[guest]})[:1]:
+        kept: ByArm = {}
+        for arm, by_seed in trials.items():
+            kept[arm] = {seed: trial for seed, trial in by_seed.items() if trial.device == device}
+        return kept
+    return trials
+
+
+def _comparison(evidence: Evidence, guest: str, host: str, metric: str) -> GuestComparison:
+    scale, unit = (100, "points") if metric.endswith("accuracy") else (1, "nats")
+    try:
+        means = [f"{scale * evidence.values(arm, metric).mean():.4g}" for arm in (guest, host)]
+        finding = in_words(evidence.difference(guest, host, metric, scale), unit)
+    except Missing as missing:
+        return GuestComparison(guest, host, finding=str(missing))
+    return GuestComparison(guest, host, means[0], means[1], finding)

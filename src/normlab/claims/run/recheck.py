@@ -14,7 +14,7 @@ from typing import Any
 
 from normlab.claims.claim import Claim
 from normlab.claims.plan import Job, plan
-from normlab.claims.run.engines import Engine
+from normlab.claims.run.engines import Engine, run_all
 from normlab.records.files import write_atomically
 from normlab.records.provenance import RECHECKS, changed_files, load_sources, note_sources, way_of
 from normlab.records.record import Record
@@ -32,26 +32,23 @@ def recheck(claims: Sequence[Claim], store: Store, engine: Engine) -> list[dict[
     rows: list[dict[str, Any]] = []
     with store:
         note_sources(store.folder)
-        for job in jobs.values():
-            engine.submit(job)
-        while len(rows) < len(jobs):
-            for job, record in engine.finished():
-                before = known[job.key]
-                differs = _differences(before, record)
-                row = {
-                    "way": way_of(before.config),
-                    "key": job.key,
-                    "claim": job.claim,
-                    "arm": job.arm,
-                    "before": str(before.code.get("source")),
-                    "now": str(record.code.get("source")),
-                    "same": not differs,
-                    "differs": differs,
-                }
-                rows.append(row)
-                print(f"{job.claim}, {job.arm}: {differs or 'the same bits'}", file=sys.stderr)
-                if record.status in DONE:  # one that could not run says nothing
-                    _append(store.folder / RECHECKS, row)
+        for job, record in run_all(engine, jobs.values()):
+            before = known[job.key]
+            differs = _differences(before, record)
+            row = {
+                "way": way_of(before.config),
+                "key": job.key,
+                "claim": job.claim,
+                "arm": job.arm,
+                "before": str(before.code.get("source")),
+                "now": str(record.code.get("source")),
+                "same": not differs,
+                "differs": differs,
+            }
+            rows.append(row)
+            print(f"{job.claim}, {job.arm}: {differs or 'the same bits'}", file=sys.stderr)
+            if record.status in DONE:  # one that could not run says nothing
+                _append(store.folder / RECHECKS, row)
         engine.close()
     return rows
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from normlab.claims.claim import Claim, Protocol
 from normlab.claims.plan import Job, plan
 from normlab.claims.profiles import protocol_of
 from normlab.claims.run.engines import Engine
+from normlab.claims.run.progress import ProgressBar
 from normlab.records.provenance import current
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -25,6 +27,7 @@ class Tally:
     messages: list[str] = field(default_factory=list)
 
     def note(self, job: Job, record: Record) -> None:
+        """Count `record`."""
         self.done += 1
         self.diverged += record.status == "diverged"
         if record.status in ("failed", "timeout"):
@@ -39,91 +42,80 @@ def run_claims(
     profile: str,
     store: Store,
     engine: Engine,
+    *,
     seeds: int | None = None,
     deadline: float | None = None,
     renew: bool = False,
 ) -> Tally:
     """Run every trial that `claims` still need under `profile`; what is recorded already is skipped.
 
-    Each record is on disk before the next is waited for, so that a kill at any moment loses the trials in flight only.
-    Trials that failed before are tried again, once; with `renew` so are those made by other code. No trial is started
-    after `deadline` (of time.perf_counter).
+    Each record is on disk before the next is waited for, so that a kill at any moment loses the trials
+    in flight only. Trials that failed before are tried again, once; with `renew` so are those made by
+    other code. No trial is started after `deadline` (of time.perf_counter).
+
+    Raises:
+        NormLabError: another run writes to the store's folder.
     """
     protocols = {claim.slug: protocol_of(claim, profile) for claim in claims}
-    wanted = [claim for claim in claims if protocols[claim.slug] is not None]
-    tally = Tally()
     with store, ExitStack() as stack:
         known = current(store.done(), store.folder) if renew else store.done()
-        in_flight: set[str] = set()
-        progress = stack.enter_context(_Progress(enabled=sys.stderr.isatty()))
+        progress = stack.enter_context(ProgressBar(enabled=sys.stderr.isatty()))
         stack.callback(engine.close)
+        run = _Run(engine, known, seeds, deadline)
+        tally = Tally()
         while True:
             remaining = 0
-            for claim in sorted(wanted, key=lambda claim: claim.timed):
+            # What measures time comes last.
+            for claim in sorted(claims, key=lambda claim: claim.timed):
                 protocol = protocols[claim.slug]
-                assert isinstance(protocol, Protocol)
-                step = plan(claim, protocol, known, seeds)
-                remaining += step.remaining
-                # What measures time runs with nothing beside it.
-                most = 1 if claim.timed else 2 * engine.workers
-                for job in step.jobs:
-                    if len(in_flight) >= most or (deadline and time.perf_counter() > deadline):
-                        break
-                    if job.key not in in_flight and job.key not in known:
-                        in_flight.add(job.key)
-                        engine.submit(job)
+                if protocol is not None:
+                    remaining += run.start(claim, protocol)
             progress.update(tally, remaining)
-            if not in_flight:
+            if not run.in_flight:
                 return tally
-            arrived = False
-            while not arrived:
-                for job, record in engine.finished():
-                    arrived = True
-                    store.append(job.claim, record)
-                    in_flight.discard(job.key)
-                    known[job.key] = record
-                    tally.note(job, record)
-                    remaining -= 1
-                    progress.update(tally, remaining)
+            for job, record in run.wait():
+                store.append(job.claim, record)
+                tally.note(job, record)
+                remaining -= 1
+                progress.update(tally, remaining)
 
 
-class _Progress:
-    """Jobs done, running, diverged, time left, on a terminal."""
+class _Run:
+    """The trials in flight, and by key the records that need not run (again)."""
 
-    def __init__(self, enabled: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+    def __init__(
+        self,
+        engine: Engine,
+        known: Mapping[str, Record],
+        seeds: int | None,
+        deadline: float | None,
+    ) -> None:
+        self.engine = engine
+        self.known = dict(known)
+        self.seeds = seeds
+        self.deadline = deadline
+        self.in_flight: dict[Future[Record], Job] = {}
 
-        self.bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[diverged]} diverged, {task.fields[failed]} failed"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not enabled,
-        )
-        self.row = self.bar.add_task("", total=None, diverged=0, failed=0)
+    def start(self, claim: Claim, protocol: Protocol) -> int:
+        """Start the next trials of `claim`, as many as there is room for; returns how many remain."""
+        step = plan(claim, protocol, self.known, self.seeds)
+        started = {job.key for job in self.in_flight.values()}
+        # Twice the workers, so that none waits for the plan; what measures time runs with nothing beside it.
+        most = 1 if claim.timed else 2 * self.engine.workers
+        for job in step.jobs:
+            if len(self.in_flight) >= most or self._is_late():
+                break
+            if job.key not in started and job.key not in self.known:
+                started.add(job.key)
+                self.in_flight[self.engine.submit(job)] = job
+        return step.remaining
 
-    def __enter__(self) -> "_Progress":
-        self.bar.start()
-        return self
+    def wait(self) -> list[tuple[Job, Record]]:
+        """What is done, as soon as one trial is; also what failed need not run again."""
+        done, _ = wait(self.in_flight, return_when=FIRST_COMPLETED)
+        trials = [(self.in_flight.pop(future), future.result()) for future in done]
+        self.known.update({job.key: record for job, record in trials})
+        return trials
 
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def update(self, tally: Tally, remaining: int) -> None:
-        total = tally.done + max(0, remaining)
-        self.bar.update(
-            self.row,
-            completed=tally.done,
-            total=total,
-            diverged=tally.diverged,
-            failed=tally.failed,
-        )
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.perf_counter() > self.deadline

@@ -17,11 +17,13 @@ import torch
 
 from normlab.claims.plan import Job
 from normlab.claims.protocols.images import image_protocols
-from normlab.claims.run.engines import LocalEngine
+from normlab.claims.run.engines import run_all
+from normlab.claims.run.engines.local import LocalEngine
 from normlab.config.remembered import plain_config
 from normlab.data.availability import is_here
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import trial_key
+from normlab.records.store import DONE
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
@@ -55,13 +57,9 @@ def _ours(engine: LocalEngine, base: tuple[str, ...], sizes: tuple[int, ...], la
         key = trial_key({**plain_config(overrides[:-1]), "seed": seed})
         jobs.append(Job(key, "bench", label, seed, "evaluate", overrides))
     began = time.perf_counter()
-    for job in jobs:
-        engine.submit(job)
-    done = 0
-    while done < len(jobs):
-        for _, record in engine.finished():
-            assert record.status in ("ok", "diverged"), record.message
-            done += 1
+    for _, record in run_all(engine, jobs):
+        if record.status not in DONE:  # its time would be that of no trial
+            raise RuntimeError(f"a trial of the benchmark failed: {record.message}")
     return time.perf_counter() - began
 
 

@@ -1,0 +1,148 @@
+"""One call of `normlab run`: which claims, which of their jobs are missing, and what became of them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from normlab.claims.claim import Claim, Protocol
+from normlab.claims.plan import Job, plan
+from normlab.claims.profiles import protocol_name, protocol_of
+from normlab.claims.registry import load_all, load_claim, slugs
+from normlab.claims.run.engines import build_engine
+from normlab.claims.run.execute import RUNS, with_loggers
+from normlab.claims.run.guests import (
+    GuestComparison,
+    check_guest,
+    compare,
+    compares_norms,
+    with_guest,
+)
+from normlab.claims.run.request import Profile, RunRequest, results_folder
+from normlab.claims.run.runner import Tally, run_claims
+from normlab.errors import NormLabError
+from normlab.records.places import EXPERIMENTS
+from normlab.records.provenance import current
+from normlab.records.store import Store
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The claims of a run, as they will be run.
+
+    hosts: by slug and by arm of the guest, the claim's own arm whose place it takes.
+    """
+
+    claims: tuple[Claim, ...]
+    hosts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did. guests: by slug, a guest norm beside the norms whose places it took."""
+
+    claims: tuple[Claim, ...]
+    tally: Tally
+    seconds: float
+    folder: Path  # of the records
+    logs: Path | None = None
+    guests: Mapping[str, Sequence[GuestComparison]] = field(default_factory=dict)
+
+
+def select(request: RunRequest) -> Selection:
+    """The claims that `request` names, with its guest and its loggers.
+
+    Raises:
+        NormLabError: no claims or unknown ones, no protocol for the profile, an unfit guest.
+    """
+    if bool(request.slugs) == request.all_claims:
+        raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")
+    if request.seeds is not None and request.seeds < 1:
+        raise NormLabError(f"--seeds {request.seeds}: give at least 1.")
+    if request.all_claims:
+        claims = load_all()
+    else:
+        claims = [load_claim(slug) for slug in request.slugs]
+        for claim in claims:
+            named_protocol(claim, request.profile)
+    hosts: dict[str, Mapping[str, str]] = {}
+    if request.norm is not None:
+        check_guest(request.norm)
+        # A claim that is named says why it takes no guest; of all claims, those that take none are passed over.
+        if request.all_claims:
+            claims = [claim for claim in claims if compares_norms(claim)]
+        for index, claim in enumerate(claims):
+            claims[index], hosts[claim.slug] = with_guest(claim, request.norm)
+    if request.loggers:
+        claims = [with_loggers(claim, request.loggers) for claim in claims]
+    return Selection(tuple(claims), hosts)
+
+
+def missing_jobs(request: RunRequest) -> list[Job]:
+    """The jobs that `run_session` would start with, in order. Runs nothing.
+
+    Raises:
+        NormLabError: see `select` and `results_folder`.
+    """
+    claims, store = select(request).claims, _store(request)
+    known = current(store.done(), store.folder) if request.renew else store.done()
+    jobs: list[Job] = []
+    for claim in claims:
+        protocol = protocol_of(claim, request.profile)
+        if protocol is not None:
+            jobs += plan(claim, protocol, known, request.seeds).jobs
+    return jobs
+
+
+def run_session(request: RunRequest) -> RunReport:
+    """Run what is missing of the claims of `request`, and compare its guest.
+
+    Raises:
+        NormLabError: see `select`, `results_folder` and `build_engine`; another run writes to the folder.
+    """
+    selection, store = select(request), _store(request)
+    began = time.perf_counter()
+    deadline = None if request.minutes is None else began + 60 * request.minutes
+    engine = build_engine(request.engine, request.workers, EXPERIMENTS)
+    tally = run_claims(
+        selection.claims,
+        request.profile,
+        store,
+        engine,
+        seeds=request.seeds,
+        deadline=deadline,
+        renew=request.renew,
+    )
+    seconds = time.perf_counter() - began
+    guests: dict[str, Sequence[GuestComparison]] = {}
+    for claim in selection.claims:
+        protocol, hosts = protocol_of(claim, request.profile), selection.hosts.get(claim.slug)
+        if hosts is not None and protocol is not None:
+            guests[claim.slug] = compare(claim, hosts, protocol, store)
+    logs = RUNS if request.loggers else None
+    return RunReport(selection.claims, tally, seconds, store.folder, logs, guests)
+
+
+def _store(request: RunRequest) -> Store:
+    smoke = request.profile is Profile.smoke
+    return Store(results_folder(request.results, smoke=smoke))
+
+
+def named_protocol(claim: Claim, profile: str) -> tuple[str, Protocol]:
+    """The protocol that runs under `profile` on this machine, and its name.
+
+    Raises:
+        NormLabError: the claim has none.
+    """
+    name = protocol_name(claim, profile)
+    if name is None:
+        known = ", ".join(claim.protocols)
+        raise NormLabError(f"{claim.slug} has no protocol for --profile {profile}: it has {known}.")
+    return name, claim.protocols[name]
+
+
+def seconds_per_trial(claim: Claim, protocol: Protocol, store: Store) -> float:
+    """What this claim's records took on average, else what its protocol expects."""
+    own = [record for record in store.done().values() if record.claim == claim.slug]
+    seconds = [record.duration_s for record in own if record.duration_s]
+    return sum(seconds) / len(seconds) if seconds else protocol.seconds_per_trial

@@ -1,0 +1,126 @@
+"""`normlab score`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from normlab.cli.options import Minutes, Results, Workers
+from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from normlab.score.decide import Line, Score
+    from normlab.score.run import ScoreReport
+
+
+def score(
+    norm: Annotated[str, typer.Argument(help="A kind, or my_package.my_module.MyNorm.")],
+    against: Annotated[str, typer.Option(help="Kinds to compare with.")] = ",".join(REFERENCES),
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, of the norm; may be repeated.")
+    ] = None,
+    profile: Annotated[
+        ScoreProfile, typer.Option(help="How much is run; smoke is no evidence.")
+    ] = ScoreProfile.cpu,
+    workers: Workers = None,
+    timed: Annotated[
+        bool, typer.Option("--timed/--untimed", help="Measure the cost, too, after all else.")
+    ] = True,
+    minutes: Minutes = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Run the references again, if other code made them.")
+    ] = False,
+    results: Results = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page.  [default: report/score-NORM.html in there]")
+    ] = None,
+) -> None:
+    """Put a norm through a fixed battery beside others; write what it can and cannot do on one page."""
+    from normlab.report.build import write
+    from normlab.report.score_page import html
+    from normlab.score.run import run_score
+
+    names = (name.strip() for name in against.split(","))
+    request = ScoreRequest(
+        norm,
+        against=tuple(filter(None, names)),
+        options=tuple(option or ()),
+        profile=profile,
+        workers=workers,
+        timed=timed,
+        minutes=minutes,
+        renew=renew,
+        results=results,
+    )
+    report = run_score(request)
+    for message in report.tally.messages:
+        print(message, file=sys.stderr)
+    page = out or report.folder / "report" / f"score-{report.score.subject.slug}.html"
+    write({page: html(report.score)})
+    _print_score(report.score)
+    _print_run(report, page)
+    if report.tally.failed:
+        sys.exit(1)
+
+
+def _print_run(report: "ScoreReport", page: Path) -> None:
+    tally = report.tally
+    print(
+        f"{tally.done} trials in {report.seconds / 60:.1f} min: {tally.diverged} diverged, "
+        f"{tally.failed} failed; records in {report.records}/, page in {page}"
+    )
+    if report.void:
+        print(
+            f"{report.void} timings are void, since the machine was busy: "
+            "run this again when it is calm."
+        )
+
+
+def _print_score(score: "Score") -> None:
+    """The table, then what the norm can and cannot do."""
+    from normlab.cli.tables import claim_console, plain_table
+
+    console = claim_console()
+    references = (other.name for other in score.references)
+    table = plain_table("ability", score.subject.name, *references)
+    for line in score.lines:
+        table.add_row(line.row.name, *_cells(line, score), end_section=True)
+    console.print(table, highlight=False)
+    _print_sentences(score, console)
+    for reason in sorted(score.stale):
+        console.print(f"stale     {reason}", style="yellow", highlight=False)
+
+
+def _cells(line: "Line", score: "Score") -> list[str]:
+    """Of a row of the table: the norm's own cell, then those of the others with the comparison."""
+    from normlab.cli.tables import STYLES, styled
+    from normlab.records.verdict import INCONCLUSIVE
+    from normlab.report.score_words import difference, judged, value
+    from normlab.score.decide import BETTER, WORSE
+
+    styles = {**STYLES, INCONCLUSIVE: "dim"}
+    own = line.cells[score.subject.name]
+    verdict = styled(own.verdict, styles.get(own.verdict, "dim"))
+    cells = [f"{value(line.row, own)}\n{verdict}"]
+    for other in score.references:
+        one = line.comparisons[other.name]
+        style = {BETTER: "green", WORSE: "red"}.get(one.word, "dim")
+        shown = [value(line.row, line.cells[other.name]), styled(judged(one), style)]
+        cells.append("\n".join(filter(None, [*shown, difference(line.row, one)])))
+    return cells
+
+
+def _print_sentences(score: "Score", console: "Console") -> None:
+    """What the rows decide, one sentence a line, its kind before it."""
+    from normlab.report.score_words import said
+
+    words, name = said(score), score.subject.name
+    sentences = [f"can       {name} {sentence}" for sentence in words.can]
+    sentences += [f"cannot    {name} {sentence}" for sentence in words.cannot]
+    sentences += [f"left out  {sentence}" for sentence in words.barred]
+    sentences += [f"undecided {sentence}" for sentence in words.open]
+    for sentence in sentences:
+        console.print(sentence, highlight=False)

@@ -1,0 +1,67 @@
+"""`normlab verdict`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from normlab.cli.options import Json, Results
+
+if TYPE_CHECKING:
+    from normlab.records.verdict import Verdict
+
+
+def verdict(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Claims; all if left out.")] = None,
+    as_json: Json = False,
+    results: Results = None,
+) -> None:
+    """Decide claims from their records and write results/verdicts.json."""
+    print_verdicts(slugs or (), results, as_json=as_json)
+
+
+def print_verdicts(
+    slugs: Sequence[str], results: Path | None = None, *, as_json: bool = False
+) -> None:
+    """Decide all claims, write verdicts.json, and print those asked for; all if none is."""
+    from normlab.claims.registry import load_all, load_claim
+    from normlab.claims.verdicts import verdicts, write
+    from normlab.records.places import RESULTS
+    from normlab.records.store import Store
+    from normlab.records.verdict import to_json
+
+    asked = [load_claim(slug).slug for slug in slugs]
+    store = Store(results or RESULTS)
+    decided = verdicts(load_all(), store)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    write(decided, store.folder)
+    if asked:
+        decided = [one for one in decided if one.slug in asked]
+    if as_json:
+        print(to_json(decided), end="")
+    else:
+        _print_table(decided)
+
+
+def _print_table(decided: Sequence["Verdict"]) -> None:
+    """A line for a claim of one part; for others, one for the claim and one for each part."""
+    from normlab.cli.tables import STYLES, claim_console, plain_table, styled
+
+    table = plain_table("claim", "verdict", "evidence", "finding")
+    for one in decided:
+        evidence = f"{one.profile}, n = {one.n}" if one.profile else ""
+        several = len(one.parts) > 1
+        finding = _notes(one) if several else [one.parts[0].text, *_notes(one)]
+        word = styled(one.verdict, STYLES.get(one.verdict))
+        table.add_row(one.slug, word, evidence, "\n".join(finding))
+        for part in one.parts if several else ():
+            word = styled(part.verdict, STYLES.get(part.verdict))
+            table.add_row(f"  {part.name}", word, "", part.text)
+    claim_console().print(table)
+
+
+def _notes(verdict: "Verdict") -> list[str]:
+    """What is missing, and what is stale."""
+    notes = [*verdict.missing, *(f"stale: {reason}" for reason in verdict.stale)]
+    return [f"[dim]{note}[/dim]" for note in notes]
