@@ -8,7 +8,8 @@ import numpy as np
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.plan import plan
 from normlab.claims.rules import equivalent_within, greater_by
-from normlab.records.record import Record, code_state
+from normlab.records.provenance import code_state
+from normlab.records.record import Record
 from normlab.records.store import Store
 
 DEVICE = "cpu (x86_64, 1 thread)"

@@ -11,10 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from normlab.records.lines import BENCHMARKS, Lines
 from normlab.records.places import RESULTS
-from normlab.records.record import code_state
+from normlab.records.provenance import code_state
+from normlab.records.record import SCHEMA
 
-BENCH_FILE = RESULTS / "bench.jsonl"
+BENCH_FILE = RESULTS / BENCHMARKS
 
 _MODULES = {"sweep": "normlab.claims.run.throughput"}  # the one that is no layer's or network's
 
@@ -34,17 +36,16 @@ def run_benchmark(
     )
     rows = module.run(quick=quick)
     stamp = {
+        "schema": SCHEMA,
         "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "code": code_state(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "quick": quick,
     }
     if save:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write("".join(json.dumps({**row, **stamp}, sort_keys=True) + "\n" for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+        with Lines(path.parent, path.name, f"normlab bench {name}") as lines:
+            stamped = ({**row, **stamp} for row in rows)
+            lines.write(path.stem, [json.dumps(row, sort_keys=True) for row in stamped])
     show(rows)
     return rows
 

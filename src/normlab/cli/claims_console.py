@@ -146,7 +146,7 @@ def run_from_console(
     from normlab.claims.run.engines import build_engine
     from normlab.claims.run.runner import run_claims
     from normlab.records.places import EXPERIMENTS
-    from normlab.records.provenance import current
+    from normlab.claims.staleness import current
 
     if bool(names) == all_claims:
         raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")

@@ -10,7 +10,7 @@ from normlab.claims.claim import Claim, Protocol
 from normlab.claims.plan import Job, plan
 from normlab.claims.profiles import protocol_of
 from normlab.claims.run.engines import Engine
-from normlab.records.provenance import current
+from normlab.claims.staleness import current
 from normlab.records.record import Record
 from normlab.records.store import Store
 
