@@ -83,8 +83,8 @@ def test_an_altered_metric_moves_the_verdict(decided):
 def test_changed_code_is_named(decided):
     _, results, decide = decided
     sources = json.loads((results / "sources.json").read_text())
-    (now,) = sources
-    sources["0123456789ab"] = {**sources[now], "norms/batch.py": "00000000"}
+    (now,) = sources["sources"].values()
+    sources["sources"]["0123456789ab"] = {**now, "norms/batch.py": "00000000"}
     (results / "sources.json").write_text(json.dumps(sources))
 
     def older(row):

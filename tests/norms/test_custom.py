@@ -9,10 +9,11 @@ from norm_cases import case_id
 from omegaconf import OmegaConf
 from torch import nn
 
+from normlab.claims.staleness import changed_files
 from normlab.errors import NormLabError
 from normlab.norms import KINDS, NormSpec, make_norm, spec_of
 from normlab.norms.properties import CHANNELS, SHAPES, measured_spec
-from normlab.records.provenance import changed_files, load_sources
+from normlab.records.provenance import load_sources
 from normlab.records.record import Record, trial_key
 
 FILE = """

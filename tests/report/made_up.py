@@ -9,7 +9,8 @@ from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.design import Design
 from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast, Within
-from normlab.records.record import Record, code_state
+from normlab.records.provenance import code_state
+from normlab.records.record import Record
 from normlab.records.store import Store
 
 DEVICE = "cpu (x86_64, 1 thread)"

@@ -12,7 +12,8 @@ from normlab.config.schema import to_dict
 from normlab.errors import NormLabError
 from normlab.measure.timing import harness
 from normlab.norms import KINDS
-from normlab.records.record import Record, code_state, trial_key
+from normlab.records.provenance import code_state
+from normlab.records.record import Record, trial_key
 from normlab.records.store import Store
 from normlab.score import battery, values
 from normlab.score.bound import Bound

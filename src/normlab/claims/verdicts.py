@@ -11,8 +11,8 @@ from normlab.claims.design import Design
 from normlab.claims.evidence import Evidence, Missing
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
+from normlab.claims.staleness import stale_reasons
 from normlab.records.files import write_atomically
-from normlab.records.provenance import stale_reasons
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import (

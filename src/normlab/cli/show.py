@@ -14,7 +14,7 @@ def show(
     results: Results = None,
 ) -> None:
     """A claim: statement, rules, planned jobs with their commands and cost. Runs nothing."""
-    from normlab.claims.plan import plan
+    from normlab.claims.design import Design
     from normlab.claims.registry import load_claim
     from normlab.claims.run.session import named_protocol, seconds_per_trial
     from normlab.cli.tables import claim_console
@@ -29,9 +29,9 @@ def show(
     console.print(f"said by: {documents}\nprimary source: {claim.source}", highlight=False)
     console.print(f"prediction: {claim.prediction}", highlight=False)
     for part in claim.parts:
-        console.print(f"  {part.name}: {part.statement}\n    rule: {part.rule}", highlight=False)
+        console.print(f"  {part.name}: {part.statement}\n    rule: {part.rule_words}", highlight=False)
     store = Store(results or RESULTS)
-    step = plan(claim, protocol, store.done())
+    step = Design(claim, protocol).progress(store.done())
     minutes = seconds_per_trial(claim, protocol, store) * step.remaining / 60
     rates = len(protocol.learning_rates)
     tuned = f", tuned over {rates} rates or more" if rates else ""

@@ -1,225 +1,224 @@
-"""Whether the code that is here now made the records, or gives the same as what did; if not, which files differ."""
+"""Which code a record was made by, and what results/sources.json and rechecks.json know of it.
 
-import ast
+A record holds a source: 12 digits that stand for all code that computes. sources.json holds what they stand for:
+
+- `schema`: 2. A file without it is version 1, {source: {file: hash}}, whose hashes nothing here can give again.
+- `sources`: {source: {file: hash}}, by first names, hash version 2; "v1:" before a hash of version 1.
+- `without_measuring`: sources of version 1, which left out what claims measure by themselves. That is in
+- `commits`: {commit: {file: hash}}, of the commits that such records name.
+"""
+
 import json
+import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from normlab.data.availability import IMAGE_SETS
-from normlab.errors import NormLabError
-from normlab.norms.registry import declared_kinds
 from normlab.records.files import write_atomically
-from normlab.records.places import PACKAGE, read_together
-from normlab.records.record import ASIDE, Record, code_state, source_hashes, target_hash
-from normlab.training.evaluations import MODULES
+from normlab.records.json_values import Json
+from normlab.records.places import CHECKOUT, read_together
+from normlab.records.record import CodeState, Record
+from normlab.records.tree import here
 
+SCHEMA = 2
+SOURCES = "sources.json"
 RECHECKS = "rechecks.json"
 
-
-def note_sources(folder: Path) -> None:
-    """Keep in results/sources.json which files a source hash stands for, so that a record needs only the hash."""
-    path = folder / "sources.json"
-    known = _read(path) or {}
-    source = code_state()["source"]
-    if source in known:
-        return
-    known[source] = source_hashes()
-    write_atomically(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+Hashes = Mapping[str, str]  # of files by first name
 
 
-def stale_reasons(records: Sequence[Record], folder: Path) -> list[str]:
-    """What has changed since `records` were made, or between them: files of ours that they use, or the data.
+class Recheck(TypedDict):
+    """A trial that was run again by other code, and whether it gave the same bits."""
 
-    Empty: nothing. A file counts only for trials that run through it: a new option of the transformer does not make
-    the trials of a CNN stale.
-    """
-    known = load_sources(folder)
-    changed: set[str] = set()
-    reasons = []
-    for record in records:
-        files = changed_files(record, known)
-        if files is None:
-            reasons.append(f"made by code that is not known here ({record.code.get('source')})")
-        else:
-            changed |= files
-    if changed:
-        reasons.append(f"code changed since: {', '.join(sorted(changed))}")
-    by_options: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        options = {k: v for k, v in record.config.get("data", {}).items() if "batch_size" not in k}
-        own = record.config.get(
-            "options"
-        )  # of a claim's own trial, which may measure on several data sets
-        by_options[json.dumps([options, own], sort_keys=True)].add(
-            record.data.get("fingerprint", "")
-        )
-    if any(len(fingerprints) > 1 for fingerprints in by_options.values()):
-        reasons.append("the data changed between trials")
-    return sorted(set(reasons))
-
-
-def current(records: Mapping[str, Record], folder: Path) -> dict[str, Record]:
-    """Those of `records` that the code which is here now would give again, as far as its files tell."""
-    known = load_sources(folder)
-    return {key: record for key, record in records.items() if changed_files(record, known) == set()}
+    way: str  # through the code, see `way_of`
+    key: str
+    claim: str
+    arm: str
+    before: str  # state of the code that made the record
+    now: str  # source of the code that ran it again
+    same: bool
+    differs: str  # what, in words
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What results/sources.json and results/rechecks.json say."""
+    """What sources.json and rechecks.json of a results folder say."""
 
-    files: Mapping[str, dict[str, str]]  # source -> name -> hash
-    same: Mapping[
-        tuple[str, str], list[str]
-    ]  # (way, source before) -> sources that gave the same bits
+    files: Mapping[str, Hashes] = field(default_factory=dict)  # by source
+    commits: Mapping[str, Hashes] = field(default_factory=dict)
+    without_measuring: frozenset[str] = frozenset()
+    # (way, state) -> sources that gave the same bits.
+    same: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def state(self, record: Record) -> str:
+        """The source that made a record, and its commit where the source alone does not tell all its code."""
+        source = str(record.code.get("source"))
+        if "trial" in record.config and source in self.without_measuring:
+            return f"{source}@{record.code.get('git')}"
+        return source
+
+    def hashes(self, state: str) -> Hashes | None:
+        """Of all files as they were at `state`; None where that is not known."""
+        source, _, commit = state.partition("@")
+        files = self.files.get(source)
+        if files is None or not commit:
+            return files
+        measuring = self.commits.get(commit)
+        return None if measuring is None else {**measuring, **files}
+
+    def reached(self, way: str, state: str) -> set[str]:
+        """Every state whose code is known to give the same bits as that of `state`, in one step or several."""
+        reached: set[str] = set()
+        open_ = [state]
+        while open_:
+            before = open_.pop()
+            source, _, commit = before.partition("@")
+            # Rows of version 1 name the source alone: they compared all but what the commit tells.
+            for name in {before, source}:
+                for now in self.same.get((way, name), ()):
+                    after = f"{now}@{commit}" if now in self.without_measuring and commit else now
+                    if after not in reached:
+                        reached.add(after)
+                        open_.append(after)
+        return reached
 
 
 def load_sources(folder: Path) -> Sources:
+    """What is known in a results folder and those that count as one with it; of any schema."""
+    files: dict[str, Hashes] = {}
+    commits: dict[str, Hashes] = {}
+    without_measuring: set[str] = set()
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
-    files: dict[str, dict[str, str]] = {}
     for place in read_together(folder):
-        files |= _read(place / "sources.json") or {}
-        for row in _read(place / RECHECKS) or ():
+        known = _read_sources(place)
+        files |= known.files
+        commits |= known.commits
+        without_measuring |= known.without_measuring
+        for row in load_rechecks(place):
             if row["same"]:
                 same[row["way"], row["before"]].append(row["now"])
-    return Sources(files, same)
+    return Sources(files, commits, frozenset(without_measuring), same)
 
 
-def changed_files(record: Record, known: Sources) -> set[str] | None:
-    """Files that the record's trial ran through and that differ now; None where its code is not known.
+def _read_sources(folder: Path) -> Sources:
+    content = _read(folder / SOURCES)
+    if not isinstance(content, dict):
+        return Sources()
+    if "schema" not in content:  # version 1
+        return Sources({source: _marked(files) for source, files in content.items()})
+    without_measuring = frozenset(content["without_measuring"])
+    return Sources(content["sources"], content["commits"], without_measuring)
 
-    None differ if a trial that takes the same way gave the same bits with the files as they are now.
-    """
-    source = str(record.code.get("source"))
-    for target, code in _target_now(record.config).items():
-        if record.versions.get(target) != code:
-            return {target}
-    if source == code_state()["source"]:
-        return set()
-    if source not in known.files:
-        return None
-    changed = _changed(record, known.files[source])
-    checked = (
-        _changed(record, known.files[other])
-        for other in _reached(way_of(record.config), source, known)
+
+def load_rechecks(folder: Path) -> list[Recheck]:
+    """The rows of the folder's own rechecks.json; of schema 2, and of version 1, a list."""
+    content = _read(folder / RECHECKS)
+    if isinstance(content, dict):
+        content = content["rechecks"]
+    return content if isinstance(content, list) else []
+
+
+def add_recheck(folder: Path, row: Recheck) -> None:
+    """Add a row to rechecks.json."""
+    rows = [*load_rechecks(folder), row]
+    _write(folder / RECHECKS, {"schema": SCHEMA, "rechecks": rows})
+
+
+def note_sources(folder: Path) -> None:
+    """Keep in sources.json what the present source stands for, so that a record needs only its name."""
+    known = _read_sources(folder)
+    tree = here()
+    if known.files.get(tree.source) == tree.hashes:
+        return
+    write_sources(
+        folder,
+        {**known.files, tree.source: tree.hashes},
+        known.commits,
+        known.without_measuring,
     )
-    return set() if changed and any(not files for files in checked) else changed
 
 
-def _target_now(config: Mapping[str, Any]) -> dict[str, str]:
-    norm = config.get("norm") or {}
-    try:
-        return target_hash(norm)
-    except NormLabError:  # it lies elsewhere, on another machine say
-        return {str(norm["target"]): ""}
-
-
-def _changed(record: Record, before: Mapping[str, str]) -> set[str]:
-    now = source_hashes()
-    # A file that is new has not been run through; if an old one imports it now, the old one differs.
-    return {name for name in files_of(record.config, before) if before[name] != now.get(name)}
-
-
-def _reached(way: str, source: str, known: Sources) -> set[str]:
-    """Every source that has given the same bits as `source`, in one step or several."""
-    reached, open_ = set(), [source]
-    while open_:
-        for other in known.same.get((way, open_.pop()), ()):
-            if other not in reached and other in known.files:
-                reached.add(other)
-                open_.append(other)
-    return reached
-
-
-def way_of(config: Mapping[str, Any]) -> str:
-    """Which way a trial takes through the code: its configuration without seed, and numbers as no more than given."""
-    kept = {
-        name: value
-        for name, value in config.items()
-        if name not in ("seed", "claim", "arm", "stage", "logger")
+def write_sources(
+    folder: Path,
+    files: Mapping[str, Hashes],
+    commits: Mapping[str, Hashes],
+    without_measuring: Iterable[str],
+) -> None:
+    """Replace sources.json."""
+    content = {
+        "schema": SCHEMA,
+        "sources": files,
+        "commits": commits,
+        "without_measuring": sorted(without_measuring),
     }
-    return json.dumps(_outline(kept), sort_keys=True)
-
-
-def _outline(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            k: _outline(v)
-            for k, v in value.items()
-            if v is not None and v is not False and v != [] and v != ()
-        }
-    if isinstance(value, list | tuple):
-        return (
-            [_outline(item) for item in value]
-            if all(isinstance(item, str) for item in value)
-            else len(value)
-        )
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return 0
-    return value
-
-
-def files_of(config: dict[str, Any], files: Iterable[str]) -> set[str]:
-    """Those of `files` (names below the package) that a trial of `config` runs through.
-
-    A claim's own `trial` may call any norm or model, so it counts all of them; a class from elsewhere it must name.
-    """
-    if "model" not in config or "norm" not in config:
-        aside = ASIDE if '"target"' in json.dumps(config) else ASIDE | {CUSTOM}
-        return {
-            name for name in files if name.startswith(("norms/", "models/")) and name not in aside
-        }
-    declared = declared_kinds().get(config["norm"]["kind"])
-    norm = f"norms/{declared.path.name}" if declared else CUSTOM
-    own = _MODALITY["image" if config["data"]["name"] in IMAGE_SETS else "text"]
-    model = f"models/{config['model']['name']}.py"
-    used = _with_imports((*_ALWAYS, *own, norm, model))
-    used |= _with_imports(
-        tuple(f"training/{MODULES[name]}.py" for name in config.get("evaluations") or ())
-    )
-    # A file that is gone now was used, as far as anyone can tell.
-    return {
-        name for name in files if name in used or (not (PACKAGE / name).is_file() and name != norm)
-    }
-
-
-CUSTOM = "norms/custom.py"  # the wrapper of a class that lies elsewhere
-_ALWAYS = ("training/fit.py", "models/__init__.py")
-_MODALITY = {
-    "image": ("data/images.py", "data/image_sources.py"),
-    "text": (
-        "data/text.py",
-        "data/text_sources.py",
-        "data/documents.py",
-        "data/document_sources.py",
-    ),
-}
+    _write(folder / SOURCES, content)
 
 
 @cache
-def _with_imports(roots: tuple[str, ...]) -> frozenset[str]:
-    """`roots` and what they import of what computes, directly or not; not what is chosen by name at run time."""
-    found: set[str] = set()
-    open_ = [root for root in roots if root]
-    while open_:
-        name = open_.pop()
-        if name in found or name in ASIDE or not (PACKAGE / name).is_file():
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("normlab."):
-                path = (node.module or "").removeprefix("normlab.").replace(".", "/")
-                open_ += [f"{path}.py"]
-    return frozenset(found)
+def code_state() -> CodeState:
+    """The commit of this checkout (null outside one), whether it was changed since, and the source."""
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no",
+        "--", "src", "conf", "experiments", "train.py",
+    )  # fmt: skip
+    return {
+        "git": _git("rev-parse", "HEAD"),
+        "dirty": None if changed is None else bool(changed),
+        "source": here().source,
+    }
 
 
-def _read(path: Path) -> Any:
-    """The content of a JSON file, None where there is none."""
+def _git(*arguments: str) -> str | None:
+    if CHECKOUT is None:  # an installed package may lie in somebody else's repository
+        return None
+    command = ["git", "-C", str(CHECKOUT), *arguments]
     try:
-        return json.loads(path.read_text())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def way_of(config: Mapping[str, Json]) -> str:
+    """Which way a trial takes through the code: its configuration, numbers as no more than given.
+
+    Without the seed, and without what says for whom and where it runs.
+    """
+    aside = ("seed", "claim", "arm", "stage", "logger")
+    kept = {name: value for name, value in config.items() if name not in aside}
+    return json.dumps(_way(kept), sort_keys=True)
+
+
+def _way(value: object) -> object:
+    if isinstance(value, Mapping):
+        given = {name: item for name, item in value.items() if not _is_empty(item)}
+        return {name: _way(item) for name, item in given.items()}
+    if isinstance(value, list | tuple):
+        words = all(isinstance(item, str) for item in value)
+        return [_way(item) for item in value] if words else len(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return 0 if is_number else value
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value is False or value in ([], ())
+
+
+def _marked(files: Hashes) -> Hashes:
+    """Hashes of version 1, so that they equal none of today's."""
+    return {name: f"v1:{value}" for name, value in files.items()}
+
+
+def _read(path: Path) -> object:
+    """The content of a JSON file; None where there is none, or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _write(path: Path, content: object) -> None:
+    write_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -4,7 +4,8 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from normlab.records.provenance import changed_files, load_sources
+from normlab.claims.staleness import changed_files
+from normlab.records.provenance import load_sources
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.score.subject import Subject

@@ -16,7 +16,8 @@ from normlab.config.schema import to_dict
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.models import build_model
-from normlab.records.record import Record, code_state, target_hash, trial_key
+from normlab.records.provenance import code_state
+from normlab.records.record import Record, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoints import check_checkpoint
 from normlab.training.evaluations import evaluation

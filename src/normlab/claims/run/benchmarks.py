@@ -10,9 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from normlab.records.lines import BENCHMARKS, Lines
 from normlab.records.places import RESULTS
 
-BENCH_FILE = RESULTS / "bench.jsonl"
+BENCH_FILE = RESULTS / BENCHMARKS
 
 Row = Mapping[str, Any]  # what a benchmark measured, and all that could explain it, by name
 
@@ -50,17 +51,16 @@ def run_benchmark(
 
 def append_rows(rows: Sequence[Row], path: Path, *, quick: bool) -> None:
     """Append `rows` to the file: on disk when this returns."""
-    from normlab.records.record import code_state
+    from normlab.records.provenance import code_state
+    from normlab.records.record import SCHEMA
 
     stamp = {
         "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "code": code_state(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "quick": quick,
+        "schema": SCHEMA,
     }
-    lines = [json.dumps({**row, **stamp}, sort_keys=True) + "\n" for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
+    with Lines(path.parent, path.name, "normlab bench") as lines:
+        stamped = [{**row, **stamp} for row in rows]
+        lines.write(path.stem, [json.dumps(row, sort_keys=True) for row in stamped])

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from normlab.claims.claim import Claim
-from normlab.claims.plan import Job
+from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
 from normlab.config.remembered import trial_config
-from normlab.records.record import Record, code_state
+from normlab.records.measurement import as_measurement
+from normlab.records.provenance import code_state
+from normlab.records.record import Record
 
 RUNS = Path("runs") / "claims"  # of trials with loggers: SLUG/KEY below it
 
@@ -87,9 +89,8 @@ def _measure(job: Job, experiments: Path) -> Record:
     torch.manual_seed(job.seed)
     claim = load_claim(job.claim, experiments)
     options = dict(job.options or ())
-    metrics = claim.trial(options, job.seed)
-    data = metrics.pop("data", {"name": "tensors", "fingerprint": ""})
-    device = metrics.pop("device", f"cpu ({platform.machine()}, 1 thread)")
+    assert claim.trial is not None
+    measured = as_measurement(claim.trial(options, job.seed))
     config = {
         "trial": claim.slug,
         "version": claim.trial_version,
@@ -100,10 +101,10 @@ def _measure(job: Job, experiments: Path) -> Record:
         job.key,
         config,
         status="ok",
-        metrics=metrics,
+        metrics=dict(measured.metrics),
         versions={"python": platform.python_version(), "torch": torch.__version__},
-        device=device,
-        data=data,
+        device=measured.device or f"cpu ({platform.machine()}, 1 thread)",
+        data=measured.data,
         code=code_state(),
     )
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from normlab.claims.claim import Arm, Claim, Protocol
-from normlab.claims.evidence import Evidence, Missing
-from normlab.claims.plan import plan
-from normlab.claims.rules import in_words
+from normlab.claims.design import Design
+from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.metrics import metric as metric_of
+from normlab.claims.stats import t_interval
 from normlab.claims.verdicts import devices
 from normlab.errors import NormLabError
 from normlab.norms import spec_of
@@ -120,13 +121,10 @@ def compare(
     """
     metric = claim.tuning_metric.replace("val_", "test_")
     known = store.done()
-    keys = plan(claim, protocol, known).evaluation
+    recorded = Design(claim, protocol).progress(known).recorded(known)
     rows = []
     for guest, host in hosts.items():
-        trials: ByArm = {}
-        for arm in (guest, host):
-            by_seed = keys.get(arm, {})
-            trials[arm] = {seed: known[key] for seed, key in by_seed.items() if key in known}
+        trials: ByArm = {arm: recorded.get(arm, {}) for arm in (guest, host)}
         evidence = Evidence(_on_one_device(trials, guest), protocol.seeds)
         rows.append(_comparison(evidence, guest, host, metric))
     return rows
@@ -142,11 +140,20 @@ def _on_one_device(trials: ByArm, guest: str) -> ByArm:
     return trials
 
 
-def _comparison(evidence: Evidence, guest: str, host: str, metric: str) -> GuestComparison:
-    scale, unit = (100, "points") if metric.endswith("accuracy") else (1, "nats")
+def _comparison(evidence: Evidence, guest: str, host: str, name: str) -> GuestComparison:
+    metric = metric_of(name)
+    scale = metric.scale
     try:
-        means = [f"{scale * evidence.values(arm, metric).mean():.4g}" for arm in (guest, host)]
-        finding = in_words(evidence.difference(guest, host, metric, scale), unit)
+        means = [f"{scale * evidence.values(arm, name).mean():.4g}" for arm in (guest, host)]
+        difference = evidence.difference(guest, host, name, scale)
     except Missing as missing:
         return GuestComparison(guest, host, finding=str(missing))
+    finding = _in_words(difference, metric.difference)
     return GuestComparison(guest, host, means[0], means[1], finding)
+
+
+def _in_words(difference: Values, unit: str) -> str:
+    """A paired difference (n,) with its 95 % t interval: undecided, for no rule was written."""
+    mean, low, high = (float(end) for end in t_interval(difference))
+    interval = f" [{low:.3g}, {high:.3g}]" if len(difference) > 1 else ""
+    return f"{mean:+.3g}{interval} {unit}, n = {len(difference)}"

@@ -1,95 +1,101 @@
-"""After a change of code that should change no result: run one trial of each kind again and compare every bit.
+"""After a change of code that should change no result: run one trial of each kind again.
 
-A record made by older code is stale (see sources.py) unless a trial that takes the same way through the code has been
-run again since and gave the same status, metrics and loss curve, bit for bit. What was compared is kept, one line
-each, in results/rechecks.json: nothing is taken on trust, and a way that differs stays stale until it is run anew.
-Trials that measure time never give the same bits: they are run anew.
+A record made by older code is stale (see `normlab.claims.staleness`) unless a trial that takes the
+same way through the code has been run again since and gave the same status, metrics and curve, bit
+for bit. What was compared is kept, one row each, in results/rechecks.json: nothing is taken on
+trust, and a way that differs stays stale until it is run anew. Trials that measure time never give
+the same bits: they are run anew.
 """
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from normlab.claims.claim import Claim
-from normlab.claims.plan import Job, plan
+from normlab.claims.design import Design, Job
 from normlab.claims.run.engines import Engine, run_all
-from normlab.records.files import write_atomically
-from normlab.records.provenance import RECHECKS, changed_files, load_sources, note_sources, way_of
+from normlab.claims.staleness import changed_files
+from normlab.records.compare import difference
+from normlab.records.provenance import (
+    Recheck,
+    Sources,
+    add_recheck,
+    load_rechecks,
+    load_sources,
+    way_of,
+)
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
+from normlab.records.tree import here
 
-_NOT_COMPARED = {"samples_per_s"}  # a speed
 
+def recheck(claims: Sequence[Claim], store: Store, engine: Engine) -> list[Recheck]:
+    """Run one stale trial of each way through the code again; what each gave.
 
-def recheck(claims: Sequence[Claim], store: Store, engine: Engine) -> list[dict[str, Any]]:
-    """Run one stale trial of each way through the code again; returns, and adds to results/rechecks.json, its outcome:
-    {way, key, before, now, same, differs}.
+    Each row is in results/rechecks.json before the next is waited for: a run that is killed goes on
+    where it was.
     """
-    known = store.done()
-    jobs = {job.key: job for job in _one_of_each_way(claims, known, store.folder)}
-    rows: list[dict[str, Any]] = []
-    with store:
-        note_sources(store.folder)
-        for job, record in run_all(engine, jobs.values()):
-            before = known[job.key]
-            differs = _differences(before, record)
-            row = {
-                "way": way_of(before.config),
-                "key": job.key,
-                "claim": job.claim,
-                "arm": job.arm,
-                "before": str(before.code.get("source")),
-                "now": str(record.code.get("source")),
-                "same": not differs,
-                "differs": differs,
-            }
-            rows.append(row)
-            print(f"{job.claim}, {job.arm}: {differs or 'the same bits'}", file=sys.stderr)
+    with store:  # which notes what today's source stands for
+        known = store.done()
+        sources = load_sources(store.folder)
+        jobs = list(_one_of_each_way(claims, known, store.folder))
+        began = time.perf_counter()
+        rows: list[Recheck] = []
+        for job, record in run_all(engine, jobs):
+            rows.append(_row(job, known[job.key], record, sources))
             if record.status in DONE:  # one that could not run says nothing
-                _append(store.folder / RECHECKS, row)
+                add_recheck(store.folder, rows[-1])
+            minutes = (time.perf_counter() - began) / 60
+            outcome = rows[-1]["differs"] or "the same bits"
+            done = f"{len(rows)} of {len(jobs)}, {minutes:.1f} min"
+            print(f"{done}: {job.claim}, {job.arm}: {outcome}", file=sys.stderr, flush=True)
         engine.close()
     return rows
+
+
+def _row(job: Job, before: Record, now: Record, sources: Sources) -> Recheck:
+    differs = difference(before, now)
+    return {
+        "way": way_of(before.config),
+        "key": job.key,
+        "claim": job.claim,
+        "arm": job.arm,
+        "before": sources.state(before),
+        "now": str(now.code.get("source")),
+        "same": not differs,
+        "differs": differs,
+    }
 
 
 def _one_of_each_way(
     claims: Sequence[Claim], known: Mapping[str, Record], folder: Path
 ) -> list[Job]:
-    """The cheapest stale evaluation trial of each way and each source that made it."""
+    """The cheapest stale evaluation trial of each way, and of each code that made one."""
     sources = load_sources(folder)
+    # What this very code gave otherwise before, it would give again.
+    settled = {
+        (row["way"], row["before"])
+        for row in load_rechecks(folder)
+        if row["now"] == here().source
+    }
     cheapest: dict[tuple[str, str], tuple[float, Job]] = {}
-    for claim in (claim for claim in claims if not claim.timed):
-        for protocol in claim.protocols.values():
-            planned = plan(claim, protocol, known)
-            keys = {key for seeds in planned.evaluation.values() for key in seeds.values()}
-            for job in plan(claim, protocol, {key: known[key] for key in known.keys() - keys}).jobs:
-                record = known.get(job.key)
-                if (
-                    record is None
-                    or job.stage != "evaluate"
-                    or changed_files(record, sources) == set()
-                ):
-                    continue
-                name = way_of(record.config), str(record.code.get("source"))
-                if name not in cheapest or record.duration_s < cheapest[name][0]:
-                    cheapest[name] = record.duration_s, job
-    return [job for _, job in cheapest.values()]
+    for claim in claims:
+        # Time gives no two same bits.
+        for job in () if claim.timed else _recorded_jobs(claim, known):
+            record = known[job.key]
+            if changed_files(record, sources) == set():
+                continue
+            kind = way_of(record.config), sources.state(record)
+            is_new = kind not in cheapest or record.duration_s < cheapest[kind][0]
+            if kind not in settled and is_new:
+                cheapest[kind] = record.duration_s, job
+    jobs = {job.key: job for _, job in cheapest.values()}
+    return list(jobs.values())
 
 
-def _differences(before: Record, now: Record) -> str:
-    """What differs, in words; "" if nothing does. Through JSON, as a record is kept: not finite is null."""
-    one, other = (json.loads(record.to_json()) for record in (before, now))
-    if one["status"] != other["status"]:
-        return f"status {one['status']}, now {other['status']} {other['message']}".strip()
-    for part in ("metrics", "curve"):
-        for name in sorted(one[part].keys() | other[part].keys()):
-            if name not in _NOT_COMPARED and one[part].get(name) != other[part].get(name):
-                return f"{part}.{name}: {str(one[part].get(name))[:60]}, now {str(other[part].get(name))[:60]}"
-    return ""
-
-
-def _append(path: Path, row: dict[str, Any]) -> None:
-    """Replace the file in one step; the last outcome of a way, before and now, counts."""
-    rows = json.loads(path.read_text()) if path.exists() else []
-    write_atomically(path, json.dumps([*rows, row], indent=1, sort_keys=True) + "\n")
+def _recorded_jobs(claim: Claim, known: Mapping[str, Record]) -> Iterator[Job]:
+    """The evaluation trials of a claim that are recorded, under any of its protocols."""
+    for protocol in claim.protocols.values():
+        for by_seed in Design(claim, protocol).progress(known).evaluation.values():
+            yield from (job for job in by_seed.values() if job.key in known)

@@ -7,12 +7,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from normlab.claims.claim import Claim, Protocol
-from normlab.claims.plan import Job, plan
+from normlab.claims.claim import Claim
+from normlab.claims.design import Design, Job
 from normlab.claims.profiles import protocol_of
 from normlab.claims.run.engines import Engine
 from normlab.claims.run.progress import ProgressBar
-from normlab.records.provenance import current
+from normlab.claims.staleness import current
 from normlab.records.record import Record
 from normlab.records.store import Store
 
@@ -56,20 +56,17 @@ def run_claims(
     Raises:
         NormLabError: another run writes to the store's folder.
     """
-    protocols = {claim.slug: protocol_of(claim, profile) for claim in claims}
+    designs = _designs(claims, profile, seeds)
     with store, ExitStack() as stack:
         known = current(store.done(), store.folder) if renew else store.done()
         progress = stack.enter_context(ProgressBar(enabled=sys.stderr.isatty()))
         stack.callback(engine.close)
-        run = _Run(engine, known, seeds, deadline)
+        run = _Run(engine, known, deadline)
         tally = Tally()
         while True:
             remaining = 0
-            # What measures time comes last.
-            for claim in sorted(claims, key=lambda claim: claim.timed):
-                protocol = protocols[claim.slug]
-                if protocol is not None:
-                    remaining += run.start(claim, protocol)
+            for design in designs:
+                remaining += run.start(design)
             progress.update(tally, remaining)
             if not run.in_flight:
                 return tally
@@ -80,6 +77,16 @@ def run_claims(
                 progress.update(tally, remaining)
 
 
+def _designs(claims: Sequence[Claim], profile: str, seeds: int | None) -> list[Design]:
+    """Of the claims that have a protocol for the profile; what measures time comes last."""
+    designs = []
+    for claim in sorted(claims, key=lambda claim: claim.timed):
+        protocol = protocol_of(claim, profile)
+        if protocol is not None:
+            designs.append(Design(claim, protocol, seeds))
+    return designs
+
+
 class _Run:
     """The trials in flight, and by key the records that need not run (again)."""
 
@@ -87,21 +94,20 @@ class _Run:
         self,
         engine: Engine,
         known: Mapping[str, Record],
-        seeds: int | None,
         deadline: float | None,
     ) -> None:
         self.engine = engine
         self.known = dict(known)
-        self.seeds = seeds
         self.deadline = deadline
         self.in_flight: dict[Future[Record], Job] = {}
 
-    def start(self, claim: Claim, protocol: Protocol) -> int:
-        """Start the next trials of `claim`, as many as there is room for; returns how many remain."""
-        step = plan(claim, protocol, self.known, self.seeds)
+    def start(self, design: Design) -> int:
+        """Start the next trials of a claim, as many as there is room for; returns how many remain."""
+        step = design.progress(self.known)
         started = {job.key for job in self.in_flight.values()}
-        # Twice the workers, so that none waits for the plan; what measures time runs with nothing beside it.
-        most = 1 if claim.timed else 2 * self.engine.workers
+        # Twice the workers, so that none waits for the plan; what measures time runs with nothing
+        # beside it.
+        most = 1 if design.claim.timed else 2 * self.engine.workers
         for job in step.jobs:
             if len(self.in_flight) >= most or self._is_late():
                 break

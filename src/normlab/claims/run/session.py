@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from normlab.claims.claim import Claim, Protocol
-from normlab.claims.plan import Job, plan
+from normlab.claims.design import Design, Job
 from normlab.claims.profiles import protocol_name, protocol_of
 from normlab.claims.registry import load_all, load_claim, slugs
 from normlab.claims.run.engines import build_engine
@@ -20,9 +20,9 @@ from normlab.claims.run.guests import (
 )
 from normlab.claims.run.request import Profile, RunRequest, results_folder
 from normlab.claims.run.runner import Tally, run_claims
+from normlab.claims.staleness import current
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS
-from normlab.records.provenance import current
 from normlab.records.store import Store
 
 
@@ -90,7 +90,7 @@ def missing_jobs(request: RunRequest) -> list[Job]:
     for claim in claims:
         protocol = protocol_of(claim, request.profile)
         if protocol is not None:
-            jobs += plan(claim, protocol, known, request.seeds).jobs
+            jobs += Design(claim, protocol, request.seeds).progress(known).jobs
     return jobs
 
 

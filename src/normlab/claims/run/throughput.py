@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from normlab.claims.plan import Job
+from normlab.claims.design import Job
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.run.engines import run_all
 from normlab.claims.run.engines.local import LocalEngine

@@ -10,7 +10,7 @@ from normlab.claims.run.request import EngineName
 from normlab.errors import NormLabError, choices
 
 if TYPE_CHECKING:
-    from normlab.claims.plan import Job
+    from normlab.claims.design import Job
     from normlab.records.record import Record
 
 ENGINES = tuple(name.value for name in EngineName)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from normlab.claims.plan import Job
+from normlab.claims.design import Job
 from normlab.claims.run.execute import execute, unfinished
-from normlab.records.record import Record, code_state
+from normlab.records.record import Record
 from normlab.training.processes import prepare_worker
 
 GRACE_S = 15.0  # beyond a trial's own time limit, for one that hangs where no signal reaches it

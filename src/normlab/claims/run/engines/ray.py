@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from normlab.claims.plan import Job
+from normlab.claims.design import Job
 from normlab.claims.run.execute import execute, unfinished
 from normlab.records.record import Record
 

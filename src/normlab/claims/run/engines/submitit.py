@@ -7,7 +7,7 @@ from pathlib import Path
 
 import submitit
 
-from normlab.claims.plan import Job
+from normlab.claims.design import Job
 from normlab.claims.run.execute import execute, unfinished
 from normlab.records.record import Record
 

@@ -1,4 +1,4 @@
-"""Which files a trial runs through, and what a change of them makes stale."""
+"""Records of older code run again, or stand once a trial of each way has given the same bits."""
 
 import json
 
@@ -6,44 +6,26 @@ import pytest
 
 from normlab.claims.registry import load_claim
 from normlab.claims.run.engines import build_engine
+from normlab.claims.run.execute import execute
 from normlab.claims.run.recheck import recheck
 from normlab.claims.run.runner import run_claims
 from normlab.claims.verdicts import verdict
 from normlab.config.schema import compose, to_dict
-from normlab.records.provenance import files_of, way_of
-from normlab.records.record import code_state, source_hashes
+from normlab.records.provenance import way_of
 from normlab.records.store import Store
+from normlab.records.tree import here
+
+BEFORE = "0123456789ab"
 
 
-def used(*overrides):
-    return files_of(to_dict(compose(list(overrides))), source_hashes())
-
-
-def test_every_file_that_is_hashed_counts_for_some_trial():
-    trials = [
-        used("model=resnet", "norm=groupnorm", "evaluations=[precise,adaptation,train_mode]"),
-        used("model=plaincnn", "norm=batchnorm", "norm.ghost_batch=2", "reparam=weightnorm"),
-        used("model=transformer", "norm=rmsnorm"),
-        used("model=mlp", "norm=frn"),
-    ]
-    assert {
-        "norms/ghost.py",
-        "training/step.py",
-        "models/layers.py",
-        "reparam.py",
-        "data/images.py",
-    } <= trials[1]
-    assert {"data/text.py", "models/transformer.py", "norms/rms.py", "norms/layer.py"} <= trials[2]
-    assert "training/shift.py" in trials[0] and "training/shift.py" not in trials[1]
-
-
-def test_a_trial_does_not_depend_on_other_models_norms_and_data():
-    assert not {"models/transformer.py", "models/mlp.py", "norms/group.py", "data/text.py"} & used(
-        "norm=batchnorm"
-    )
-    assert not {"models/plaincnn.py", "data/images.py", "norms/batch.py"} & used(
-        "model=transformer", "norm=layernorm"
-    )
+def made_by_other_code(results, file):
+    """Change the records as if they had been made by code in which `file` was another."""
+    known = json.loads((results / "sources.json").read_text())
+    ((now, hashes),) = known["sources"].items()
+    known["sources"] = {BEFORE: {**hashes, file: "00000000"}}
+    (results / "sources.json").write_text(json.dumps(known))
+    lines = (results / "toy.jsonl").read_text()
+    (results / "toy.jsonl").write_text(lines.replace(now, BEFORE))
 
 
 @pytest.mark.parametrize(("file", "again"), [("norms/batch.py", True), ("data/images.py", False)])
@@ -58,12 +40,7 @@ def test_renew_runs_again_what_older_code_has_recorded(toy, tmp_path, file, agai
         ).done
 
     assert run(False) == 6
-    sources = json.loads((results / "sources.json").read_text())
-    (now,) = sources
-    sources["0123456789ab"] = {**sources[now], file: "00000000"}
-    (results / "sources.json").write_text(json.dumps(sources))
-    lines = (results / "toy.jsonl").read_text()
-    (results / "toy.jsonl").write_text(lines.replace(now, "0123456789ab"))
+    made_by_other_code(results, file)
     assert run(False) == 0
     assert run(True) == (6 if again else 0)
     assert run(True) == 0
@@ -76,13 +53,7 @@ def older(toy, tmp_path):
     folder, results = toy(seeds=3), tmp_path / "results"
     claim = load_claim("toy", folder)
     run_claims([claim], "cpu", Store(results), build_engine("local", 1, folder))
-    sources = json.loads((results / "sources.json").read_text())
-    (now,) = sources
-    (results / "sources.json").write_text(
-        json.dumps({"0123456789ab": {**sources[now], "norms/batch.py": "00000000"}})
-    )
-    lines = (results / "toy.jsonl").read_text()
-    (results / "toy.jsonl").write_text(lines.replace(now, "0123456789ab"))
+    made_by_other_code(results, "norms/batch.py")
     assert verdict(claim, Store(results))["stale"] == ["code changed since: norms/batch.py"]
     return claim, results, folder
 
@@ -102,7 +73,7 @@ def test_records_stay_stale_when_a_trial_gives_something_else(older):
     claim, results, folder = older
     lines = (results / "toy.jsonl").read_text()
     (results / "toy.jsonl").write_text(
-        lines.replace('"score": 3.0', '"score": 3.0000001').replace("1.0}", "1.00001}")
+        lines.replace('"score": 3.0', '"score": 3.0000001').replace('"score": 1.0', '"score": 1.001')
     )
     (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
     assert not row["same"] and row["differs"].startswith("metrics.score: ")
@@ -112,15 +83,63 @@ def test_records_stay_stale_when_a_trial_gives_something_else(older):
 def test_a_recheck_says_nothing_of_files_that_changed_after_it(older):
     claim, results, folder = older
     (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
-    sources = json.loads((results / "sources.json").read_text())
+    known = json.loads((results / "sources.json").read_text())
     row["now"] = "after"
     (results / "rechecks.json").write_text(json.dumps([row]))
-    (results / "sources.json").write_text(
-        json.dumps(
-            {**sources, "after": {**sources[code_state()["source"]], "norms/rms.py": "00000000"}}
-        )
-    )
+    known["sources"]["after"] = {**here().hashes, "norms/rms.py": "00000000"}
+    (results / "sources.json").write_text(json.dumps(known))
     assert verdict(claim, Store(results))["stale"] == ["code changed since: norms/batch.py"]
+
+
+class OneByOne:
+    """An engine that runs trials here, one at each question, until it is killed."""
+
+    workers = 1
+
+    def __init__(self, folder, lives):
+        self.folder, self.lives, self.jobs = folder, lives, []
+
+    def submit(self, job):
+        self.jobs.append(job)
+
+    def finished(self):
+        if not self.lives:
+            raise KeyboardInterrupt
+        self.lives -= 1
+        job = self.jobs.pop(0)
+        yield job, execute(job, self.folder)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def two_ways(toy, tmp_path):
+    """Like `older`, with two ways through the code."""
+    folder, results = toy('arm("A", 3.0), arm("B", 1.0, "other")', seeds=2), tmp_path / "results"
+    claim = load_claim("toy", folder)
+    run_claims([claim], "cpu", Store(results), OneByOne(folder, 4))
+    made_by_other_code(results, "norms/batch.py")
+    return claim, results, folder
+
+
+def test_a_killed_recheck_goes_on_where_it_was(two_ways, capsys):
+    claim, results, folder = two_ways
+    with pytest.raises(KeyboardInterrupt):
+        recheck([claim], Store(results), OneByOne(folder, 1))
+    assert verdict(claim, Store(results))["stale"] != []
+    assert len(recheck([claim], Store(results), OneByOne(folder, 2))) == 1
+    assert verdict(claim, Store(results))["stale"] == []
+    assert "1 of 2, 0.0 min: toy, A: the same bits" in capsys.readouterr().err
+
+
+def test_what_differed_is_not_run_again_by_the_same_code(two_ways):
+    claim, results, folder = two_ways
+    lines = (results / "toy.jsonl").read_text()
+    (results / "toy.jsonl").write_text(lines.replace('"score": 3.0', '"score": 4.0'))
+    rows = recheck([claim], Store(results), OneByOne(folder, 2))
+    assert [row["same"] for row in rows] == [False, True]
+    assert recheck([claim], Store(results), OneByOne(folder, 2)) == []
 
 
 def test_ways_are_the_same_for_other_numbers_and_differ_by_choices():

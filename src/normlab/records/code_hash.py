@@ -1,0 +1,178 @@
+"""The hash of the code of a file, or of a claim's trial in it, and the modules of ours that it takes from.
+
+Hash version 2. Version 1 is `file_hash`, which keys of recorded trials hold.
+"""
+
+import ast
+import hashlib
+import symtable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from normlab.errors import NormLabError
+from normlab.records.moves import SET_ASIDE, Modules
+from normlab.records.outline import Import, Outline
+
+STATEMENT = "CLAIM"  # what an experiment file assigns; all else in it serves the trial or the rules
+
+
+@dataclass(frozen=True)
+class Code:
+    """`hash`: 8 hexadecimal digits; `modules`: files of ours, by first name, that it takes something from."""
+
+    hash: str
+    modules: frozenset[str]
+
+
+def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Code:
+    """The code of a whole file. A package's `__init__` hands on what it imports, so that all of it counts as used.
+
+    Raises:
+        SyntaxError: `text` is not Python.
+    """
+    outline = Outline()
+    body = outline.text(ast.parse(text))
+    imports = outline.imports if is_package else _used(outline.imports, outline.read)
+    return _code([body], imports, modules)
+
+
+def trial_code(text: str, modules: Modules) -> Code | None:
+    """What of an experiment file measures: the claim's `trial` and what of the file that needs; None without one.
+
+    Statement, caveats, parts, rules and arms are left out, and the definitions that only those read.
+
+    Raises:
+        SyntaxError: `text` is not Python.
+    """
+    tree = ast.parse(text)
+    trial = _trial(tree)
+    if trial is None:
+        return None
+    outline = Outline()
+    texts = [outline.text(trial)]
+    scopes = _module_names_read(text)
+    statements = [_Statement(node, scopes.get(getattr(node, "lineno", 0))) for node in tree.body]
+    needed = _needed(statements, outline.read)
+    read = outline.read.union(*(statement.read for statement in needed))
+    imports: list[Import] = []
+    for statement in statements:
+        if statement.is_import:
+            imports += _used(statement.imports, read)
+        elif statement in needed:  # what a function imports, it reads by names of its own
+            imports += _used(statement.imports, statement.local)
+    texts += [statement.text for statement in needed]
+    return _code(texts, imports, modules)
+
+
+class _Statement:
+    """One statement of a file's outermost level."""
+
+    def __init__(self, node: ast.stmt, scope: frozenset[str] | None) -> None:
+        outline = Outline()
+        self.text = outline.text(node)
+        self.imports = outline.imports
+        self.is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        self.names = _defined(node)
+        self.local = frozenset(outline.read)
+        # A name that a function binds itself is not the file's, whatever else has that name.
+        self.read = self.local if scope is None else self.local & scope
+
+
+def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Statement]:
+    """Those that define `names`, or what these read, and those that define nothing, in the file's order."""
+    statements = [statement for statement in statements if not statement.is_import]
+    wanted = set(names)
+    needed: set[_Statement] = set()
+    grown = True
+    while grown:
+        found = [one for one in statements if not one.names or one.names & wanted]
+        grown = len(found) > len(needed)
+        needed = set(found)
+        wanted = wanted.union(*(one.read for one in found))
+    return [statement for statement in statements if statement in needed]
+
+
+def _trial(tree: ast.Module) -> ast.expr | None:
+    """What the file's claim is given as `trial`."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or _defined(node) != {STATEMENT}:
+            continue
+        if isinstance(node.value, ast.Call):
+            return next((one.value for one in node.value.keywords if one.arg == "trial"), None)
+    return None
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """The names that a statement defines or changes; none for one that only does something."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    names: set[str] = set()
+    for target in targets:
+        names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names
+
+
+def _module_names_read(text: str) -> dict[int, frozenset[str]]:
+    """Of each function and class of the outermost level, by its line: the names of the file that it reads."""
+    table = symtable.symtable(text, "", "exec")
+    return {child.get_lineno(): frozenset(_globals(child)) for child in table.get_children()}
+
+
+def _globals(table: symtable.SymbolTable) -> set[str]:
+    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    return names.union(*(_globals(child) for child in table.get_children()))
+
+
+def _used(imports: Iterable[Import], read: Collection[str]) -> list[Import]:
+    """`import normlab.x` is there for what it does, not for its name."""
+    return [item for item in imports if item.alias in read or item.alias in ("*", "normlab")]
+
+
+def _code(texts: Iterable[str], imports: Iterable[Import], modules: Modules) -> Code:
+    lines: set[str] = set()
+    taken: set[str] = set()
+    for item in imports:
+        module, name = modules.origin(item.module, item.name)
+        if module.endswith(".py"):
+            taken.add(module)
+        # Of ours that compute nothing only the name counts, so that they may change freely.
+        shown = "normlab" if module in SET_ASIDE else module
+        lines.add(f"{item.alias} = {shown} {name or ''}")
+    content = "\n".join([*sorted(lines), *texts])
+    return Code(hashlib.sha256(content.encode()).hexdigest()[:8], frozenset(taken))
+
+
+def file_hash(path: Path) -> str:
+    """8 hexadecimal digits of a Python file's code, comments, docstrings and layout aside: hash version 1.
+
+    Keys of recorded trials hold it for norms that lie outside this package, so it stays as it is.
+
+    Raises:
+        NormLabError: it is not Python.
+    """
+    try:
+        return version_1(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise NormLabError(
+            f"{path}, line {error.lineno}: not Python ({error.msg}); correct the file."
+        ) from None
+
+
+def version_1(text: str) -> str:
+    """The hash of version 1."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            body.pop(0)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:8]
+
+
+def _is_docstring(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

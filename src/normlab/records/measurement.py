@@ -1,0 +1,27 @@
+"""What a claim's own trial gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from normlab.records.record import DataSource
+
+TENSORS: DataSource = {"name": "tensors", "fingerprint": ""}  # drawn from the trial's seed
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`metrics`, and where they come from: the data that were read, the device if it is not the CPU's one thread."""
+
+    metrics: Mapping[str, float | None]
+    data: DataSource = field(default_factory=lambda: TENSORS)
+    device: str | None = None
+
+
+def as_measurement(given: "Measurement | Mapping[str, object]") -> Measurement:
+    """Of a trial that gives its metrics alone, or with `data` and `device` among them."""
+    if isinstance(given, Measurement):
+        return given
+    metrics = dict(given)
+    data = metrics.pop("data", TENSORS)
+    device = metrics.pop("device", None)
+    return Measurement(metrics, data, device)  # type: ignore[arg-type]
