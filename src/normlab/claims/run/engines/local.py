@@ -20,6 +20,7 @@ from typing import Any
 
 from normlab.claims.design import Job
 from normlab.claims.run.execute import execute, unfinished
+from normlab.records.provenance import code_state
 from normlab.records.record import Record
 from normlab.training.processes import prepare_worker
 
