@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import difference
+from normlab.claims.rules import AtLeast
 
 
 def trial(options, seed):
@@ -40,10 +41,14 @@ CLAIM = Claim(
     source="nobody",
     prediction="supported",
     arms=(ARMS),
-    protocols={"cpu": Protocol(seeds=SEEDS, options={"seconds": 0.02, "folder": FOLDER}, timeout_s=TIMEOUT)},
+    protocols={
+        "cpu": Protocol(
+            seeds=SEEDS, options={"seconds": 0.02, "folder": FOLDER}, timeout_s=TIMEOUT
+        )
+    },
     trial=trial,
     parts=(
-        Part("greater", "A > B", "1 point", lambda e: greater_by(e.difference("A", "B", "score"), 1.0)),
+        Part("greater", "A > B", difference("A", "B", "score", unit="points"), AtLeast(1.0)),
     ),
 )
 '''
@@ -51,7 +56,7 @@ CLAIM = Claim(
 
 @pytest.fixture
 def toy(tmp_path):
-    """Writes experiments/toy.py with the given arms (as source), seeds and time limit; returns the folder."""
+    """Writes experiments/toy.py with these arms (as source), seeds and time limit; its folder."""
 
     def write(arms='arm("A", 3.0), arm("B", 1.0)', seeds=5, timeout=60.0):
         folder = tmp_path / "experiments"

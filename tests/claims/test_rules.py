@@ -1,4 +1,6 @@
-"""What each rule says about small arrays that one can check by eye, and what no rule may depend on."""
+"""What each rule says about small arrays that one can check by eye, and what none may depend on."""
+
+import math
 
 import numpy as np
 import pytest
@@ -6,112 +8,211 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normlab.claims import rules
-from normlab.claims.rules import Finding
-from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
+from normlab.claims.rules import AtLeast, Between, Exact, Finding, Rate, Rises, Within
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, VERDICTS
+
+
+def decide(rule, values):
+    return rule.decide(np.array(values, dtype=float), "points")
+
+
+def verdict(rule, values):
+    return decide(rule, values).verdict
 
 
 @pytest.mark.parametrize(
-    ("difference", "verdict"),
-    [([3, 4, 5], SUPPORTED), ([1.4, 1.5, 1.6], PARTLY), ([0.4, 0.5, 0.6], REFUTED), ([-4, -5, -6], REFUTED),
-     ([-3, 4, 5], INCONCLUSIVE), ([2, 2, 2], SUPPORTED), ([0, 0, 0], REFUTED), ([1, 1, 1], PARTLY),
-     ([9, 9], INCONCLUSIVE), ([0, 0], INCONCLUSIVE), ([9], INCONCLUSIVE), ([], INCONCLUSIVE),
-     ([0, 2, 4.1, 2, 2.1], PARTLY)],
-)  # fmt: skip
-def test_greater_by(difference, verdict):
-    assert rules.greater_by(np.array(difference, dtype=float), 2.0).verdict == verdict
+    ("difference", "expected"),
+    [
+        ([3, 4, 5], SUPPORTED),
+        ([1.4, 1.5, 1.6], PARTLY),
+        ([0.4, 0.5, 0.6], REFUTED),
+        ([-4, -5, -6], REFUTED),
+        ([-3, 4, 5], INCONCLUSIVE),
+        ([2, 2, 2], SUPPORTED),
+        ([0, 0, 0], REFUTED),
+        ([1, 1, 1], PARTLY),
+        ([9, 9], INCONCLUSIVE),
+        ([0, 0], INCONCLUSIVE),
+        ([9], INCONCLUSIVE),
+        ([], INCONCLUSIVE),
+        ([0, 2, 4.1, 2, 2.1], PARTLY),
+    ],
+)
+def test_at_least(difference, expected):
+    assert verdict(AtLeast(2.0), difference) == expected
 
 
 def test_a_finding_says_its_numbers():
-    found = rules.greater_by(np.array([3.0, 4.0, 5.0]), 2.0)
-    assert (found.effect, found.low, found.high) == pytest.approx((4.0, 1.51586, 6.48414), abs=1e-5)
-    assert (found.n, found.unit, found.p) == (3, "points", pytest.approx(0.010102, abs=1e-6))
-    assert (
-        found.text
-        == "4 points, 95 % interval 1.52 to 6.48, from 3 seeds; supported from 2, refuted below 1"
+    finding = decide(AtLeast(2.0), [3, 4, 5])
+    numbers = (finding.effect, finding.low, finding.high)
+    assert numbers == pytest.approx((4.0, 1.51586, 6.48414), abs=1e-5)
+    assert (finding.n, finding.unit) == (3, "points")
+    assert finding.p == pytest.approx(0.010102, abs=1e-6)
+    assert finding.text == (
+        "4 points, 95 % interval 1.52 to 6.48, from 3 seeds; supported from 2, refuted below 1"
     )
-    one = rules.greater_by(np.array([3.0]), 2.0)
+    one = decide(AtLeast(2.0), [3])
     assert (one.effect, one.low, one.high) == (3.0, None, None)
 
 
 @pytest.mark.parametrize(
-    ("difference", "verdict"),
-    [([0.1, -0.1, 0.2], SUPPORTED), ([0.9, 1.1, 1.0], INCONCLUSIVE), ([1.9, 2.0, 2.1], REFUTED),
-     ([-2, -2.1, -2], REFUTED), ([0, 0, 0], SUPPORTED), ([1, 1, 1], INCONCLUSIVE), ([0, 0], INCONCLUSIVE)],
-)  # fmt: skip
-def test_equivalent_within(difference, verdict):
-    assert rules.equivalent_within(np.array(difference, dtype=float), 1.0).verdict == verdict
+    ("difference", "expected"),
+    [
+        ([0.1, -0.1, 0.2], SUPPORTED),
+        ([0.9, 1.1, 1.0], INCONCLUSIVE),
+        ([1.9, 2.0, 2.1], REFUTED),
+        ([-2, -2.1, -2], REFUTED),
+        ([0, 0, 0], SUPPORTED),
+        ([1, 1, 1], INCONCLUSIVE),
+        ([0, 0], INCONCLUSIVE),
+    ],
+)
+def test_within(difference, expected):
+    assert verdict(Within(1.0), difference) == expected
 
 
-def test_exact_within():
-    assert rules.exact_within(np.full(20, 1e-6), 1e-6).verdict == SUPPORTED
-    assert rules.exact_within(np.full(19, 1e-6), 1e-6).verdict == INCONCLUSIVE
-    assert rules.exact_within(np.array([0.0] * 19 + [2e-6]), 1e-6).verdict == REFUTED
-    assert (
-        rules.exact_within(np.array([2e-6]), 1e-6).verdict == REFUTED
-    )  # one counter-example is enough
-    assert rules.exact_within(np.array([]), 1e-6).verdict == INCONCLUSIVE
+def test_exact():
+    rule = Exact(1e-6)
+    assert verdict(rule, np.full(20, 1e-6)) == SUPPORTED
+    assert verdict(rule, np.full(19, 1e-6)) == INCONCLUSIVE
+    assert verdict(rule, [0.0] * 19 + [2e-6]) == REFUTED
+    assert verdict(rule, [2e-6]) == REFUTED  # one counter-example is enough
+    assert verdict(rule, []) == INCONCLUSIVE
+    assert decide(rule, []).effect is None
     with pytest.raises(ValueError, match="absolute"):
-        rules.exact_within(np.array([-1.0]), 1e-6)
+        decide(rule, [-1.0])
+
+
+def test_an_identity_may_be_partly_kept():
+    rule = Exact(0, partly=2)
+    assert rule.words == (
+        "supported if 20 or more draws are within 0, partly supported within 2, "
+        "refuted by any that is not"
+    )
+    assert verdict(rule, [0.0] * 20) == SUPPORTED
+    assert verdict(rule, [0.0] * 19 + [2.0]) == PARTLY
+    assert verdict(rule, [0.0] * 19 + [3.0]) == REFUTED
+    assert verdict(rule, [1.0]) == INCONCLUSIVE
+    assert verdict(rule, [3.0]) == REFUTED
+
+
+def test_the_denial_of_an_identity():
+    rule = rules.NotExact(1e-6)
+    assert verdict(rule, np.zeros(20)) == REFUTED
+    assert verdict(rule, [0.0] * 19 + [1.0]) == SUPPORTED
+    assert verdict(rule, np.zeros(19)) == INCONCLUSIVE
+
+
+def test_what_is_impossible_has_no_draw_near():
+    rule = rules.Impossible(reached=1e-5, missed=0.01)
+    near, far = np.zeros((20, 2)), np.ones((20, 2))
+    assert verdict(rule, near) == REFUTED
+    assert verdict(rule, far) == SUPPORTED
+    assert verdict(rule, np.concatenate([near, far])) == INCONCLUSIVE
+    assert verdict(rule, far[:19]) == INCONCLUSIVE
+
+
+def test_what_a_source_states_needs_no_numbers():
+    finding = decide(rules.Stated(REFUTED, "its paper says so"), [])
+    assert (finding.verdict, finding.text, finding.n) == (REFUTED, "its paper says so", 0)
 
 
 @pytest.mark.parametrize(
-    ("successes", "trials", "above", "verdict"),
-    [(6, 6, True, SUPPORTED), (5, 5, True, INCONCLUSIVE), (0, 6, True, REFUTED), (0, 6, False, SUPPORTED),
-     (6, 6, False, REFUTED), (0, 0, True, INCONCLUSIVE), (2, 2, True, INCONCLUSIVE)],
-)  # fmt: skip
-def test_rate(successes, trials, above, verdict):
-    assert rules.rate(successes, trials, 0.5, above).verdict == verdict
-    assert (
-        rules.rate(2, 2, 0.1).verdict == INCONCLUSIVE
-    )  # its interval lies above, but two are too few
+    ("successes", "trials", "above", "expected"),
+    [
+        (6, 6, True, SUPPORTED),
+        (5, 5, True, INCONCLUSIVE),
+        (0, 6, True, REFUTED),
+        (0, 6, False, SUPPORTED),
+        (6, 6, False, REFUTED),
+        (0, 0, True, INCONCLUSIVE),
+        (2, 2, True, INCONCLUSIVE),
+    ],
+)
+def test_rate(successes, trials, above, expected):
+    outcomes = [1] * successes + [0] * (trials - successes)
+    assert verdict(Rate(0.5, above), outcomes) == expected
+
+
+def test_two_trials_are_too_few_for_a_rate():
+    # Their interval lies above the threshold.
+    assert verdict(Rate(0.1), [1, 1]) == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
-    ("ratios", "verdict"),
-    [([1.0, 1.01, 0.99], SUPPORTED), ([1.2, 1.21, 1.2], PARTLY), ([2, 2.01, 2], REFUTED), ([0.2, 0.2, 0.2], REFUTED),
-     ([1.4, 1.5, 1.45], INCONCLUSIVE), ([1.1, 1.1, 1.1], SUPPORTED), ([1.0, 1.0], INCONCLUSIVE)],
-)  # fmt: skip
-def test_ratio_in_interval(ratios, verdict):
-    assert rules.ratio_in_interval(np.log(ratios), 0.9, 1.11, partly=(0.67, 1.5)).verdict == verdict
+    ("ratios", "expected"),
+    [
+        ([1.0, 1.01, 0.99], SUPPORTED),
+        ([1.2, 1.21, 1.2], PARTLY),
+        ([2, 2.01, 2], REFUTED),
+        ([0.2, 0.2, 0.2], REFUTED),
+        ([1.4, 1.5, 1.45], INCONCLUSIVE),
+        ([1.1, 1.1, 1.1], SUPPORTED),
+        ([1.0, 1.0], INCONCLUSIVE),
+    ],
+)
+def test_between(ratios, expected):
+    assert verdict(Between(0.9, 1.11, partly=(0.67, 1.5)), np.log(ratios)) == expected
 
 
 def test_a_ratio_may_have_an_open_end():
-    assert (
-        rules.ratio_in_interval(np.log([5.0, 6.0, 5.5]), 2.0, np.inf, partly=(1.2, np.inf)).verdict
-        == SUPPORTED
-    )
-    assert rules.ratio_in_interval(np.log([0.5, 0.6, 0.55]), 0.0, 0.9).verdict == SUPPORTED
+    above = Between(2.0, np.inf, partly=(1.2, np.inf))
+    assert verdict(above, np.log([5.0, 6.0, 5.5])) == SUPPORTED
+    assert verdict(Between(0.0, 0.9), np.log([0.5, 0.6, 0.55])) == SUPPORTED
 
 
-def test_monotone_trend():
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ([2.1, 2.2, 2.3], SUPPORTED),
+        ([1.9, 1.95, 1.9], PARTLY),  # above 1.5, but its mean is not 2
+        ([1.8, 2.1, 2.4], PARTLY),  # 2 in the mean, but not surely above 1.5
+        ([1.1, 1.1, 1.1], REFUTED),
+        ([1.1, 1.3, 1.5], INCONCLUSIVE),
+        ([3.0, 3.0], INCONCLUSIVE),
+    ],
+)
+def test_at_least_times(ratios, expected):
+    rule = rules.AtLeastTimes(2.0, above=1.5, partly=1.2)
+    assert verdict(rule, np.log(ratios)) == expected
+
+
+def test_rises():
     rise = np.array([[1, 2, 3.0], [1, 2.2, 3], [1, 2, 3.1]])
-    assert rules.monotone_trend(rise, [1, 2, 64], 1.0).verdict == SUPPORTED
-    assert rules.monotone_trend(rise[:, ::-1], [64, 2, 1], 1.0).verdict == SUPPORTED
-    assert rules.monotone_trend(rise, [3, 2, 1], 1.0).verdict == REFUTED
-    assert rules.monotone_trend(rise[:2], [1, 2, 3], 1.0).verdict == INCONCLUSIVE
-    hump = np.array([[0, 9, 5.0], [0.1, 9, 5], [0, 9.1, 5]])
-    assert rules.monotone_trend(hump, [1, 2, 3], 1.0).verdict == PARTLY
+    assert verdict(Rises((1, 2, 64), 1.0), rise) == SUPPORTED
+    assert verdict(Rises((64, 2, 1), 1.0), rise[:, ::-1]) == SUPPORTED
+    assert verdict(Rises((3, 2, 1), 1.0), rise) == REFUTED
+    assert verdict(Rises((1, 2, 3), 1.0), rise[:2]) == INCONCLUSIVE
+    hump = [[0, 9, 5.0], [0.1, 9, 5], [0, 9.1, 5]]
+    assert verdict(Rises((1, 2, 3), 1.0), hump) == PARTLY
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
-    [([SUPPORTED] * 3, SUPPORTED), ([REFUTED] * 3, REFUTED), ([INCONCLUSIVE] * 2, INCONCLUSIVE), ([PARTLY] * 2, PARTLY),
-     ([SUPPORTED, REFUTED], PARTLY), ([SUPPORTED, INCONCLUSIVE], PARTLY), ([PARTLY, REFUTED], PARTLY),
-     ([PARTLY, INCONCLUSIVE], PARTLY), ([REFUTED, INCONCLUSIVE], INCONCLUSIVE), ([SUPPORTED, PARTLY], PARTLY)],
-)  # fmt: skip
+    [
+        ([SUPPORTED] * 3, SUPPORTED),
+        ([REFUTED] * 3, REFUTED),
+        ([INCONCLUSIVE] * 2, INCONCLUSIVE),
+        ([PARTLY] * 2, PARTLY),
+        ([SUPPORTED, REFUTED], PARTLY),
+        ([SUPPORTED, INCONCLUSIVE], PARTLY),
+        ([PARTLY, REFUTED], PARTLY),
+        ([PARTLY, INCONCLUSIVE], PARTLY),
+        ([REFUTED, INCONCLUSIVE], INCONCLUSIVE),
+        ([SUPPORTED, PARTLY], PARTLY),
+    ],
+)
 def test_combine(verdicts, expected):
     for p in (None, 0.001, 0.025):
-        assert (
-            rules.combine([Finding(v, 1.0, 0.0, 2.0, "", 5, "", p) for v in verdicts]) == expected
-        )
+        findings = [Finding(one, 1.0, 0.0, 2.0, "", 5, "", p) for one in verdicts]
+        assert rules.combine(findings) == expected
 
 
 def test_combine_asks_more_of_one_positive_part_among_many():
     def among(p: float, others: int) -> str:
+        positive = Finding(SUPPORTED, 1.0, 0.1, 2.0, "", 5, "", p)
         negative = Finding(REFUTED, 0.0, 0.0, 0.0, "", 5, "", 0.5)
-        return rules.combine(
-            [Finding(SUPPORTED, 1.0, 0.1, 2.0, "", 5, "", p)] + [negative] * others
-        )
+        return rules.combine([positive] + [negative] * others)
 
     assert [among(0.02, others) for others in (1, 2)] == [PARTLY, INCONCLUSIVE]
     assert [among(0.005, others) for others in (2, 9)] == [PARTLY, PARTLY]
@@ -119,82 +220,159 @@ def test_combine_asks_more_of_one_positive_part_among_many():
         rules.combine([])
 
 
+RULES = (
+    AtLeast(2.0),
+    Within(1.0),
+    Exact(1e-6),
+    Exact(0.0, partly=2.0),
+    rules.NotExact(1e-6),
+    rules.Impossible(1e-5, 0.01),
+    Between(0.9, 1.11, partly=(0.67, 1.5)),
+    Between(2.0, np.inf),
+    rules.AtLeastTimes(2.0, above=1.5, partly=1.2),
+    Rises((1, 2, 3), 1.0),
+    Rate(0.5),
+    Rate(0.5, above=False),
+    rules.Listed(("a", "b"), 0.8),
+    rules.MostCells(0.9, 1.11),
+)
+NUMBERS = {"Impossible": ("1e-05", "0.01"), "Listed": ("80",), "MostCells": ("0.9", "1.11")}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_a_rule_says_its_own_numbers(rule):
+    own = [value for value in vars(rule).values() if isinstance(value, float)]
+    for number in NUMBERS.get(type(rule).__name__, [f"{value:g}" for value in own]):
+        assert number in rule.words
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_zones_are_in_order_and_do_not_overlap(rule):
+    edges = [edge for zone in rule.zones() for edge in (zone.low, zone.high)]
+    assert edges == sorted(edges)
+    assert all(zone.low < zone.high for zone in rule.zones())
+    assert {zone.verdict for zone in rule.zones()} <= set(VERDICTS)
+
+
+def inside(zone):
+    """Effects well inside a zone."""
+    if math.isinf(zone.low):
+        return [zone.high - 0.1, zone.high - 0.3]
+    if math.isinf(zone.high):
+        return [zone.low + 0.1, zone.low + 9]
+    return [(zone.low + zone.high) / 2]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.zones()], ids=repr)
+def test_a_rule_decides_as_its_zones_say(rule):
+    """An effect without any noise, on each side of each edge."""
+    for zone in rule.zones():
+        for effect in inside(zone):
+            assert verdict(rule, values(rule, effect)) == zone.verdict
+
+
+def values(rule, effect):
+    """Five seeds, all of the same effect; 200 trials for a rate."""
+    if isinstance(rule, Rate):
+        return np.arange(200) < 200 * effect
+    if isinstance(rule, Rises):
+        return np.tile([0, effect / 2, effect], (5, 1))
+    if isinstance(rule, rules.MostCells):
+        return np.full((5, 4), np.log(effect))
+    return np.full(5, np.log(effect) if rule.log else effect)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused(bad):
-    array, good = np.array([1.0, bad, 2.0]), np.ones(3)
-    for call in (
-        lambda: rules.greater_by(array, 1.0), lambda: rules.equivalent_within(array, 1.0),
-        lambda: rules.exact_within(array, 1.0), lambda: rules.ratio_in_interval(array, 0.5, 2.0),
-        lambda: rules.interaction(good, good, array, good, 1.0),
-        lambda: rules.monotone_trend(np.stack([array] * 3), [1, 2, 3], 1.0),
-        lambda: rules.monotone_trend(np.ones((3, 3)), array, 1.0),
-        lambda: rules.greater_by(good, bad), lambda: rules.greater_by(good, -1.0),
-        lambda: rules.equivalent_within(good, 0.0), lambda: rules.ratio_in_interval(good, 2.0, 0.5),
-        lambda: rules.ratio_in_interval(good, 0.5, 2.0, partly=(1.0, 3.0)), lambda: rules.rate(4, 3, 0.5),
-        lambda: rules.rate(1, 3, 1.5), lambda: rules.interaction(good, good, good, np.ones(2), 1.0),
-        lambda: rules.greater_by(np.ones((3, 1)), 1.0),
-    ):  # fmt: skip
+    array = [1.0, bad, 2.0]
+    for rule in (AtLeast(1.0), Within(1.0), Exact(1.0), Between(0.5, 2.0), Rate(0.5)):
         with pytest.raises(ValueError):
-            call()
+            decide(rule, array)
+    with pytest.raises(ValueError):
+        decide(Rises((1, 2, 3), 1.0), [array] * 3)
 
 
-# Properties. Eighths and powers of two keep the arithmetic exact, so that no rounding excuses a verdict that moves.
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: AtLeast(np.nan),
+        lambda: AtLeast(np.inf),
+        lambda: AtLeast(-1.0),
+        lambda: Within(0.0),
+        lambda: Within(-1.0),
+        lambda: Exact(-1.0),
+        lambda: Exact(1.0, partly=0.5),
+        lambda: Between(2.0, 0.5),
+        lambda: Between(0.5, 2.0, partly=(1.0, 3.0)),
+        lambda: rules.AtLeastTimes(1.0, above=1.5, partly=1.2),
+        lambda: Rate(1.5),
+        lambda: Rises((1, 2), -1.0),
+        lambda: decide(Rises((1, np.nan, 2), 1.0), np.ones((3, 3))),
+        lambda: decide(Rises((1, 2), 1.0), np.ones((3, 3))),
+        lambda: decide(Rate(0.5), [0, 1, 4]),
+        lambda: decide(AtLeast(1.0), np.ones((3, 1))),
+    ],
+)
+def test_what_cannot_be_is_refused(refused):
+    with pytest.raises(ValueError):
+        refused()
+
+
+# Properties. Eighths and powers of two keep the arithmetic exact, so that no rounding excuses a
+# verdict that moves.
 eighths = st.integers(-80, 80).map(lambda i: i / 8)
 seeds = st.lists(eighths, min_size=1, max_size=8).map(np.array)
 margins = st.integers(1, 40).map(lambda i: i / 8)
-tables = st.integers(2, 5).flatmap(
-    lambda k: st.lists(st.lists(eighths, min_size=k, max_size=k), min_size=3, max_size=6).map(
-        np.array
-    )
-)
 ORDER = [REFUTED, INCONCLUSIVE, PARTLY, SUPPORTED]
+
+
+@st.composite
+def tables(draw):
+    """Three to six seeds by two to five settings."""
+    k = draw(st.integers(2, 5))
+    row = st.lists(eighths, min_size=k, max_size=k)
+    return np.array(draw(st.lists(row, min_size=3, max_size=6)))
+
+
+def rank(rule, values):
+    """How much the verdict is in favour of the claim."""
+    return ORDER.index(verdict(rule, values))
 
 
 @settings(max_examples=150, deadline=None)
 @given(seeds, margins, st.integers(0, 80).map(lambda i: i / 8))
 def test_a_larger_effect_moves_the_verdict_one_way(difference, margin, more):
-    before, after = (
-        rules.greater_by(values, margin).verdict for values in (difference, difference + more)
-    )
-    assert ORDER.index(after) >= ORDER.index(before)
+    assert rank(AtLeast(margin), difference + more) >= rank(AtLeast(margin), difference)
 
 
 @settings(max_examples=150, deadline=None)
 @given(seeds, margins)
 def test_a_larger_margin_never_helps_a_difference_nor_hurts_an_equivalence(difference, margin):
-    low, high = (ORDER.index(rules.greater_by(difference, m).verdict) for m in (margin, 2 * margin))
-    assert high <= low
-    low, high = (
-        ORDER.index(rules.equivalent_within(difference, m).verdict) for m in (margin, 2 * margin)
-    )
-    assert high >= low
+    assert rank(AtLeast(2 * margin), difference) <= rank(AtLeast(margin), difference)
+    assert rank(Within(2 * margin), difference) >= rank(Within(margin), difference)
 
 
 @settings(max_examples=150, deadline=None)
-@given(seeds, tables, margins, st.randoms(use_true_random=False))
+@given(seeds, tables(), margins, st.randoms(use_true_random=False))
 def test_the_order_of_seeds_does_not_matter(difference, table, margin, random):
     mixed = difference[random.sample(range(len(difference)), len(difference))]
-    assert rules.greater_by(mixed, margin) == rules.greater_by(difference, margin)
-    assert rules.equivalent_within(mixed, margin) == rules.equivalent_within(difference, margin)
-    assert rules.ratio_in_interval(mixed, 0.5, 2.0) == rules.ratio_in_interval(difference, 0.5, 2.0)
+    for rule in (AtLeast(margin), Within(margin), Between(0.5, 2.0)):
+        assert decide(rule, mixed) == decide(rule, difference)
     rows = random.sample(range(len(table)), len(table))
-    order = list(range(table.shape[1]))
-    assert rules.monotone_trend(table[rows], order, margin) == rules.monotone_trend(
-        table, order, margin
-    )
+    rises = Rises(tuple(range(table.shape[1])), margin)
+    assert decide(rises, table[rows]) == decide(rises, table)
 
 
 @settings(max_examples=150, deadline=None)
-@given(seeds, tables, margins, st.integers(-6, 6).map(lambda i: 2.0**i))
+@given(seeds, tables(), margins, st.integers(-6, 6).map(lambda i: 2.0**i))
 def test_the_unit_does_not_matter(difference, table, margin, scale):
-    order = list(range(table.shape[1]))
-    for rule in (
-        rules.greater_by,
-        rules.equivalent_within,
-        lambda t, m: rules.monotone_trend(t, order, m),
+    order = tuple(range(table.shape[1]))
+    for rule, scaled_rule, array in (
+        (AtLeast(margin), AtLeast(scale * margin), difference),
+        (Within(margin), Within(scale * margin), difference),
+        (Rises(order, margin), Rises(order, scale * margin), table),
     ):
-        values = difference if rule in (rules.greater_by, rules.equivalent_within) else table
-        plain, scaled = rule(values, margin), rule(scale * values, scale * margin)
+        plain, scaled = decide(rule, array), decide(scaled_rule, scale * array)
         assert scaled.verdict == plain.verdict
         assert scaled.effect == pytest.approx(scale * plain.effect)
         assert scaled.p == pytest.approx(plain.p)
@@ -203,7 +381,4 @@ def test_the_unit_does_not_matter(difference, table, margin, scale):
 @settings(max_examples=50, deadline=None)
 @given(seeds, margins)
 def test_equivalence_has_no_sign(difference, margin):
-    assert (
-        rules.equivalent_within(-difference, margin).verdict
-        == rules.equivalent_within(difference, margin).verdict
-    )
+    assert verdict(Within(margin), -difference) == verdict(Within(margin), difference)

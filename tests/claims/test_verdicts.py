@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from normlab.claims.claim import Part
-from normlab.claims.plan import plan
+from normlab.claims.design import Design
+from normlab.claims.evidence import PartWithoutData
+from normlab.claims.quantity import Quantity
 from normlab.claims.registry import load_claim
-from normlab.claims.rules import Finding
+from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
-from normlab.claims.verdicts import to_json, verdict
+from normlab.claims.verdicts import verdict, write
 from normlab.records.store import Store
+from normlab.records.verdict import read_verdicts, to_json
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def decided(toy, tmp_path):
     folder, results = toy(seeds=5), tmp_path / "results"
     claim = load_claim("toy", folder)
     with Store(results) as store:
-        for job in plan(claim, claim.protocols["cpu"], {}).jobs:
+        for job in Design(claim, claim.protocols["cpu"]).progress({}).jobs:
             store.append("toy", execute(job, folder))
     return claim, results, lambda: verdict(claim, Store(results))
 
@@ -34,38 +37,45 @@ def rewrite(results: Path, change):
 def test_supported_with_all_its_numbers(decided):
     _, _, decide = decided
     row = decide()
-    assert row["verdict"] == "supported" and row["profile"] == "cpu" and row["n"] == 5
-    assert row["parts"][0]["effect"] == pytest.approx(2.0) and len(row["evidence"]) == 10
-    assert row["missing"] == [] and row["stale"] == [] and "cpu" in row["device"]
+    assert row.verdict == "supported" and row.profile == "cpu" and row.n == 5
+    assert row.parts[0].effect == pytest.approx(2.0) and len(row.evidence) == 10
+    assert row.missing == () and row.stale == () and "cpu" in row.device
     assert to_json([row]) == to_json([decide()])
+
+
+def test_what_is_written_is_read_back_with_its_zones(decided):
+    _, results, decide = decided
+    row = decide()
+    assert [zone.verdict for zone in row.parts[0].zones] == ["refuted", "supported"]
+    write([row], results)
+    assert read_verdicts(results) == {"toy": row}
 
 
 def test_no_records_no_verdict(toy, tmp_path):
     row = verdict(load_claim("toy", toy()), Store(tmp_path / "nothing"))
-    assert row["verdict"] == "no data" and row["n"] == 0
-    assert "normlab run toy" in row["missing"][0]
+    assert row.verdict == "no data" and row.n == 0
+    assert "normlab run toy" in row.missing[0]
 
 
 def test_a_part_without_data_leaves_the_claim_without_and_the_others_decided(decided):
     claim, results, _ = decided
-    unmeasured = Part(
-        "elsewhere",
-        "A > B",
-        "1 point",
-        lambda e: Finding("no data", None, None, None, "", 0, "not here"),
-    )
+
+    def read(evidence):
+        raise PartWithoutData("not here")
+
+    unmeasured = Part("elsewhere", "A > B", Quantity("A - B", "points", read), AtLeast(1.0))
     row = verdict(replace(claim, parts=(*claim.parts, unmeasured)), Store(results))
-    assert row["verdict"] == "no data" and row["n"] == 5
-    assert [part["verdict"] for part in row["parts"]] == ["supported", "no data"]
+    assert row.verdict == "no data" and row.n == 5
+    assert [part.verdict for part in row.parts] == ["supported", "no data"]
 
 
 def test_two_seeds_fewer_is_inconclusive_and_says_so(decided):
     _, results, decide = decided
     rewrite(results, lambda row: None if row["arm"] == "A" and row["seed"] in (3, 4) else row)
     row = decide()
-    assert row["verdict"] == "inconclusive" and row["n"] == 3
-    assert row["missing"] == ["A: 3 of 5 seeds"]
-    assert {item["seed"] for item in row["evidence"]} == {0, 1, 2}  # equal n in every arm
+    assert row.verdict == "inconclusive" and row.n == 3
+    assert row.missing == ("A: 3 of 5 seeds",)
+    assert {trial.seed for trial in row.evidence} == {0, 1, 2}  # equal n in every arm
 
 
 def test_an_altered_metric_moves_the_verdict(decided):
@@ -77,7 +87,7 @@ def test_an_altered_metric_moves_the_verdict(decided):
         return row
 
     rewrite(results, lower)
-    assert decide()["verdict"] == "refuted"
+    assert decide().verdict == "refuted"
 
 
 def test_changed_code_is_named(decided):
@@ -93,8 +103,8 @@ def test_changed_code_is_named(decided):
 
     rewrite(results, older)
     row = decide()
-    assert row["stale"] == ["code changed since: norms/batch.py"]
-    assert row["verdict"] == "supported"
+    assert row.stale == ("code changed since: norms/batch.py",)
+    assert row.verdict == "supported"
 
 
 def test_changed_data_is_named(decided):
@@ -105,7 +115,7 @@ def test_changed_data_is_named(decided):
         return row
 
     rewrite(results, other)
-    assert decide()["stale"] == ["the data changed between trials"]
+    assert decide().stale == ("the data changed between trials",)
 
 
 def test_devices_are_not_mixed(decided):
@@ -118,7 +128,7 @@ def test_devices_are_not_mixed(decided):
 
     rewrite(results, move)
     row = decide()
-    assert row["n"] == 3 and row["verdict"] == "inconclusive" and row["device"] != "another machine"
+    assert row.n == 3 and row.verdict == "inconclusive" and row.device != "another machine"
 
 
 def test_diverged_trials_count(decided):
@@ -131,4 +141,4 @@ def test_diverged_trials_count(decided):
 
     rewrite(results, diverge)
     row = decide()
-    assert row["n"] == 5 and row["verdict"] != "supported"
+    assert row.n == 5 and row.verdict != "supported"

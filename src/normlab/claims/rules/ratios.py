@@ -58,11 +58,13 @@ class Between(IntervalRule):
             return Decision(verdict, np.exp(mean), np.exp(low), np.exp(high), p)
 
     def zones(self) -> tuple[Zone, ...]:
-        return (
+        zones = (
             Zone(-math.inf, self.wide[0], REFUTED),
             Zone(self.low, self.high, SUPPORTED),
             Zone(self.wide[1], math.inf, REFUTED),
         )
+        # No ratio lies beyond an open end.
+        return tuple(zone for zone in zones if zone.low < math.inf and zone.high > 0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""What rules decide about: the numbers that each constructor reads, and what it says they are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from normlab.claims.claim import Part
+from normlab.claims.evidence import Evidence, Missing, PartMissing, PartWithoutData
+from normlab.claims.quantity import (
+    Quantity,
+    difference,
+    every,
+    interaction,
+    largest,
+    metric_difference,
+    perplexity_ratio,
+    value,
+)
+from normlab.claims.rules import AtLeast
+from normlab.records.record import Record
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA
+
+
+def evidence(**metrics):
+    """`arm={metric: values by seed}`."""
+    records = {}
+    for arm, columns in metrics.items():
+        rows = zip(*columns.values(), strict=True)
+        records[arm] = {
+            seed: Record(
+                f"{arm}{seed}", {}, seed=seed, metrics=dict(zip(columns, row, strict=True))
+            )
+            for seed, row in enumerate(rows)
+        }
+    return Evidence(records, 3)
+
+
+TWO = evidence(
+    a={"test_accuracy": [0.5, 0.6, 0.7], "error": [1.0, 5.0, 2.0], "test_loss": [2.0, 2.0, 2.0]},
+    b={"test_accuracy": [0.4, 0.4, 0.4], "error": [3.0, 1.0, 1.0], "test_loss": [1.0, 1.5, 2.0]},
+)
+
+
+def test_an_accuracy_is_in_points_and_a_loss_in_nats():
+    accuracy, loss = difference("a", "b"), difference("a", "b", "test_loss")
+    assert accuracy.unit == "points" and loss.unit == "nats"
+    np.testing.assert_allclose(accuracy.read(TWO), [10, 20, 30])
+    np.testing.assert_allclose(loss.read(TWO), [1, 0.5, 0])
+    assert accuracy.words == "test accuracy: a - b"
+    assert difference("a", "b", words="a less b").words == "a less b"
+
+
+def test_two_metrics_of_the_same_trials():
+    quantity = metric_difference("a", "test_accuracy", "error", scale=1, unit="parts")
+    assert quantity.unit == "parts"
+    np.testing.assert_allclose(quantity.read(TWO), [-0.5, -4.4, -1.3])
+    assert quantity.words == "a: test accuracy - error"
+
+
+def test_an_interaction_is_the_difference_of_two_differences():
+    quantity = interaction(("a", "b"), ("b", "a"))
+    np.testing.assert_allclose(quantity.read(TWO), [20, 40, 60])
+    assert quantity.unit == "points"
+    assert quantity.words == "test accuracy: (a - b) - (b - a)"
+
+
+def test_a_perplexity_ratio_is_a_logarithm():
+    quantity = perplexity_ratio("a", "b")
+    assert quantity.unit == "times"
+    np.testing.assert_allclose(np.exp(quantity.read(TWO)), np.exp([1, 0.5, 0]))
+
+
+def test_the_largest_is_taken_draw_by_draw():
+    np.testing.assert_allclose(largest(["a", "b"], "error").read(TWO), [3, 5, 2])
+    both = largest(["a", "b"], ["error", "test_loss"])
+    np.testing.assert_allclose(both.read(TWO), [3, 5, 2])
+    np.testing.assert_allclose(largest(["b"], ["error", "test_loss"]).read(TWO), [3, 1.5, 2])
+    assert both.words == "error, test loss, the largest of a, b"
+
+
+def test_every_draw_by_itself():
+    assert sorted(every(["a", "b"], ["error"]).read(TWO)) == [1, 1, 1, 2, 3, 5]
+    assert len(every(["a", "b"], ["error", "test_loss"]).read(TWO)) == 12
+
+
+def test_a_value_in_its_own_unit():
+    np.testing.assert_allclose(value("b").read(TWO), [40, 40, 40])
+    assert value("b").unit == "%"
+    np.testing.assert_allclose(value("b", "error", scale=2, unit="ulp").read(TWO), [6, 2, 2])
+
+
+def test_only_seeds_that_every_arm_has_are_paired():
+    fewer = evidence(a={"test_accuracy": [0.5, 0.6]}, b={"test_accuracy": [0.4, 0.4, 0.4]})
+    np.testing.assert_allclose(difference("a", "b").read(fewer), [10, 20])
+
+
+def part(quantity):
+    return Part("p", "a is better", quantity, AtLeast(5.0))
+
+
+def test_a_part_says_what_is_measured_and_what_is_asked():
+    quantity = difference("a", "b", words="accuracy of a - that of b")
+    assert part(quantity).rule_words == (
+        "accuracy of a - that of b, in points: supported from 5, refuted below 2.5"
+    )
+
+
+def test_a_remark_stands_beside_the_finding_and_decides_nothing():
+    plain = part(difference("a", "b")).decide(TWO)
+    beside = part(replace(difference("a", "b"), beside=lambda _: "of three")).decide(TWO)
+    assert beside == replace(plain, text=f"{plain.text}; of three")
+
+
+def raising(error):
+    def read(_):
+        raise error
+
+    return part(Quantity("what is missing", "points", read))
+
+
+def test_a_part_may_lack_evidence_by_itself():
+    missing = raising(PartMissing("its control is void")).decide(TWO)
+    assert (missing.verdict, missing.n, missing.text) == (INCONCLUSIVE, 3, "its control is void")
+    none = raising(PartWithoutData("needs two GPUs")).decide(TWO)
+    assert (none.verdict, none.n, none.text) == (NO_DATA, 0, "needs two GPUs")
+    with pytest.raises(Missing, match="no error was recorded"):
+        part(difference("a", "b", "error")).decide(
+            evidence(a={"test_loss": [1.0]}, b={"test_loss": [1.0]})
+        )
