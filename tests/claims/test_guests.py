@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlab.claims.plan import plan
+from normlab.claims.design import Design
 from normlab.claims.registry import load_all, load_claim
 from normlab.claims.rules import in_words
 from normlab.claims.run.guests import compare, norm_overrides, with_guest
@@ -59,11 +59,11 @@ def test_the_comparison_is_paired_by_seed(tmp_path):
     fixed = type(protocol)(protocol.overrides, seeds=3)
     with Store(tmp_path) as store:
         for arm, values in ((guest, (0.5, 0.6, 0.7)), (host, (0.45, 0.56, 0.64))):
-            for seed, key in plan(claim, fixed, {}).evaluation[arm].items():
+            for seed, job in Design(claim, fixed).progress({}).evaluation[arm].items():
                 metrics = {"test_accuracy": values[seed]}
                 store.append(
                     claim.slug,
-                    Record(key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics),
+                    Record(job.key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics),
                 )
         row = next(row for row in compare(claim, places, fixed, store) if row.guest == guest)
     assert (row.guest_mean, row.host, row.host_mean) == ("60", host, "55")

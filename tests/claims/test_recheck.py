@@ -73,7 +73,9 @@ def test_records_stay_stale_when_a_trial_gives_something_else(older):
     claim, results, folder = older
     lines = (results / "toy.jsonl").read_text()
     (results / "toy.jsonl").write_text(
-        lines.replace('"score": 3.0', '"score": 3.0000001').replace('"score": 1.0', '"score": 1.001')
+        lines.replace('"score": 3.0', '"score": 3.0000001').replace(
+            '"score": 1.0', '"score": 1.001'
+        )
     )
     (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
     assert not row["same"] and row["differs"].startswith("metrics.score: ")

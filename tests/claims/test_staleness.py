@@ -44,7 +44,9 @@ class Copy:
         path.write_text(changed)
         tree = Tree(self.package, self.experiments)
         tree._codes = {at: code for at, code in self.before._codes.items() if at != path}
-        tree._trial_codes = {at: code for at, code in self.before._trial_codes.items() if at != path}
+        tree._trial_codes = {
+            at: code for at, code in self.before._trial_codes.items() if at != path
+        }
         assert tree.hashes  # which reads all that is to be read of the files
         try:
             yield tree
@@ -239,7 +241,11 @@ def test_a_norm_that_is_new_makes_no_trial_stale(copy):
 
 
 def test_a_file_that_is_gone_was_used(copy):
-    hashes = {**copy.before.hashes, "training/momentum.py": "00000000", "claims/gone.py": "00000000"}
+    hashes = {
+        **copy.before.hashes,
+        "training/momentum.py": "00000000",
+        "claims/gone.py": "00000000",
+    }
     record = Record("key", config_of(TRAIN[0]), code={"source": "before"})
     changed = changed_files(record, Sources({"before": hashes}), copy.before)
     assert changed == {"training/momentum.py"}
@@ -260,4 +266,7 @@ def test_no_file_that_records_know_is_gone():
 def test_the_code_of_every_record_is_known():
     known = load_sources(RESULTS)
     records = [record for record in Store(RESULTS).done().values() if record.stage == "evaluate"]
-    assert records and {known.state(r) for r in records if known.hashes(known.state(r)) is None} == set()
+    assert (
+        records
+        and {known.state(r) for r in records if known.hashes(known.state(r)) is None} == set()
+    )

@@ -5,8 +5,8 @@ import platform
 import numpy as np
 import pytest
 
+from normlab.claims.design import Design
 from normlab.claims.evidence import Evidence, Missing
-from normlab.claims.plan import plan
 from normlab.config.remembered import trial_config
 from normlab.config.schema import to_dict
 from normlab.errors import NormLabError
@@ -222,7 +222,7 @@ def fill(store, subject, seeds, accuracy, code):
     claim = battery.trained_claim(subject, "images", [battery.base_arm(subject)])
     known = {}
     for _ in range(8):  # tuning, its extensions, evaluation
-        for job in plan(claim, claim.protocols["cpu-embedded"], known, seeds).jobs:
+        for job in Design(claim, claim.protocols["cpu-embedded"], seeds).progress(known).jobs:
             metrics = {
                 "val_accuracy": 0.5,
                 "test_accuracy": accuracy + 0.001 * job.seed,
