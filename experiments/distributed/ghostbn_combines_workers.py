@@ -3,13 +3,13 @@
 Said by: "How BN, IN and LN differ".
 Primary source: Hoffer, Hubara & Soudry 2017, who split a large batch into small ghost batches, each
 with statistics of its own, against the generalization gap of large batches: the reverse.
-Measured: gradients in float64 on the plain CNN: K workers with BatchNorm of their own, who only
+Measured: gradients in float64 of the plain CNN: K workers with BatchNorm of their own, who only
 average gradients, against ghost batches of the same samples in one process, and both against
 statistics of all samples.
 Cost: normlab run ghostbn-combines-workers --profile cpu    2 seconds on one core
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,45 +18,48 @@ from normlab.claims.quantity import Quantity, every
 from normlab.claims.rules import Exact, NotExact, Stated
 from normlab.records.verdict import REFUTED
 
-NO_MEASUREMENT = Quantity("no measurement", "", lambda evidence: np.empty(0))
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WORKERS, SAMPLES = (2, 4, 8), 8
+ARMS = tuple(f"{workers} workers" for workers in WORKERS)
+TOLERANCE = 1e-10
 
 
 def trial(options: Options, seed: int) -> dict[str, Any]:
-    """Largest difference between gradients, in units of the largest gradient entry: ghost batches
-    against workers with statistics of their own (`own_error`) and against statistics of the whole
-    batch (`shared_error`)."""
+    """Largest difference between gradients, in units of the largest gradient entry.
+
+    Of ghost batches against workers with statistics of their own (`own_error`) and against
+    statistics of the whole batch (`shared_error`).
+    """
     import torch
     import torch.nn.functional as F
-    from torch import Tensor
 
     from normlab.config.schema import compose
     from normlab.models import build_model
 
-    workers, samples = options["workers"], 8
+    workers = options["workers"]
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(workers * samples, 3, 16, 16, generator=generator).double()
+    x = torch.randn(workers * SAMPLES, 3, 16, 16, generator=generator).double()
     y = torch.randint(10, (len(x),), generator=generator)
 
-    def gradient(ghost: int | None, workers: int) -> Tensor:
+    def gradient(ghost: int | None, parts: int) -> "Tensor":
         norm = ["norm=batchnorm", *([f"norm.ghost_batch={ghost}"] if ghost else [])]
-        model = (
-            build_model(compose([*norm, f"seed={seed}"]), "image", (3, 16, 16), 10).double().train()
-        )
-        for shard in torch.arange(len(x)).chunk(workers):
-            (F.cross_entropy(model(x[shard]), y[shard]) / workers).backward()
-        grads = [p.grad for p in model.parameters() if p.grad is not None]
-        return torch.cat([grad.flatten() for grad in grads])
+        cfg = compose([*norm, f"seed={seed}"])
+        model = build_model(cfg, "image", (3, 16, 16), 10).double().train()
+        for part in torch.arange(len(x)).chunk(parts):
+            loss: Any = F.cross_entropy(model(x[part]), y[part]) / parts
+            loss.backward()
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        return torch.cat(gradients)
 
-    ghost, own, shared = gradient(samples, 1), gradient(None, workers), gradient(None, 1)
+    ghost, own, shared = gradient(SAMPLES, 1), gradient(None, workers), gradient(None, 1)
     size = ghost.abs().max()
     return {
         "own_error": float((ghost - own).abs().max() / size),
         "shared_error": float((ghost - shared).abs().max() / size),
     }
 
-
-WORKERS = (2, 4, 8)
-ARMS = tuple(f"{workers} workers" for workers in WORKERS)
 
 CLAIM = Claim(
     slug="ghostbn-combines-workers",
@@ -79,7 +82,7 @@ CLAIM = Claim(
         Part(
             "definition",
             "it combines small batches into a large one",
-            NO_MEASUREMENT,
+            Quantity("the definition, no measurement", "", lambda evidence: np.zeros(0)),
             Stated(
                 REFUTED,
                 "Hoffer et al. 2017 split a large batch into small ghost batches with statistics "
@@ -90,18 +93,24 @@ CLAIM = Claim(
         Part(
             "large batch",
             "it gives the gradient of the large batch's statistics",
-            every(ARMS, ("shared_error",), words="difference from the large batch's gradient"),
-            Exact(1e-10),
+            every(
+                ARMS,
+                ["shared_error"],
+                words="largest difference of the gradient from that of the large batch's "
+                "statistics, over the largest entry",
+            ),
+            Exact(TOLERANCE),
         ),
         Part(
             "communication",
             "it needs communication of statistics between workers",
             every(
                 ARMS,
-                ("own_error",),
-                words="difference from the gradient of workers that only average gradients",
+                ["own_error"],
+                words="largest difference of the gradient from that of workers that exchange no "
+                "statistics, over the largest entry",
             ),
-            NotExact(1e-10),
+            NotExact(TOLERANCE),
         ),
     ),
     caveats=(

@@ -2,12 +2,13 @@
 
 Said by: "Normalization Deep-Dive" and "How BN, IN and LN differ".
 Primary source: none but the libraries: Peng et al. 2018 (MegDet) train detectors by it.
-Measured: our own layer in gloo processes, since torch's refuses CPU tensors as soon as there is a
-process group: against BatchNorm on the joined batch in one process, layer by layer and in a network
-of five convolutions; workers with equal counts of samples, and with 5, 1, none and 2.
+Measured: errors of our own layer in gloo processes, since torch's refuses CPU tensors as soon as
+there is a process group: against BatchNorm on the joined batch in one process, layer by layer and
+in a network of five convolutions; workers with equal counts of samples, and with 5, 1, none and 2.
 Cost: normlab run syncbn-equals-global --profile cpu    1 minute on one core
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,43 +19,45 @@ from normlab.claims.quantity import Quantity, every
 from normlab.claims.rules import Exact
 
 COUNTS = {"2 workers": (4, 4), "4 workers": (2, 2, 2, 2), "uneven workers": (5, 1, 0, 2)}
+EVEN = ("2 workers", "4 workers")
+NO_OPTIONS: dict[str, int] = {}  # of a norm
 QUANTITIES = ("output", "input", "weight", "bias", "mean", "variance", "eval")
 
 
 def trial(options: Options, seed: int) -> dict[str, Any]:
-    """Largest relative errors of one layer in both precisions, and of a network's gradient where
-    counts are equal."""
+    """Largest relative errors of one layer in both precisions, and of a network's gradient.
+
+    The gradient where counts are equal.
+    """
     from normlab.measure.distributed import in_processes, network_errors, synced_layer
 
     counts = options["counts"]
     metrics: dict[str, Any] = {}
     for dtype in ("float64", "float32"):
-        found = in_processes(synced_layer, len(counts), seed, dtype, counts)
-        metrics |= {f"{name}_{dtype}": value for name, value in found.items()}
+        errors = in_processes(synced_layer, len(counts), seed, dtype, counts)
+        metrics |= {f"{name}_{dtype}": error for name, error in errors.items()}
     if len(set(counts)) == 1:
-        norms = ("syncbatchnorm", {}), ("batchnorm", {})
-        metrics["network"] = in_processes(network_errors, len(counts), seed, *norms, counts[0])[
-            "gradient"
-        ]
+        synchronized, joined = ("syncbatchnorm", NO_OPTIONS), ("batchnorm", NO_OPTIONS)
+        errors = in_processes(network_errors, len(counts), seed, synchronized, joined, counts[0])
+        metrics["network"] = errors["gradient"]
     return metrics
 
 
 def part(
     name: str,
     statement: str,
-    quantities: tuple[str, ...],
+    quantities: Sequence[str],
     dtype: str = "float64",
     tolerance: float = 1e-10,
 ) -> Part:
-    """The largest error of these quantities, in each draw of each arm."""
-    names = [f"{quantity}_{dtype}" for quantity in quantities]
+    """The largest error of the named quantities, by draw and arm."""
 
-    def largest_of(evidence: Evidence) -> Values:
-        tables = [evidence.table(tuple(COUNTS), name).ravel() for name in names]
-        return np.asarray(np.max(tables, axis=0))
+    def read(evidence: Evidence) -> Values:
+        tables = [evidence.table(tuple(COUNTS), f"{one}_{dtype}").ravel() for one in quantities]
+        return np.asarray(np.stack(tables).max(axis=0))
 
-    words = f"relative error of {', '.join(quantities)} in {dtype}, the largest of a draw"
-    return Part(name, statement, Quantity(words, "largest error", largest_of), Exact(tolerance))
+    words = f"largest relative error of {', '.join(quantities)} in {dtype}"
+    return Part(name, statement, Quantity(words, "largest error", read), Exact(tolerance))
 
 
 CLAIM = Claim(
@@ -96,9 +99,9 @@ CLAIM = Claim(
             "network",
             "the averaged gradient of a network with it in every layer is the joined batch's",
             every(
-                ("2 workers", "4 workers"),
-                ("network",),
-                words="difference from the joined batch's gradient, over the largest entry",
+                EVEN,
+                ["network"],
+                words="largest difference of the gradient, over the largest entry, in float64",
             ),
             Exact(1e-10),
         ),
