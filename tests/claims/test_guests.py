@@ -5,8 +5,7 @@ import pytest
 
 from normlab.claims.design import Design
 from normlab.claims.registry import load_all, load_claim
-from normlab.claims.rules import in_words
-from normlab.claims.run.guests import compare, norm_overrides, with_guest
+from normlab.claims.run.guests import _in_words, compare, norm_overrides, with_guest
 from normlab.errors import NormLabError
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -77,5 +76,5 @@ def test_no_data_is_said(tmp_path):
 
 
 def test_an_interval_needs_two_seeds():
-    assert in_words(np.array([1.0]), "points") == "+1 points, n = 1"
-    assert in_words(np.array([1.0, 1.0]), "points") == "+1 [1, 1] points, n = 2"
+    assert _in_words(np.array([1.0]), "points") == "+1 points, n = 1"
+    assert _in_words(np.array([1.0, 1.0]), "points") == "+1 [1, 1] points, n = 2"
