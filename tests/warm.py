@@ -160,6 +160,13 @@ class Warm:
         self._connection.send(command)
 
 
+def training_environment(**given: str) -> dict[str, str]:
+    """One thread, no dashboard that is asked for a key, wide lines, and what is `given`."""
+    paths = (given.get("PYTHONPATH"), os.environ.get("PYTHONPATH"))
+    own = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "COLUMNS": "200"}
+    return {**os.environ, **own, **given, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def serve(connection: Connection) -> Command:
     """Fork a child for every command; in the child, return the command that it is."""
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -257,13 +264,20 @@ def _run(arguments: list[str]) -> None:
 
 @contextmanager
 def forked_workers() -> Iterator[None]:
-    """Inside, loky and multiprocessing fork the workers that they would start as new interpreters."""
-    from joblib.externals.loky.backend import fork_exec
-
+    """Inside, loky and multiprocessing fork the workers that they would start as interpreters."""
     with (
-        patch.object(fork_exec, "fork_exec", _fork_for_loky),
+        forked_loky(),
         patch.object(multiprocessing.util, "spawnv_passfds", _fork_for_multiprocessing),
     ):
+        yield
+
+
+@contextmanager
+def forked_loky() -> Iterator[None]:
+    """Inside, the workers of `normlab run` are forks."""
+    from joblib.externals.loky.backend import fork_exec
+
+    with patch.object(fork_exec, "fork_exec", _fork_for_loky):
         yield
 
 
@@ -314,9 +328,12 @@ if __name__ == "__main__":
     import gc
     import importlib
 
+    from hydra.core.plugins import Plugins
+
     # Kept: torch forgets the operators that it declares when nothing refers to them.
     operators = runpy.run_path(str(ROOT / "src/normlab/models/torchvision_operators.py"))
     for name in PRELOADED:
         importlib.import_module(name)
+    Plugins.instance()  # a search through all installed packages
     gc.freeze()  # a collection in a child would touch, and so copy, all that is shared
     become(serve(Connection(int(sys.argv[1]))))
