@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import pytest
 import torch
+from warm import Warm, forked_loky, training_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
@@ -45,24 +47,59 @@ def real_data():
     }
 
 
-@pytest.fixture
-def train(tmp_path):
-    """`python train.py *arguments` in an empty folder; the finished process with its text."""
+@pytest.fixture(scope="session")
+def warm():
+    """`warm.run(*arguments)` is `python *arguments` without the seconds that an interpreter costs."""
+    return Warm()
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        env = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "WANDB_MODE": "offline",
-            "COLUMNS": "200",
-            **environment,
-        }
-        return subprocess.run(
-            [sys.executable, str(ROOT / "train.py"), *arguments],
-            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+
+@pytest.fixture(scope="session")
+def normlab(warm):
+    """`normlab *arguments`; the finished process with its text. `cwd` and `env` as in subprocess."""
+
+    def run(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        return warm.run("-m", "normlab.cli", *arguments, **how)
 
     return run
+
+
+@pytest.fixture
+def train(warm, tmp_path):
+    """`python train.py *arguments` in an empty folder; the finished process with its text."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = training_environment(**environment)
+        return warm.run(str(ROOT / "train.py"), *arguments, cwd=tmp_path, env=env)
+
+    return run
+
+
+@pytest.fixture
+def train_in_an_interpreter(tmp_path):
+    """The same in an interpreter of its own, as a user starts it: seconds, for the few that need it."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *arguments],
+            cwd=tmp_path,
+            env=training_environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_are_forks():
+    """Those of `run_claims` in this process, which has imported what they need."""
+    if torch.cuda.is_available():  # a fork cannot use a GPU that its parent has used
+        yield
+        return
+    with forked_loky():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,9 @@ def test_runs(path, tmp_path):
     environment |= {"OMP_NUM_THREADS": "1"}
     environment.pop("MPLBACKEND", None)  # the kernel draws into the notebook
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=240",
+        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=1200",
          "-p", "no:xdist", str(path)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert sorted(path.parent.iterdir()) == before

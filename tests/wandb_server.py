@@ -91,7 +91,7 @@ def sync(run, folder):
         environment = {**os.environ, **places, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
         environment.pop("WANDB_MODE", None)
         done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(run)], env=environment, cwd=folder, timeout=120,
+            [sys.executable, "-m", "wandb", "sync", str(run)], env=environment, cwd=folder, timeout=600,
             capture_output=True, text=True,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

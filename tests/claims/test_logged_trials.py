@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 from wandb_server import sync
 
@@ -29,7 +27,7 @@ CLAIM = Claim(
 '''
 
 
-def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tmp_path):
+def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(normlab, toy, tmp_path):
     experiments = toy(seeds=1)
     (experiments / "trained.py").write_text(TRAINED)
     places = {f"WANDB_{name}_DIR": str(tmp_path / "home") for name in ("CONFIG", "CACHE", "DATA")}
@@ -39,28 +37,10 @@ def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tm
         "NORMLAB_EXPERIMENTS": str(experiments),
         "WANDB_MODE": "offline",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "normlab.cli",
-        "run",
-        "trained",
-        "toy",
-        "--results",
-        "results",
-        "--workers",
-        "1",
-    ]
+    command = ("run", "trained", "toy", "--results", "results", "--workers", "1")
 
     def run(*arguments):
-        done = subprocess.run(
-            [*command, *arguments],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = normlab(*command, *arguments, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -86,31 +66,16 @@ def test_each_training_logs_with_claim_arm_and_stage_under_its_usual_key(toy, tm
     assert sorted(row["stage"] for row in rows) == ["evaluate", "tune", "tune"]
 
 
-def test_without_the_option_nothing_is_logged_and_an_unknown_logger_is_refused(toy, tmp_path):
+def test_without_the_option_nothing_is_logged_and_an_unknown_logger_is_refused(
+    normlab, toy, tmp_path
+):
     experiments = toy(seeds=1)
     (experiments / "trained.py").write_text(TRAINED)
     environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(experiments), "COLUMNS": "200"}
-    command = [
-        sys.executable,
-        "-m",
-        "normlab.cli",
-        "run",
-        "trained",
-        "--results",
-        "results",
-        "--workers",
-        "1",
-    ]
-    options = {
-        "env": environment,
-        "cwd": tmp_path,
-        "capture_output": True,
-        "text": True,
-        "timeout": 300,
-    }
-    done = subprocess.run(command, **options)
+    command = ("run", "trained", "--results", "results", "--workers", "1")
+    done = normlab(*command, env=environment, cwd=tmp_path)
     assert done.returncode == 0 and "3 trials in" in done.stdout, done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()
-    done = subprocess.run([*command, "--logger", "mlflow"], **options)
+    done = normlab(*command, "--logger", "mlflow", env=environment, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(name in done.stderr for name in ("csv", "tensorboard", "wandb"))

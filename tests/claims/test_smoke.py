@@ -1,29 +1,17 @@
 """Every claim's whole code path, from the command line, in seconds each: `normlab run --all --profile smoke`."""
 
 import os
-import subprocess
-import sys
 
 from normlab.claims.registry import load_all, slugs
 from normlab.claims.verdicts import verdicts
 from normlab.records.store import RESULTS, Store
 
 
-def test_all_claims_run_under_smoke_and_feed_no_verdict(tmp_path):
+def test_all_claims_run_under_smoke_and_feed_no_verdict(normlab, tmp_path):
     results = tmp_path / "results"
-    command = [
-        sys.executable,
-        "-m",
-        "normlab.cli",
-        "run",
-        "--all",
-        "--profile",
-        "smoke",
-        "--results",
-        str(results),
-    ]
     environment = {key: value for key, value in os.environ.items() if key != "NORMLAB_DATA"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    command = ("run", "--all", "--profile", "smoke", "--results", str(results))
+    done = normlab(*command, env=environment, timeout=1800.0)
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stdout
     ran = {record.claim for record in Store(results).done().values()}
@@ -36,17 +24,6 @@ def test_all_claims_run_under_smoke_and_feed_no_verdict(tmp_path):
     } == {"no data"}
 
 
-def test_smoke_is_kept_out_of_results():
-    command = [
-        sys.executable,
-        "-m",
-        "normlab.cli",
-        "run",
-        "gn-extremes",
-        "--profile",
-        "smoke",
-        "--results",
-        str(RESULTS),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+def test_smoke_is_kept_out_of_results(normlab):
+    done = normlab("run", "gn-extremes", "--profile", "smoke", "--results", str(RESULTS))
     assert done.returncode == 2 and "smoke" in done.stderr and "Traceback" not in done.stderr

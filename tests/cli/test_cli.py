@@ -9,13 +9,7 @@ import pytest
 from normlab.claims.run.benchmarks import run_benchmark
 
 
-def normlab(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "normlab.cli", *arguments], capture_output=True, text=True, timeout=300
-    )  # fmt: skip
-
-
-def test_help_names_the_commands_and_imports_nothing_heavy():
+def test_help_names_the_commands_and_imports_nothing_heavy(normlab):
     done = normlab("--help")
     assert done.returncode == 0 and "bench" in done.stdout
     heavy = "import sys, normlab.cli, normlab.train.launch; print({'torch', 'lightning', 'wandb'} & set(sys.modules))"
@@ -25,14 +19,14 @@ def test_help_names_the_commands_and_imports_nothing_heavy():
     )
 
 
-def test_unknown_benchmark_is_refused_with_the_choices():
+def test_unknown_benchmark_is_refused_with_the_choices(normlab):
     done = normlab("bench", "speed")
     assert done.returncode != 0 and "Traceback" not in done.stderr
     for name in ("data-path", "train-loop", "startup", "norms"):
         assert name in done.stderr
 
 
-def test_bench_prints_its_ratio():
+def test_bench_prints_its_ratio(normlab):
     done = normlab("bench", "startup", "--quick", "--no-save")
     assert done.returncode == 0, done.stderr
     assert "normlab --help" in done.stdout and "ratio" in done.stdout

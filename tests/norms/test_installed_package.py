@@ -1,15 +1,13 @@
 """A kind that an installed package adds."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from warm import training_environment
 
 
 @pytest.mark.parametrize("init", ["", "from .halved import Halved\n"], ids=["empty", "importing"])
-def test_an_installed_package_adds_a_kind(tmp_path, train, init):
+def test_an_installed_package_adds_a_kind(tmp_path, warm, train, init):
     """The entry point `normlab.norms`, as the package's metadata state it."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "__init__.py").write_text(init)
@@ -41,10 +39,7 @@ def test_an_installed_package_adds_a_kind(tmp_path, train, init):
         "import normlab.norms\n"
         "print(normlab.norms.make_norm('halved', 4).factor)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment
-    )
+    done = warm.run("-c", script, env=training_environment(PYTHONPATH=str(tmp_path)))
     assert done.stdout == "0.5\n", done.stderr
     (metadata / "entry_points.txt").write_text("[normlab.norms]\nhalved = my_package:Halved\n")
     done = train("norm=halved", "trainer.max_steps=2", PYTHONPATH=str(tmp_path))

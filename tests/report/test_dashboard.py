@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 from wandb_server import sync, wandb_server
@@ -217,7 +215,7 @@ def test_each_trial_counts_once(tmp_path):
 
 
 @pytest.fixture
-def dashboard(tmp_path):
+def dashboard(normlab, tmp_path):
     """`normlab dashboard` over a few runs; the finished process, and where its files are."""
     for record in RECORDS[:4]:
         folder = tmp_path / "runs" / "one" / record.key
@@ -228,10 +226,12 @@ def dashboard(tmp_path):
     def run(*arguments, **environment):
         known = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
         places = {f"WANDB_{name}_DIR": str(tmp_path / "home") for name in ("CONFIG", "CACHE")}
-        return subprocess.run(
-            [sys.executable, "-m", "normlab.cli", "dashboard", "--records", "runs", "--out", "out", *arguments],
-            cwd=tmp_path, env=known | places | environment, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        return normlab(
+            *("dashboard", "--records", "runs", "--out", "out"),
+            *arguments,
+            cwd=tmp_path,
+            env=known | places | environment,
+        )
 
     return run, tmp_path
 

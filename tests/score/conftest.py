@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -50,25 +49,13 @@ def own(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_score(own):
+def run_score(normlab, own):
     """`normlab score *arguments`, untimed and under smoke, from that folder."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
-        command = [
-            sys.executable,
-            "-m",
-            "normlab.cli",
-            "score",
-            *arguments,
-            "--profile",
-            "smoke",
-            "--untimed",
-        ]
         environment = {key: value for key, value in os.environ.items() if key != "NORMLAB_DATA"}
-        options = ["--results", "results", "--workers", "2"]
-        return subprocess.run(
-            command + options, cwd=own, env=environment, capture_output=True, text=True, timeout=300
-        )
+        options = ("--profile", "smoke", "--untimed", "--results", "results", "--workers", "2")
+        return normlab("score", *arguments, *options, cwd=own, env=environment)
 
     return run
 

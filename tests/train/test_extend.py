@@ -3,8 +3,7 @@
 import json
 import os
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,17 @@ def folders(tmp_path):
     return tmp_path
 
 
-def run(folders, *command):
+@pytest.fixture
+def run(warm, folders):
+    """`python *command` in the checkout, with both folders in the environment."""
     own = {"NORMLAB_NORMS": str(folders / "norms"), "NORMLAB_EXPERIMENTS": str(folders / "claims")}
-    return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env=os.environ | own, cwd=ROOT
-    )
+    return partial(warm.run, cwd=ROOT, env=os.environ | own)
 
 
-def train(folders, *overrides):
+@pytest.fixture
+def train(run, folders):
     short = ("trainer.max_steps=100", f"hydra.run.dir={folders / 'run'}")
-    return run(folders, "train.py", "norm=softsign", *short, *overrides)
+    return partial(run, "train.py", "norm=softsign", *short)
 
 
 @pytest.mark.parametrize("heading", ["Add a norm", "Add a claim"])
@@ -46,8 +46,8 @@ def test_shown_in_under_15_lines(heading):
     assert 5 < len(shown(heading).splitlines()) < 15
 
 
-def test_a_norm_of_one_file_trains_and_is_part_of_the_code_that_records_depend_on(folders):
-    done = train(folders, "norm.slope=0.5")
+def test_a_norm_of_one_file_trains_and_is_part_of_the_code_that_records_depend_on(train, folders):
+    done = train("norm.slope=0.5")
     assert done.returncode == 0, done.stderr
     record = json.loads((folders / "run" / "record.json").read_text())
     assert record["status"] == "ok" and record["config"]["norm"] == {
@@ -57,16 +57,16 @@ def test_a_norm_of_one_file_trains_and_is_part_of_the_code_that_records_depend_o
     source = record["code"]["source"]
     file = folders / "norms" / "softsign.py"
     file.write_text(file.read_text().replace("x.abs()", "x.square()"))
-    assert train(folders).returncode == 0
+    assert train().returncode == 0
     assert json.loads((folders / "run" / "record.json").read_text())["code"]["source"] != source
 
 
-def test_options_of_a_norm_of_one_file_are_checked(folders):
+def test_options_of_a_norm_of_one_file_are_checked(train):
     for override, sentence in (
         ("norm.slop=2", "norm has slope"),
         ("norm.slope=steep", "norm.slope"),
     ):
-        done = train(folders, override)
+        done = train(override)
         assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
 
@@ -87,19 +87,18 @@ def test_options_of_a_norm_of_one_file_are_checked(folders):
         ("class SoftSign", "class Soft Sign", "not Python"),
     ],
 )
-def test_a_file_that_declares_no_norm_is_refused_in_one_sentence(folders, old, new, sentence):
+def test_a_file_that_declares_no_norm_is_refused_in_one_sentence(run, folders, old, new, sentence):
     file = folders / "norms" / "softsign.py"
     file.write_text(file.read_text().replace(old, new))
     for command in (("train.py", "norm=softsign"), ("-m", "normlab.cli", "show", "gn-beats-in")):
-        done = run(folders, *command)
+        done = run(*command)
         assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_claim_of_one_file_is_listed_run_and_decided(folders):
-    done = run(folders, "-m", "normlab.cli", "run", "gn-beats-in", "--profile", "smoke")
+def test_a_claim_of_one_file_is_listed_run_and_decided(run, folders):
+    done = run("-m", "normlab.cli", "run", "gn-beats-in", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
     done = run(
-        folders,
         "-m",
         "normlab.cli",
         "verdict",

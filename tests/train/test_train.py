@@ -18,8 +18,8 @@ def records(folder):
     return [json.loads(path.read_text()) for path in sorted(Path(folder).rglob("record.json"))]
 
 
-def test_single_run_leaves_a_record_and_one_line(train, tmp_path):
-    done = train("norm=groupnorm", *QUICK)
+def test_single_run_leaves_a_record_and_one_line(train_in_an_interpreter, tmp_path):
+    done = train_in_an_interpreter("norm=groupnorm", *QUICK)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "runs")
     assert record.keys() >= FIELDS

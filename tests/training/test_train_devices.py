@@ -46,7 +46,7 @@ def test_from_torchrun(tmp_path):
     ]
     arguments = ["trainer.devices=2", "norm=syncbatchnorm", "trainer.checkpoint_every=2", *QUICK]
     done = subprocess.run(
-        [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=280
+        [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)

@@ -1,7 +1,5 @@
 """`normlab bench syncbn` and the script for GPUs: what is counted, and that processes agree. No time is asserted."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,9 +27,7 @@ def test_rows_and_messages():
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="about machines without several GPUs")
-def test_the_script_says_what_it_cannot_do():
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=120
-    )
+def test_the_script_says_what_it_cannot_do(warm):
+    done = warm.run(str(SCRIPT))
     assert done.returncode == 2 and done.stdout.startswith("GPUs: ")
     assert "need two of them" in done.stderr and "Traceback" not in done.stderr
