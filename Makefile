@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test report bench lint
+.PHONY: demo test lint types report bench
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: requirements.txt pyproject.toml
@@ -17,7 +17,14 @@ demo: $(VENV)/.installed  ## GroupNorm, then BatchNorm with one sample per stati
 	$(BIN)/python train.py norm=batchnorm norm.ghost_batch=1
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
 
 report: $(VENV)/.installed  ## verdicts and report from the records in results/
 	$(BIN)/normlab verdict
@@ -25,6 +32,3 @@ report: $(VENV)/.installed  ## verdicts and report from the records in results/
 
 bench: $(VENV)/.installed
 	for name in startup train-loop data-path norms sweep; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
-
-lint: $(VENV)/.installed
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
