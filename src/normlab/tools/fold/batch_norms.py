@@ -1,4 +1,4 @@
-"""What a batch norm does when its statistics are fixed: a scale and a shift per channel, found out by trying it."""
+"""What a batch norm does when its statistics are fixed: a scale and a shift per channel."""
 
 import copy
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from torch.nn.parameter import is_lazy
 from normlab.norms.base import Norm
 from normlab.norms.spec import LAYOUTS
 
-_DIMS: dict[
-    type[nn.Module], tuple[int, ...]
-] = {  # of inputs that torch's take; channels are dimension 1
+# The numbers of dimensions of inputs that torch's take; channels are dimension 1.
+_DIMS: dict[type[nn.Module], tuple[int, ...]] = {
     nn.BatchNorm1d: (2, 3),
     nn.BatchNorm2d: (4,),
     nn.BatchNorm3d: (5,),
@@ -25,14 +24,14 @@ _DIMS: dict[
 
 
 class Kept(Exception):
-    """Why a batch norm stays where it is."""
+    """Why a batch norm stays where it is: no error, but what a fold ends with."""
 
 
 @dataclass(frozen=True)
 class Affine:
-    """`tail(scale * x + shift)`: what a batch norm computes; scale and shift (C,) in float64 on the CPU."""
+    """What a batch norm computes: tail(scale * x + shift)."""
 
-    scale: Tensor
+    scale: Tensor  # (C,), in float64 on the CPU, and so is the shift
     shift: Tensor
     dims: tuple[int, ...]  # of the inputs that it takes
     channels_last: bool
@@ -40,18 +39,17 @@ class Affine:
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Whether `module` keeps running statistics, or is a batch norm of torch's that was told not to."""
-    return isinstance(module, _BatchNorm) or isinstance(
-        getattr(module, "running_mean", None), Tensor
-    )
+    """Whether `module` keeps running statistics, or is a batch norm of torch's without any."""
+    keeps = isinstance(getattr(module, "running_mean", None), Tensor)
+    return keeps or isinstance(module, _BatchNorm)
 
 
 def fixed_affine(norm: nn.Module) -> Affine:
     """The scale and shift that `norm` applies in the mode that it is in.
 
-    Its class is not asked: a copy in float64 is run on random numbers, and has to give what the running statistics,
-    weight, bias and eps say. So kinds that are derived from a batch norm, frozen ones and instance norms with running
-    statistics count as what they compute.
+    Its class is not asked: a copy in float64 is run on random numbers, and has to give what the
+    running statistics, weight, bias and eps say. So kinds that are derived from a batch norm,
+    frozen ones and instance norms with running statistics count as what they compute.
 
     Raises:
         Kept: it computes something else.
@@ -69,9 +67,8 @@ def fixed_affine(norm: nn.Module) -> Affine:
     shift = -mean.detach().cpu().double() * scale
     if bias is not None:
         shift = shift + bias.detach()
-    affine = Affine(
-        scale, shift, _dims(norm), isinstance(norm, Norm) and norm.layout != "NCHW", _tail(norm)
-    )
+    last = isinstance(norm, Norm) and norm.layout != "NCHW"
+    affine = Affine(scale, shift, _dims(norm), channels_last=last, tail=_tail(norm))
     if not _computes(probe, affine):
         if norm.training:
             raise Kept(
@@ -89,23 +86,23 @@ def _dims(norm: nn.Module) -> tuple[int, ...]:
 
 def _tail(norm: nn.Module) -> nn.Module | None:
     """timm's batch norms end with dropout and an activation."""
-    parts = [getattr(norm, name, None) for name in ("drop", "act")]
-    tail = [
-        part for part in parts if isinstance(part, nn.Module) and not isinstance(part, nn.Identity)
-    ]
-    return tail[0] if len(tail) == 1 else nn.Sequential(*tail) if tail else None
+    tail = []
+    for name in ("drop", "act"):
+        layer = getattr(norm, name, None)
+        if isinstance(layer, nn.Module) and not isinstance(layer, nn.Identity):
+            tail.append(layer)
+    if len(tail) > 1:
+        return nn.Sequential(*tail)
+    return tail[0] if tail else None
 
 
 @torch.no_grad()
 def _computes(probe: nn.Module, affine: Affine) -> bool:
-    """Whether the copy `probe` gives what `affine` says, on a batch with other statistics than the running ones."""
+    """Whether the copy `probe` gives what `affine` says, on a batch of other statistics."""
     channels, spatial = len(affine.scale), [3] * (affine.dims[-1] - 2)
     shape = (4, *spatial, channels) if affine.channels_last else (4, channels, *spatial)
-    x = (
-        torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        .mul_(3)
-        .add_(1)
-    )
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64).mul_(3).add_(1)
     along = [1] * len(spatial) if not affine.channels_last else []
     expected = x * affine.scale.view(-1, *along) + affine.shift.view(-1, *along)
     if affine.tail is not None:
@@ -114,6 +111,6 @@ def _computes(probe: nn.Module, affine: Affine) -> bool:
         y = probe(x)
     except Exception:  # whatever a module that is no batch norm says to such an input
         return False
-    return y.shape == expected.shape and bool(
-        (y - expected).abs().max() <= 1e-9 * expected.abs().max()
-    )
+    if y.shape != expected.shape:
+        return False
+    return bool((y - expected).abs().max() <= 1e-9 * expected.abs().max())
