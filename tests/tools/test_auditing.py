@@ -9,6 +9,7 @@ from audited_networks import Language, images, names, network, tokens, trained
 from torch import nn
 
 import normlab
+import normlab.models.torchvision_operators  # noqa: F401  (before torchvision)
 from normlab.config.schema import compose
 from normlab.models import build_model
 from normlab.norms import make_norm
@@ -16,9 +17,7 @@ from normlab.tools.audit import Evidence
 from normlab.tools.zoo import build_named, sample_inputs
 
 # isort: split
-from torchvision.ops import (
-    FrozenBatchNorm2d,
-)  # after normlab.models.torchvision_operators, which model_names imports
+from torchvision.ops import FrozenBatchNorm2d
 
 
 @pytest.fixture(autouse=True)

@@ -1,27 +1,36 @@
 """A Lightning callback that audits a model as it is trained and evaluated."""
 
 import warnings
+from collections.abc import Hashable
 from typing import Any
 
 from torch import Tensor
 
 from normlab.tools.audit import Audit, look
-from normlab.tools.audit.subject import Subject, refuse_sharded
+from normlab.tools.audit.replica import refuse_sharded
+from normlab.tools.audit.subject import Subject
+from normlab.tools.forward_pass import items_of
 from normlab.training.lightning import L, move_data_to_device
 
 
 class AuditCallback(L.Callback):
-    """Audits before the first training step and before the first batch of each evaluation, and warns of each finding.
+    """Audits before the first training step and before the first batch of each evaluation.
 
-    The number of processes is the trainer's, the batch per device that of the first batch: the length of its first
-    tensor. `sample_batch` is for the checks that need one. `audits` keeps the latest results, by stage: training,
-    validation, test, predict. An audit that fails is a warning, too, and training goes on.
+    It warns of each finding. The number of processes is the trainer's, the batch per device that
+    of the first batch: the length of its first tensor. An audit that fails is a warning, too, and
+    training goes on.
+
+    Args:
+        sample_batch: for the checks that need one.
+
+    Attributes:
+        audits: the latest results, by stage: training, validation, test, predict.
     """
 
     def __init__(self, sample_batch: Any = None) -> None:
         self.sample_batch = sample_batch
         self.audits: dict[str, Audit] = {}
-        self._said: set[Any] = set()
+        self._warned: set[Hashable] = set()
         self._in_training = False  # a step of this fit has begun
 
     def on_train_start(self, *_: Any) -> None:
@@ -72,51 +81,44 @@ class AuditCallback(L.Callback):
     ) -> None:
         """`batch`: one that the model trains on, if it does."""
         try:
-            if trainer.strategy.model is not None:
-                refuse_sharded(trainer.strategy.model)
-            # Not by the trainer's transfer, which runs the model's own hooks on what may be None.
-            sample = move_data_to_device(self.sample_batch, trainer.strategy.root_device)
-            found = look(
-                Subject(
-                    model,
-                    sample,
-                    trainer.world_size,
-                    _samples(batch),
-                    evaluated=stage != "training",
-                )
-            )
-        except (
-            Exception
-        ) as error:  # whatever it is, a look at the model is no reason to end its training
-            self._warn(
-                trainer, f"normlab audit, {stage}: not made: {type(error).__name__}: {error}"
-            )
+            self.audits[stage] = self._look(stage, trainer, model, batch)
+        except Exception as error:  # a look at the model is no reason to end its training
+            failure = f"not made: {type(error).__name__}: {error}"
+            self._warn(trainer, f"normlab audit, {stage}: {failure}")
             return
-        self.audits[stage] = found
-        for finding in found:
+        for finding in self.audits[stage]:
             # A network that goes on training is not to be folded.
-            if (stage, finding.name) != ("validation", "foldable"):
-                # Once for the same layers, though its numbers may change from one evaluation to the next.
-                self._warn(
-                    trainer, f"normlab audit, {stage}: {finding}", (finding.name, finding.layers)
-                )
+            if (stage, finding.name) == ("validation", "foldable"):
+                continue
+            # Once for the same layers, though its numbers may change from one evaluation to the
+            # next.
+            once = (finding.name, finding.layers)
+            self._warn(trainer, f"normlab audit, {stage}: {finding}", once)
 
-    def _warn(self, trainer: L.Trainer, text: str, what: Any = None) -> None:
-        what = what or text
-        if trainer.is_global_zero and what not in self._said:
-            self._said.add(what)
+    def _look(self, stage: str, trainer: L.Trainer, model: L.LightningModule, batch: Any) -> Audit:
+        if trainer.strategy.model is not None:
+            refuse_sharded(trainer.strategy.model)
+        # Not by the trainer's transfer, which runs the model's own hooks on what may be None.
+        sample = move_data_to_device(self.sample_batch, trainer.strategy.root_device)
+        evaluated = stage != "training"
+        return look(Subject(model, sample, trainer.world_size, _length(batch), evaluated=evaluated))
+
+    def _warn(self, trainer: L.Trainer, text: str, once: Hashable = None) -> None:
+        """Warns in the first process, one time for each `once`, or for each text."""
+        once = once or text
+        if trainer.is_global_zero and once not in self._warned:
+            self._warned.add(once)
             warnings.warn(text, stacklevel=2)
 
 
-def _samples(batch: Any) -> int | None:
+def _length(batch: Any) -> int | None:
     """The length of the first tensor of a batch, however it is nested."""
     if isinstance(batch, Tensor):
         return len(batch) if batch.ndim else None
-    values = (
-        batch.values()
-        if isinstance(batch, dict)
-        else batch
-        if isinstance(batch, tuple | list)
-        else ()
-    )
-    return next((size for size in map(_samples, values) if size is not None), None)
+    if not isinstance(batch, dict | tuple | list):
+        return None
+    for value in items_of(batch):
+        length = _length(value)
+        if length is not None:
+            return length
+    return None

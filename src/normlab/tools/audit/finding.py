@@ -50,7 +50,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """`name` says which failure mode; `reason` what there is to see in the model, in numbers that can be looked up."""
+    """A failure mode, `name`, and what there is to see of it in the model, `reason`.
+
+    Its numbers can be looked up there.
+    """
 
     name: str
     layers: tuple[str, ...]
@@ -59,6 +62,7 @@ class Finding:
 
     @property
     def where(self) -> str:
+        """The layers, the first four by name."""
         more = len(self.layers) - 4
         return ", ".join(self.layers[:4]) + (f" and {more} more" if more > 0 else "")
 
@@ -71,8 +75,8 @@ class Finding:
 class Audit:
     """The findings, in the order of the checks.
 
-    norms: how many norm layers were looked at. unread: others, which no check can read, each with the reason. notes:
-    what was not looked for, and why.
+    norms: how many norm layers were looked at. unread: others, which no check can read, each with
+    the reason. notes: what was not looked for, and why.
     """
 
     findings: tuple[Finding, ...]
@@ -87,18 +91,18 @@ class Audit:
         return len(self.findings)
 
     def __str__(self) -> str:
-        plural = ["" if number == 1 else "s" for number in (len(self), self.norms)]
-        lines = [f"{len(self)} finding{plural[0]} in {self.norms} norm layer{plural[1]}"]
-        for (name, evidence), found in groupby(
-            self, lambda finding: (finding.name, finding.evidence)
-        ):
-            lines += [name, *(f"  {finding.where}: {finding.reason}" for finding in found)]
+        findings = "1 finding" if len(self) == 1 else f"{len(self)} findings"
+        layers = "1 norm layer" if self.norms == 1 else f"{self.norms} norm layers"
+        lines = [f"{findings} in {layers}"]
+        # Findings in a row that rest on the same records name these once.
+        for (name, evidence), group in groupby(self, lambda found: (found.name, found.evidence)):
+            lines += [name, *(f"  {finding.where}: {finding.reason}" for finding in group)]
             lines += [f"  record of {record}" for record in evidence]
         if self.unread:
             lines.append(f"{len(self.unread)} more could not be read, and nothing is said of them")
-            lines += [f"  {layer}" for layer in self.unread[:4]] + ["  ..."] * (
-                len(self.unread) > 4
-            )
+            lines += [f"  {layer}" for layer in self.unread[:4]]
+        if len(self.unread) > 4:
+            lines.append("  ...")
         lines += [f"not looked for: {note}" for note in self.notes]
         return "\n".join(lines)
 

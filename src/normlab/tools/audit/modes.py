@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject
+from normlab.tools.norm_layers import NormLayer
 
 _FLIPS = Evidence("missing-eval-bug", "flips")
 
 
 def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
-    """A network in eval mode, or evaluated, whose batch norms, some at least, still look at the batch."""
+    """A network in eval mode, or evaluated, some of whose batch norms still look at the batch."""
     if subject.model.training and not subject.evaluated:
         return
     evidence = _FLIPS, Evidence("missing-eval-bug", "accuracy")
@@ -20,16 +21,20 @@ def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
             state = "model.training is True at an evaluation, and so is that of these layers"
         reason = f"{state}: they normalize with the batch's statistics"
         yield Finding("train-mode-at-evaluation", training, reason, evidence)
-    without = tuple(
-        norm.name
-        for norm in subject.batch_norms
-        if not norm.is_live
-        and (not norm.kept_statistics or getattr(norm.module, "statistics", "running") == "batch")
-        and norm.kind != "causal_batchnorm"
-    )
+    without = tuple(norm.name for norm in subject.batch_norms if _needs_a_batch(norm))
     if without:
-        reason = "in eval mode, too, these layers normalize with the batch's statistics: they keep or use no others"
+        reason = (
+            "in eval mode, too, these layers normalize with the batch's statistics: "
+            "they keep or use no others"
+        )
         yield Finding("train-mode-at-evaluation", without, reason, evidence)
+
+
+def _needs_a_batch(norm: NormLayer) -> bool:
+    """Whether a batch norm in eval mode has no statistics but those of the batch."""
+    if norm.is_live or norm.kind == "causal_batchnorm":
+        return False
+    return not norm.kept_statistics or getattr(norm.module, "statistics", "running") == "batch"
 
 
 def frozen_and_live(subject: Subject) -> Iterator[Finding]:
@@ -37,14 +42,14 @@ def frozen_and_live(subject: Subject) -> Iterator[Finding]:
     frozen = []
     for norm in subject.live:
         own = list(norm.module.parameters(recurse=False))
-        if own and not any(parameter.requires_grad for parameter in own) and norm.kept_statistics:
+        learns = any(parameter.requires_grad for parameter in own)
+        if own and not learns and norm.kept_statistics:
             frozen.append(norm.name)
     trained = any(parameter.requires_grad for parameter in subject.model.parameters())
     if frozen and trained:
-        yield Finding(
-            "frozen-with-moving-statistics",
-            tuple(frozen),
-            "requires_grad is False for gain and shift, but the layer is in training mode: it normalizes with the "
-            "batch's statistics and its running ones move; eval() on the layer stops both",
-            (_FLIPS,),
+        reason = (
+            "requires_grad is False for gain and shift, but the layer is in training mode: it "
+            "normalizes with the batch's statistics and its running ones move; eval() on the layer "
+            "stops both"
         )
+        yield Finding("frozen-with-moving-statistics", tuple(frozen), reason, (_FLIPS,))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.subject import Subject, replica
+from normlab.tools.audit.replica import replica
+from normlab.tools.audit.subject import Subject
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import FROZEN, NormLayer
 
@@ -24,12 +25,10 @@ def eps_too_small(subject: Subject) -> Iterator[Finding]:
         where = _not_finite(norm, dtype)
         if where:
             eps = getattr(norm.module, "eps", getattr(norm.module, "variance_epsilon", None))
-            yield Finding(
-                "eps-too-small",
-                (norm.name,),
-                f"eps is {eps}: on an input of zeros in {str(dtype).removeprefix('torch.')} {where} is not finite",
-                (Evidence("eps-low-precision", "torch in float16"),),
-            )
+            name = str(dtype).removeprefix("torch.")
+            reason = f"eps is {eps}: on an input of zeros in {name} {where} is not finite"
+            record = Evidence("eps-low-precision", "torch in float16")
+            yield Finding("eps-too-small", (norm.name,), reason, (record,))
 
 
 def dead_gain(subject: Subject) -> Iterator[Finding]:
@@ -44,20 +43,19 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
         if largest == 0 and (tracked is None or int(tracked.sum()) == 0):
             continue  # a branch that starts at nothing, and learns
         if dead:
-            record = Evidence(
-                "ln-cannot-fold",
-                "RMSNorm's gamma" if "rms" in norm.kind else "gamma and beta",
-                REFUTED,
+            reason = (
+                f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, "
+                f"{largest:.2g}: it folds into weights of nearly 0 beside it"
             )
-            if norm.is_batch_norm or norm.kind == FROZEN:
-                record = Evidence("bn-fold-exact", "float32")
-            yield Finding(
-                "dead-gain",
-                (norm.name,),
-                f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, {largest:.2g}: it folds "
-                "into weights of nearly 0 beside it",
-                (record,),
-            )
+            yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+
+
+def _record_of_folding(norm: NormLayer) -> Evidence:
+    """What the records say of folding the gain of such a norm."""
+    if norm.is_batch_norm or norm.kind == FROZEN:
+        return Evidence("bn-fold-exact", "float32")
+    part = "RMSNorm's gamma" if "rms" in norm.kind else "gamma and beta"
+    return Evidence("ln-cannot-fold", part, REFUTED)
 
 
 def _dtype(norm: NormLayer) -> torch.dtype:
@@ -65,7 +63,7 @@ def _dtype(norm: NormLayer) -> torch.dtype:
 
 
 def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
-    """`its output` or `its gradient`, or nothing where both are finite or the layer takes no such input."""
+    """`its output` or `its gradient`; "" if both are finite, or the layer takes no such input."""
     layer = replica(norm.module).cpu()
     clear_hooks(layer)
     generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
@@ -73,9 +71,8 @@ def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             try:
                 y = layer(x)
-                (gradient,) = torch.autograd.grad(
-                    y, x, torch.randn(y.shape, generator=generator).to(y.dtype)
-                )
+                dy = torch.randn(y.shape, generator=generator).to(y.dtype)
+                (gradient,) = torch.autograd.grad(y, x, dy)
             except (RuntimeError, ValueError):
                 continue
         if not bool(y.isfinite().all()):
@@ -85,6 +82,7 @@ def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
 
 
 def _zeros(norm: NormLayer, dtype: torch.dtype) -> Iterator[Tensor]:
+    """Inputs of zeros, of each shape that the layer may take."""
     c = norm.features
     shapes: dict[str, list[tuple[int, ...]]] = {
         "NC": [(4, c)],

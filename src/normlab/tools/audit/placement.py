@@ -1,15 +1,17 @@
-"""Failure modes of where a norm stands: after a bias, before values that it cancels, or where it could be folded."""
+"""Failure modes of where a norm stands: behind a bias, on single values, or where it could fold."""
 
 from collections.abc import Iterator
 
 from torch.nn.modules.conv import _ConvNd
 
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.subject import Subject, replica, single_values
+from normlab.tools.audit.inputs import single_values
+from normlab.tools.audit.replica import replica
+from normlab.tools.audit.subject import Subject
 from normlab.tools.fold.batch_norms import Kept
 from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.fold.model import fold
-from normlab.tools.norm_layers import FROZEN
+from normlab.tools.norm_layers import FROZEN, NormLayer
 
 
 def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
@@ -18,9 +20,8 @@ def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
         return
     graph = CallGraph(replica(subject.model))
     for path, reason in graph.closed.items():
-        hidden = [
-            n.name for n in subject.live_batchnorm if not path or n.names[0].startswith(f"{path}.")
-        ]
+        inside = f"{path}." if path else ""
+        hidden = [norm.name for norm in subject.live_batchnorm if norm.names[0].startswith(inside)]
         if hidden:
             more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
             subject.notes.append(f"bias-before-batch-norm at {hidden[0]}{more}: {reason}")
@@ -31,15 +32,13 @@ def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
             continue
         layer = subject.model.get_submodule(before)
         if isinstance(layer, _ConvNd) and layer.bias is not None and layer.bias.requires_grad:
-            yield Finding(
-                "bias-before-batch-norm",
-                (before,),
-                f"its bias of {len(layer.bias)} values goes to {norm.name} alone, which subtracts each channel's mean",
-                tuple(
-                    Evidence("conv-bias-redundant", part)
-                    for part in ("gradient", "training", "evaluation")
-                ),
+            reason = (
+                f"its bias of {len(layer.bias)} values goes to {norm.name} alone, "
+                "which subtracts each channel's mean"
             )
+            parts = ("gradient", "training", "evaluation")
+            records = tuple(Evidence("conv-bias-redundant", part) for part in parts)
+            yield Finding("bias-before-batch-norm", (before,), reason, records)
 
 
 def single_value_groups(subject: Subject) -> Iterator[Finding]:
@@ -49,29 +48,29 @@ def single_value_groups(subject: Subject) -> Iterator[Finding]:
         groups = 0 if x is None else single_values(norm, x)
         if x is not None and groups:
             shape = " x ".join(map(str, x.shape[1:]))
-            yield Finding(
-                "single-value-groups",
-                (norm.name,),
-                f"its input is {shape} per sample, in {groups} groups: one value each, whose mean it is",
-                (Evidence("gn-extremes", "one channel"),),
+            reason = (
+                f"its input is {shape} per sample, in {groups} groups: "
+                "one value each, whose mean it is"
             )
+            record = Evidence("gn-extremes", "one channel")
+            yield Finding("single-value-groups", (norm.name,), reason, (record,))
 
 
 def foldable(subject: Subject) -> Iterator[Finding]:
     """Batch norms that cost time at inference and need not."""
-    fixed = [
-        norm
-        for norm in subject.norms
-        if norm.kind == FROZEN or (norm.is_batch_norm and not norm.is_live)
-    ]
+    fixed = any(_is_fixed(norm) for norm in subject.norms)
     if subject.model.training or subject.on_meta or not fixed:
         return
     names = tuple(fate.name for fate in fold(replica(subject.model)).folded)
     if names:
-        reason = "their statistics are fixed, and a layer beside each can take over scale and shift: normlab.fold(model)"
-        yield Finding(
-            "foldable",
-            names,
-            reason,
-            (Evidence("bn-fold-exact", "float32"), Evidence("bn-fold-latency")),
+        reason = (
+            "their statistics are fixed, and a layer beside each can take over scale and shift: "
+            "normlab.fold(model)"
         )
+        records = (Evidence("bn-fold-exact", "float32"), Evidence("bn-fold-latency"))
+        yield Finding("foldable", names, reason, records)
+
+
+def _is_fixed(norm: NormLayer) -> bool:
+    """Whether it normalizes with statistics that no longer change."""
+    return norm.kind == FROZEN or (norm.is_batch_norm and not norm.is_live)

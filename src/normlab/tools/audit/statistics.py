@@ -1,4 +1,4 @@
-"""Failure modes of batch statistics: from few samples, on one device of several, in averages that do not fit."""
+"""Failure modes of batch statistics: of few samples, of one device, of averages that do not fit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,13 @@ from normlab.tools.audit.subject import Subject
 from normlab.tools.norm_layers import FROZEN, NormLayer
 
 FEW = 8  # samples: the largest number at which the record has a loss; at 16 it is undecided
-# Samples that a running average rests on: 3 batches of 4, the better of the two cells that the record has.
+# Samples that a running average rests on: 3 batches of 4, the better of the record's two cells.
 FEW_AVERAGED = 12
-# In running deviations, averaged over channels. On test images a trained CNN has 0.2 to 0.5; on corruptions that cost
-# it 5 points or more, 0.4 to 1.2. The second number makes room for the chance in a small batch.
+# In running deviations, averaged over channels. On test images a trained CNN has 0.2 to 0.5; on
+# corruptions that cost it 5 points or more, 0.4 to 1.2. The second number makes room for the chance
+# in a small batch.
 FAR, CHANCE = 0.6, 1.0
+_AVERAGES = Evidence("domain-shift-hurts-bn", "averages")
 
 
 def tiny_batch(subject: Subject) -> Iterator[Finding]:
@@ -28,14 +30,11 @@ def tiny_batch(subject: Subject) -> Iterator[Finding]:
             by_samples.setdefault(samples, []).append(norm.name)
     for samples, names in sorted(by_samples.items()):
         record = Evidence("bn-batch-below-16", "two" if samples <= 2 else "knee")
+        reason = f"in training, {samples} samples share statistics"
         if samples == 1:
             record = Evidence("bn-batch1-fails", "evaluation")
-        shared = (
-            "1 sample has statistics of its own"
-            if samples == 1
-            else f"{samples} samples share statistics"
-        )
-        yield Finding("tiny-batch", tuple(names), f"in training, {shared}", (record,))
+            reason = "in training, 1 sample has statistics of its own"
+        yield Finding("tiny-batch", tuple(names), reason, (record,))
 
 
 def momentum(subject: Subject) -> Iterator[Finding]:
@@ -44,60 +43,50 @@ def momentum(subject: Subject) -> Iterator[Finding]:
         share, samples = getattr(norm.module, "momentum", None), subject.samples(norm)
         if share is None or samples is None or not norm.kept_statistics or not 0 < share <= 1:
             continue
+        # The samples of as many batches as an average with these weights varies by.
         averaged = (2 - share) / share * samples
         if averaged <= FEW_AVERAGED:
-            yield Finding(
-                "momentum",
-                (norm.name,),
-                f"momentum {share:g} is the weight of the new batch (in Keras, what is kept): the running averages "
-                f"rest on (2 - {share:g}) / {share:g} x {samples} = {averaged:.3g} samples",
-                (Evidence("bn-momentum-tiny-batch", "weight of the new batch", REFUTED),),
+            reason = (
+                f"momentum {share:g} is the weight of the new batch (in Keras, what is kept): the "
+                f"running averages rest on (2 - {share:g}) / {share:g} x {samples} = "
+                f"{averaged:.3g} samples"
             )
+            record = Evidence("bn-momentum-tiny-batch", "weight of the new batch", REFUTED)
+            yield Finding("momentum", (norm.name,), reason, (record,))
 
 
 def local_statistics(subject: Subject) -> Iterator[Finding]:
     """Batch norms of data-parallel training that know their own device's samples only."""
     names = tuple(norm.name for norm in subject.live if norm.kind != "syncbatchnorm")
-    if subject.world_size > 1 and names:
-        per_device = subject.batch_per_device
-        yield Finding(
-            "local-statistics",
-            names,
-            f"with {subject.world_size} processes each layer's statistics are those of one of them"
-            + (
-                f", {per_device} of {per_device * subject.world_size} samples" if per_device else ""
-            ),
-            (
-                Evidence("ddp-bn-local-stats", "own statistics"),
-                Evidence("ddp-bn-local-stats", "saved buffers"),
-            ),
-        )
+    world, per_device = subject.world_size, subject.batch_per_device
+    if world == 1 or not names:
+        return
+    reason = f"with {world} processes each layer's statistics are those of one of them"
+    if per_device:
+        reason += f", {per_device} of {per_device * world} samples"
+    parts = ("own statistics", "saved buffers")
+    records = tuple(Evidence("ddp-bn-local-stats", part) for part in parts)
+    yield Finding("local-statistics", names, reason, records)
 
 
 def never_moved(subject: Subject) -> Iterator[Finding]:
     """Running statistics that are used, or will be, and are what they were at the start."""
-    using = [
-        norm for norm in _with_statistics(subject) if not norm.is_live and _initial(norm.module)
-    ]
+    name = "running-statistics-never-moved"
+    fixed = [norm for norm in _with_statistics(subject) if not norm.is_live]
+    using = tuple(norm.name for norm in fixed if _initial(norm.module))
     if using:
-        yield Finding(
-            "running-statistics-never-moved",
-            tuple(norm.name for norm in using),
-            "running_mean is 0 and running_var 1 in every channel, as at the start, and the layer normalizes with them",
-            (Evidence("domain-shift-hurts-bn", "averages"),),
+        reason = (
+            "running_mean is 0 and running_var 1 in every channel, as at the start, "
+            "and the layer normalizes with them"
         )
-    still = [
-        norm
-        for norm in subject.live
-        if norm.kept_statistics and getattr(norm.module, "momentum", None) == 0
-    ]
+        yield Finding(name, using, reason, (_AVERAGES,))
+    keeping = [norm for norm in subject.live if norm.kept_statistics]
+    still = tuple(norm.name for norm in keeping if getattr(norm.module, "momentum", None) == 0)
     if still:
-        yield Finding(
-            "running-statistics-never-moved",
-            tuple(norm.name for norm in still),
-            "momentum is 0, the weight of the new batch: the statistics for evaluation never change",
-            (Evidence("domain-shift-hurts-bn", "averages"),),
+        reason = (
+            "momentum is 0, the weight of the new batch: the statistics for evaluation never change"
         )
+        yield Finding(name, still, reason, (_AVERAGES,))
 
 
 def far_from_batch(subject: Subject) -> Iterator[Finding]:
@@ -109,36 +98,37 @@ def far_from_batch(subject: Subject) -> Iterator[Finding]:
             continue
         distance = _distance(norm, x)
         if distance > FAR + CHANCE / len(x) ** 0.5:
-            yield Finding(
-                "running-statistics-far",
-                (norm.name,),
-                f"mean and deviation of the {len(x)} samples are {distance:.2g} running deviations away from the "
-                "running ones, on average over channels",
-                (
-                    Evidence("domain-shift-hurts-bn", "fall"),
-                    Evidence("domain-shift-hurts-bn", "averages"),
-                ),
+            reason = (
+                f"mean and deviation of the {len(x)} samples are {distance:.2g} running deviations "
+                "away from the running ones, on average over channels"
             )
+            records = (Evidence("domain-shift-hurts-bn", "fall"), _AVERAGES)
+            yield Finding("running-statistics-far", (norm.name,), reason, records)
 
 
 def _with_statistics(subject: Subject) -> list[NormLayer]:
-    return [n for n in subject.norms if n.kept_statistics and (n.is_batch_norm or n.kind == FROZEN)]
+    """Norms over the batch, frozen ones too, that keep running statistics."""
+    keeping = (norm for norm in subject.norms if norm.kept_statistics)
+    return [norm for norm in keeping if norm.is_batch_norm or norm.kind == FROZEN]
 
 
 def _initial(module: Any) -> bool:
+    """Whether its running statistics are those of a new layer."""
     if module.running_mean.is_meta:
         return False
     return not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
 
 
 def _distance(norm: NormLayer, x: Tensor) -> float:
-    """Mean over channels of the Wasserstein distance between two Gaussians, the batch's and the running one."""
+    """Mean over channels of the distance between the batch's statistics and the running ones.
+
+    It is the Wasserstein distance between two Gaussians, in running deviations.
+    """
     axis = x.ndim - 1 if norm.channels == "NTC" else 1
     values = x.double().movedim(axis, 0).flatten(1)
     variance, mean = torch.var_mean(values, 1, correction=0)
-    eps = getattr(
-        norm.module, "eps", 1e-5
-    )  # that of the frozen norms of transformers stands in their forward
+    eps = getattr(norm.module, "eps", 1e-5)  # that of transformers' frozen norms is in their code
     running = (norm.module.running_var.double() + eps).sqrt()
-    gap = (mean - norm.module.running_mean.double()).square() + (variance.sqrt() - running).square()
-    return float((gap.sqrt() / running).mean())
+    between_means = (mean - norm.module.running_mean.double()).square()
+    between_deviations = (variance.sqrt() - running).square()
+    return float(((between_means + between_deviations).sqrt() / running).mean())
