@@ -21,15 +21,18 @@ def check_onnx() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise NormLabError(
-            f"ONNX needs {', '.join(missing)}: pip install {' '.join(missing)}, or '.[onnx]' from here."
+            f"ONNX needs {', '.join(missing)}: pip install {' '.join(missing)}, "
+            "or '.[onnx]' from here."
         )
 
 
 def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
     """Writes `model` to `path`, weights and all, for batches of any size.
 
-    The exporter folds batch norms behind convolutions by itself. Raises NormLabError for what it
-    cannot export.
+    The exporter folds batch norms behind convolutions by itself.
+
+    Raises:
+        NormLabError: a network that it cannot export; a package that is missing.
     """
     check_onnx()
     # A batch of 1 would be taken for a size that never changes.
@@ -37,25 +40,39 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
     try:
         with _quiet():
             torch.onnx.export(
-                model, (example,), path, dynamo=True, external_data=False, verbose=False,
-                dynamic_shapes=({0: torch.export.Dim("batch")},), input_names=["x"], output_names=["y"],
-            )  # fmt: skip
+                model,
+                (example,),
+                path,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=["x"],
+                output_names=["y"],
+            )
     except torch.onnx.errors.OnnxExporterError as error:
-        reason = next(
-            (line for line in str(error.__cause__ or error).splitlines() if line.strip()),
-            "no reason given",
-        )
+        lines = filter(str.strip, str(error.__cause__ or error).splitlines())
+        reason = next(lines, "no reason given")
         raise NormLabError(f"torch.onnx cannot export this model: {reason}") from error
 
 
 def export_as_it_is(model: nn.Module, example: Tensor, path: Path) -> None:
-    """Writes `model` to `path` with its batch norms where they are, by torch's older exporter, which can leave them."""
+    """Writes `model` to `path` with its batch norms where they are.
+
+    By torch's older exporter, which can leave them.
+    """
     check_onnx()
     with _quiet():
         torch.onnx.export(
-            model, (example,), path, dynamo=False, training=torch.onnx.TrainingMode.PRESERVE,
-            do_constant_folding=False, input_names=["x"], output_names=["y"],
-        )  # fmt: skip
+            model,
+            (example,),
+            path,
+            dynamo=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+            input_names=["x"],
+            output_names=["y"],
+        )
 
 
 def open_onnx(path: Path, level: str = "all", optimized: Path | None = None) -> Any:
@@ -72,14 +89,17 @@ def open_onnx(path: Path, level: str = "all", optimized: Path | None = None) -> 
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = {
-        "all": levels.ORT_ENABLE_ALL, "basic": levels.ORT_ENABLE_BASIC, "none": levels.ORT_DISABLE_ALL
-    }[level]  # fmt: skip
+        "all": levels.ORT_ENABLE_ALL,
+        "basic": levels.ORT_ENABLE_BASIC,
+        "none": levels.ORT_DISABLE_ALL,
+    }[level]
     if optimized is not None:
         options.optimized_model_filepath = str(optimized)
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def run_onnx(session: Any, x: Tensor) -> Tensor:
+    """The only output of the network, for its only input `x`."""
     return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
 
 

@@ -52,7 +52,7 @@ class NormLayer:
 
     @property
     def is_batch_norm(self) -> bool:
-        """Whether it can normalize with statistics of the batch, and takes others for evaluation."""
+        """Whether it can normalize with statistics of the batch, and has others for evaluation."""
         if self.kind in KINDS and isinstance(self.module, Norm):
             return KINDS[self.kind].batch_dependent
         return self.kind in ("batchnorm", "syncbatchnorm")
@@ -68,7 +68,7 @@ class NormLayer:
 
 
 def find_norms(model: nn.Module) -> list[NormLayer]:
-    """Every norm layer of `model`, in the order of its modules; one that several paths lead to, once.
+    """Every norm layer of `model`, in the order of its modules, each once.
 
     A class that torch, timm or this package made is known. Any other layer without layers inside
     is a norm if its output stays the same when its input is multiplied by a constant; its gain

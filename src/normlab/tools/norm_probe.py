@@ -123,7 +123,7 @@ def _features(module: nn.Module) -> int | None:
 
 
 def _inputs(features: int) -> Iterator[tuple[str, Tensor]]:
-    """Where the channels are, and an input; no other axis could be taken for that of the channels."""
+    """Where the channels are, and an input with no other axis of their size."""
     positions = 7 if features != 7 else 11
     yield "last", torch.randn(2, positions, features)
     yield "first", torch.randn(2, features, positions, 5 if features != 5 else 3)

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 
 from normlab.errors import NormLabError
-from normlab.models.generate import generate
-from normlab.training.trained_model import load_trained
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # stands for every character that is not in the vocabulary
 
@@ -21,6 +19,9 @@ def sample(
         NormLabError: no readable checkpoint or no configuration beside it, a model of anything
             but text, a prompt of other characters, and what `generate` refuses.
     """
+    from normlab.models.generate import generate
+    from normlab.training.trained_model import load_trained
+
     model, data = load_trained(checkpoint)
     if data.modality != "text":
         raise NormLabError(
@@ -35,7 +36,11 @@ def sample(
 
 
 def encode(text: str, data: Any) -> list[int]:
-    """The id of each character; raises NormLabError for one that the model has none for, and for no text."""
+    """The id of each character.
+
+    Raises:
+        NormLabError: no text, or a character that the model has no id for.
+    """
     if not text:
         raise NormLabError("an empty prompt: pass --prompt with at least one character.")
     ids = {character: index for index, character in enumerate(data.vocabulary)}
@@ -43,6 +48,7 @@ def encode(text: str, data: Any) -> list[int]:
     missing = [character for character in text if character not in ids]
     if missing and not has_unknown:
         raise NormLabError(
-            f"--prompt has {missing[0]!r}, which {data.name} has not: use characters of {data.vocabulary!r}."
+            f"--prompt has {missing[0]!r}, which {data.name} has not: "
+            f"use characters of {data.vocabulary!r}."
         )
     return [ids.get(character, len(ids)) for character in text]

@@ -12,14 +12,20 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 # Functions and methods of tensors, by name.
-_WEIGHTED = set(
-    "linear conv1d conv2d conv_transpose1d conv_transpose2d addmm baddbmm bmm mm matmul __matmul__ "
-    "einsum _grouped_mm grouped_mm".split()
-)
+_WEIGHTED = {
+    *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "einsum"),
+    *("addmm", "baddbmm", "bmm", "mm", "matmul", "__matmul__", "_grouped_mm", "grouped_mm"),
+}
 _NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm", "normalize"}
 _SUMS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
-_SCALED = set("mul mul_ __mul__ __rmul__ __imul__ div div_ __truediv__ __itruediv__".split())
-_PASSED_ON = set("to float contiguous clone dropout reshape flatten transpose permute".split())
+_SCALED = {
+    *("mul", "mul_", "__mul__", "__rmul__", "__imul__"),
+    *("div", "div_", "__truediv__", "__itruediv__"),
+}
+_PASSED_ON = {
+    *("to", "float", "contiguous", "clone", "dropout"),
+    *("reshape", "flatten", "transpose", "permute"),
+}
 
 
 @dataclass

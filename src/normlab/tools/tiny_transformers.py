@@ -1,4 +1,4 @@
-"""Tiny untrained networks of the library `transformers`, one of each of its model types. No network is needed."""
+"""Tiny untrained networks of the library `transformers`, of any of its types; no downloads."""
 
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -98,7 +98,10 @@ def build_tiny(model_type: str, **options: Any) -> nn.Module:
 
 
 def tiny_inputs(model: Any) -> dict[str, Any]:
-    """Random keywords of a call of what `build_tiny` built: 2 sequences of 7 tokens, 2 images or sounds."""
+    """Random keywords for a call of what `build_tiny` built.
+
+    They are 2 sequences of 7 tokens, 2 images or 2 sounds.
+    """
     ids = torch.randint(3, TINY["vocab_size"], (2, 7))
     other = _OTHERS.get(model.config.model_type)
     inputs: dict[str, Any] = {model.main_input_name: ids, "use_cache": False}

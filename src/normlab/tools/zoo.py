@@ -64,7 +64,10 @@ def build_named(name: str) -> nn.Module:
 
 
 def sample_inputs(name: str, model: Any, samples: int = 2) -> Any:
-    """Random input of the network `name`: a tensor, or keywords of its call. None for a function's."""
+    """Random input of the network `name`: a tensor, or keywords of its call.
+
+    None for a network that a function makes.
+    """
     library, _, _ = name.partition(":")
     if library == "transformers":
         inputs = tiny_inputs(model)

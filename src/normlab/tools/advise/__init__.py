@@ -1,1 +1,1 @@
-"""`normlab advise`: norms ranked for a situation, by the verdicts that are recorded and by nothing else."""
+"""`normlab advise`: norms ranked for a situation, by the recorded verdicts and nothing else."""

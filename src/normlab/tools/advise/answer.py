@@ -1,9 +1,9 @@
-"""The table's entries, held against results/verdicts.json for one situation: reasons, ranking and what is missing.
+"""The table's entries, held against the verdicts for one situation.
 
-A reason exists only where its verdict's row is there and decided; its direction is the row's.
+A reason exists only where its verdict is there and decided; its direction is the verdict's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ PLACEMENTS = ("pre", "post", "sandwich", "deepnorm")
 
 @dataclass(frozen=True)
 class Reason:
-    """One sentence with the verdict that it rests on; numbers as in the row, None where a verdict has none."""
+    """One sentence with the verdict that it rests on; numbers are None where a verdict has none."""
 
     slug: str
     part: str | None
@@ -38,14 +38,9 @@ class Reason:
     def source(self) -> str:
         """The verdict, in brackets behind the sentence."""
         name = f"{self.slug}, {self.part}" if self.part else self.slug
-        said = [
-            f"{name}: {self.verdict}",
-            f"n = {self.n}",
-            self.data,
-            self.device,
-            "stale" if self.stale else "",
-        ]
-        return "; ".join(filter(None, said))
+        stale = "stale" if self.stale else ""
+        words = (f"{name}: {self.verdict}", f"n = {self.n}", self.data, self.device, stale)
+        return "; ".join(filter(None, words))
 
 
 @dataclass
@@ -73,7 +68,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class Advice:
-    """The answer. `norms` and `placements` are ranked; `unranked` are kinds of which no decided verdict speaks here."""
+    """The answer: `norms` and `placements` are ranked.
+
+    notes: decided, and for or against none. unranked: kinds of which no decided verdict speaks
+    here.
+    """
 
     situation: Situation
     norms: list[Ranked]
@@ -83,75 +82,63 @@ class Advice:
     unranked: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        def ranked(items: Iterable[Ranked]) -> list[dict[str, Any]]:
-            return [
-                {
-                    "name": item.name,
-                    "score": item.score,
-                    "for": _plain(item.pros),
-                    "against": _plain(item.cons),
-                }
-                for item in items
-            ]
-
         return {
             "situation": asdict(self.situation),
-            "norms": ranked(self.norms),
-            "placements": ranked(self.placements),
-            "notes": _plain(self.notes),
-            "missing": _plain(self.missing),
+            "norms": [_ranked_as_json(item) for item in self.norms],
+            "placements": [_ranked_as_json(item) for item in self.placements],
+            "notes": [asdict(reason) for reason in self.notes],
+            "missing": [asdict(gap) for gap in self.missing],
             "unranked": self.unranked,
         }
 
 
-def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
-    return [asdict(item) for item in items]
+def _ranked_as_json(item: Ranked) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "score": item.score,
+        "for": [asdict(reason) for reason in item.pros],
+        "against": [asdict(reason) for reason in item.cons],
+    }
 
 
 def advise(
     situation: Situation, verdicts: Mapping[str, Verdict], kinds: Iterable[str] = ()
 ) -> Advice:
     """What `verdicts` (by slug) say of `situation`; `kinds`: every norm that there is."""
-    ranked: dict[str, dict[str, Ranked]] = {"norms": {}, "placements": {}}
+    boards: dict[str, dict[str, Ranked]] = {"norms": {}, "placements": {}}
     notes: list[Reason] = []
     missing: list[Gap] = []
     for entry in TABLE:
         if not entry.when(situation):
             continue
-        if not entry.given(situation):
-            missing.append(Gap(entry.slug, entry.part, entry.lacks, entry.favours + entry.against))
-            continue
         verdict = verdicts.get(entry.slug)
         part = _part(entry, verdict)
         side = entry.judge(part, situation) if part else None
-        if verdict is None or part is None or side is None:
-            missing.append(_gap(entry, part))
-            continue
-        sentence = {1: entry.says, -1: entry.opposite, 0: entry.neither}[side]
-        if not sentence:
-            continue
-        reason = _reason(entry, verdict, part, sentence)
-        pros, cons = (entry.favours, entry.against) if side > 0 else (entry.against, entry.favours)
-        if side == 0 or not pros + cons:
-            notes.append(reason)
-            continue
-        board = ranked[entry.on]
-        for name in pros:
-            board.setdefault(name, Ranked(name)).pros.append(reason)
-        for name in cons:
-            board.setdefault(name, Ranked(name)).cons.append(reason)
-    placements = _in_order(ranked["placements"])
-    norms = _in_order(ranked["norms"])
-    spoken_of = {item.name for item in (*norms, *placements)}
+        if not entry.given(situation):
+            missing.append(_gap(entry, entry.lacks))
+        elif verdict is None or part is None or side is None:
+            missing.append(_gap(entry, _why_undecided(entry, part)))
+        elif sentence := {1: entry.says, -1: entry.opposite, 0: entry.neither}[side]:
+            reason = _reason(entry, verdict, part, sentence)
+            if not _rank(boards[entry.on], entry, side, reason):
+                notes.append(reason)
+    norms, placements = _in_order(boards["norms"]), _in_order(boards["placements"])
+    ranked = {item.name for item in (*norms, *placements)}
     every = [*sorted(kinds), *(PLACEMENTS if situation.transformer else ())]
-    return Advice(
-        situation,
-        norms,
-        placements,
-        notes,
-        missing,
-        [name for name in every if name not in spoken_of],
-    )
+    unranked = [name for name in every if name not in ranked]
+    return Advice(situation, norms, placements, notes, missing, unranked)
+
+
+def _rank(board: dict[str, Ranked], entry: Entry, side: int, reason: Reason) -> bool:
+    """Gives the reason to those that it speaks for and against; False if there are none."""
+    pros, cons = (entry.favours, entry.against) if side > 0 else (entry.against, entry.favours)
+    if side == 0 or not pros + cons:
+        return False
+    for name in pros:
+        board.setdefault(name, Ranked(name)).pros.append(reason)
+    for name in cons:
+        board.setdefault(name, Ranked(name)).cons.append(reason)
+    return True
 
 
 def _in_order(items: Mapping[str, Ranked]) -> list[Ranked]:
@@ -159,7 +146,7 @@ def _in_order(items: Mapping[str, Ranked]) -> list[Ranked]:
 
 
 def _part(entry: Entry, verdict: Verdict | None) -> PartVerdict | None:
-    """The part that the entry names, the whole claim where it names none; None: it is not there."""
+    """The part that the entry names, or the whole claim where it names none."""
     if verdict is None:
         return None
     if entry.part is not None:
@@ -189,10 +176,11 @@ def _reason(entry: Entry, verdict: Verdict, part: PartVerdict, sentence: str) ->
     )
 
 
-def _gap(entry: Entry, part: PartVerdict | None) -> Gap:
-    why = (
-        f"not recorded; normlab run {entry.slug}"
-        if part is None or part.verdict == NO_DATA
-        else part.verdict
-    )
+def _why_undecided(entry: Entry, part: PartVerdict | None) -> str:
+    if part is None or part.verdict == NO_DATA:
+        return f"not recorded; normlab run {entry.slug}"
+    return part.verdict
+
+
+def _gap(entry: Entry, why: str) -> Gap:
     return Gap(entry.slug, entry.part, why, entry.favours + entry.against)

@@ -1,7 +1,9 @@
-"""Which way a verdict points: 1 as the table's entry says, -1 the opposite, 0 neither, None if nothing was decided.
+"""Which way a verdict points.
 
-A direction is never assumed: `refuted` alone says that an effect is not as large as claimed, and only an interval on
-the other side says that it is the opposite.
+1: as the table's entry says; -1: the opposite; 0: neither; None: nothing was decided. A direction
+is
+never assumed: `refuted` alone says that an effect is not as large as claimed, and only an
+interval on the other side says that it is the opposite.
 """
 
 from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED, PartVerdict
@@ -41,7 +43,7 @@ def by_equivalence(part: PartVerdict, situation: Situation) -> int | None:
 
 
 def no_worse(part: PartVerdict, situation: Situation) -> int | None:
-    """`Between` that allows a ratio up to a little above 1: only beyond that is the favourite better."""
+    """`Between` that allows a ratio a little above 1: only beyond that is the favourite better."""
     if part.verdict not in DECIDED:
         return None
     return _side(part, 1.0) if part.verdict == REFUTED else 0

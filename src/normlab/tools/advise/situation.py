@@ -44,6 +44,10 @@ class Question:
     choices: tuple[str, ...]
     number: bool = False
 
+    @property
+    def choices_in_words(self) -> str:
+        return " | ".join(self.choices)
+
 
 QUESTIONS = (
     Question("input", "What is normalized, in which layout?", tuple(INPUTS)),
@@ -62,7 +66,9 @@ QUESTIONS = (
 
 
 def complete(given: Mapping[str, Any]) -> Situation:
-    """The situation that `given` (an answer or None by question) describes; on a terminal what is left out is asked.
+    """The situation that `given` describes: an answer or None, by question.
+
+    On a terminal what is left out is asked.
 
     Raises:
         NormLabError: an answer that is no choice; off a terminal, answers that are missing.
@@ -70,22 +76,22 @@ def complete(given: Mapping[str, Any]) -> Situation:
     answers: dict[str, Any] = {question.name: given.get(question.name) for question in QUESTIONS}
     missing = [question for question in QUESTIONS if answers[question.name] is None]
     if missing and not sys.stdin.isatty():
-        listed = ", ".join(
-            f"--{question.name} ({' | '.join(question.choices)})" for question in missing
+        options = ", ".join(
+            f"--{question.name} ({question.choices_in_words})" for question in missing
         )
-        raise NormLabError(f"this is not a terminal, so nothing can be asked: pass {listed}.")
+        raise NormLabError(f"this is not a terminal, so nothing can be asked: pass {options}.")
     for question in missing:
         answers[question.name] = _ask(question)
     for question in QUESTIONS:
         check(question, answers[question.name])
     return Situation(
-        str(answers["input"]),
-        int(answers["batch"]),
-        answers["length"] == "variable",
-        int(answers["devices"]),
-        YES_NO[answers["fold"]],
-        int(answers["depth"]),
-        YES_NO[answers["warmup"]],
+        input=str(answers["input"]),
+        batch=int(answers["batch"]),
+        varying=answers["length"] == "variable",
+        devices=int(answers["devices"]),
+        fold=YES_NO[answers["fold"]],
+        depth=int(answers["depth"]),
+        warmup=YES_NO[answers["warmup"]],
     )
 
 
@@ -108,7 +114,9 @@ def _ask(question: Question) -> str:
         for name, meaning in INPUTS.items():
             typer.echo(f"  {name}: {meaning}", err=True)
     while True:
-        answer = typer.prompt(f"{question.asks} ({' | '.join(question.choices)})", err=True).strip()
+        answer = str(
+            typer.prompt(f"{question.asks} ({question.choices_in_words})", err=True)
+        ).strip()
         try:
             check(question, answer)
         except NormLabError as error:

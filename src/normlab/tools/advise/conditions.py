@@ -1,0 +1,76 @@
+"""The situations that the table speaks of, and the kinds of norm by short names."""
+
+from collections.abc import Callable
+
+from normlab.tools.advise.situation import Situation
+
+Condition = Callable[[Situation], bool]
+
+BN, LN, GN, IN, RMS, NONE = "batchnorm", "layernorm", "groupnorm", "instancenorm", "rmsnorm", "none"
+
+
+def always(s: Situation) -> bool:
+    return True
+
+
+def never(s: Situation) -> bool:
+    """Of what no part of a claim measures."""
+    return False
+
+
+def images(s: Situation) -> bool:
+    return s.input == "images"
+
+
+def ample(s: Situation) -> bool:
+    """Batches of the size that BatchNorm's advantages were measured with."""
+    return s.batch >= 32
+
+
+def image_batches(low: int, high: int) -> Condition:
+    return lambda s: images(s) and low <= s.batch <= high
+
+
+def transformer(s: Situation) -> bool:
+    return s.transformer
+
+
+def causal(s: Situation) -> bool:
+    return s.input == "causal"
+
+
+def recurrent(s: Situation) -> bool:
+    return s.input == "recurrent"
+
+
+def must_fold(s: Situation) -> bool:
+    return s.fold
+
+
+def folding(*inputs: str) -> Condition:
+    return lambda s: s.fold and s.input in inputs
+
+
+def no_warmup(s: Situation) -> bool:
+    return not s.warmup
+
+
+def fits(kind: str, s: Situation) -> bool:
+    """Whether a norm over single samples is made for this input.
+
+    Those over positions mix what a text keeps apart.
+    """
+    inputs = {GN: ("images", "vectors"), IN: ("images",)}
+    return s.input != "recurrent" and s.input in inputs.get(kind, s.input)
+
+
+def small_batches(kind: str) -> Condition:
+    return lambda s: s.batch <= 16 and fits(kind, s)
+
+
+def on_several_devices(s: Situation) -> bool:
+    return s.devices > 1
+
+
+def several_devices(kind: str) -> Condition:
+    return lambda s: s.devices > 1 and fits(kind, s)
