@@ -59,6 +59,7 @@ MOVED = {
     "tools/advise/norm_entries.py": "advice/norm_entries.py",
     "tools/advise/situation.py": "advice/situation.py",
     "tools/advise/table.py": "advice/table.py",
+    "tools/advise/table/__init__.py": "advice/table.py",
     "tools/advise/use_entries.py": "advice/use_entries.py",
     "tools/architectures.py": "claims/architectures.py",
     "tools/audit/__init__.py": "auditing/__init__.py",

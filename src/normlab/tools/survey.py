@@ -1,4 +1,4 @@
-"""Networks by name: the norms that they have, and what a conversion makes of each, one row per network."""
+"""Networks by name: the norms that they have, and what a conversion makes of each network."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +71,9 @@ def survey(
     from_: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
 ) -> list[ConvertedNetwork]:
-    """Each of the networks `names` converted, as `convert` does it; without names, some of many families.
+    """Each of the networks `names` converted, as `convert` does it.
+
+    Without names, some of many families.
 
     Raises:
         NormLabError: an unknown kind of norm.

@@ -1,4 +1,4 @@
-"""Audits of models that are named: built by a library's name, or read from a checkpoint of train.py."""
+"""Audits of models that are named: by a library's name, or by a checkpoint of train.py."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import nn
 
 from normlab.tools.audit import audit
 from normlab.tools.audit.finding import Audit
-from normlab.tools.audit.subject import NotCallable
+from normlab.tools.audit.inputs import NotCallable
 from normlab.tools.zoo import build_named, sample_inputs
 
 SAMPLES = 16  # at most, in the batch that a model built by name is looked at with
@@ -18,9 +18,9 @@ NEEDS_SAMPLE = "distances of running statistics, leaks and groups of one value"
 def audit_by_name(
     name: str, world_size: int = 1, batch_per_device: int | None = None, *, training: bool = True
 ) -> Audit:
-    """The findings in a model built by name, with random input, or in a checkpoint, with its test data.
+    """The findings in a model built by name, or in the one of a checkpoint.
 
-    batch_per_device: None means 16, or the batch size that the checkpoint was trained with.
+    The first is called with random input, the second with its test data. batch_per_device: None means 16, or the batch size that the checkpoint was trained with.
 
     Raises:
         NormLabError: no such model or checkpoint.

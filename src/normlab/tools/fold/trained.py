@@ -11,7 +11,10 @@ from normlab.tools.fold.model import Folding, fold
 
 @dataclass(frozen=True)
 class TrainedFolding:
-    """The network as it was trained, in eval mode, its folding, and `x`, the first batch of the test split."""
+    """The network as it was trained, in eval mode, and its folding.
+
+    x: the first batch of the test split.
+    """
 
     model: nn.Module
     folding: Folding
