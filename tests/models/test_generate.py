@@ -178,18 +178,18 @@ def test_text_from_a_checkpoint_of_train(train, tmp_path):
     )
     assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith(prompt) and len(done.stdout) == len(prompt) + 40 + 1
-    assert done.stdout[:-1] == sample(checkpoint, prompt, 40, 1.0, None, seed=3)
-    assert done.stdout[:-1] != sample(checkpoint, prompt, 40, 1.0, None, seed=4)
+    assert done.stdout[:-1] == sample(checkpoint, prompt, length=40, seed=3)
+    assert done.stdout[:-1] != sample(checkpoint, prompt, length=40, seed=4)
 
     record = tmp_path / "run" / "record.json"
     text = record.read_text()
     record.unlink()  # the run is not at its end yet: Hydra's copy of the configuration is there
-    assert sample(checkpoint, prompt, 40, 1.0, None, seed=3) == done.stdout[:-1]
+    assert sample(checkpoint, prompt, length=40, seed=3) == done.stdout[:-1]
     changed = json.loads(text)
     changed["config"]["model"]["width"] = 32
     record.write_text(json.dumps(changed))
     with pytest.raises(NormLabError, match="not those of the configuration"):
-        sample(checkpoint, prompt, 1, 1.0, None, 0)
+        sample(checkpoint, prompt, length=1)
 
     lonely = tmp_path / "last.ckpt"
     checkpoint.rename(lonely)

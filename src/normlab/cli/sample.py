@@ -21,4 +21,7 @@ def sample(
     """Text from a trained language model."""
     from normlab.tools import sample as sampling
 
-    typer.echo(sampling.sample(checkpoint, prompt, length, temperature, top_k, seed))
+    text = sampling.sample(
+        checkpoint, prompt, length=length, temperature=temperature, top_k=top_k, seed=seed
+    )
+    typer.echo(text)

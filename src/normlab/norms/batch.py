@@ -67,6 +67,7 @@ class BatchNorm(BatchStatistics):
         self,
         num_features: int,
         layout: str,
+        *,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         ghost_batch: int | None = None,

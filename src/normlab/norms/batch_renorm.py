@@ -51,6 +51,7 @@ class BatchRenorm(BatchStatistics):
         self,
         num_features: int,
         layout: str,
+        *,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         ghost_batch: int | None = None,

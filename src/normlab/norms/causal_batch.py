@@ -62,6 +62,7 @@ class CausalBatchNorm(Norm):
         self,
         num_features: int,
         layout: str,
+        *,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         statistics: Literal["position", "prefix"] = "position",

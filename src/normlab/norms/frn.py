@@ -47,7 +47,7 @@ class FilterResponseNorm(Norm):
         eps: added to the mean square.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         self.eps = check_eps(eps)
         self.add_affine()

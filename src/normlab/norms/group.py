@@ -50,6 +50,7 @@ class GroupNorm(Norm):
         self,
         num_features: int,
         layout: str,
+        *,
         eps: float = 1e-5,
         num_groups: int | None = None,
         channels_per_group: int | None = None,
@@ -93,7 +94,7 @@ class InstanceNorm(Norm):
         NormLabError: one value per statistic.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         self.eps = check_eps(eps)
         self.add_affine()
@@ -136,8 +137,8 @@ class AdaIN(InstanceNorm):
         NormLabError: one value per statistic; a scale or shift of another shape.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
-        super().__init__(num_features, layout, eps)
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
+        super().__init__(num_features, layout, eps=eps)
         del self.weight, self.bias
 
     def forward(

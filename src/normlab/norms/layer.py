@@ -40,7 +40,7 @@ class LayerNorm(Norm):
         NormLabError: one value per statistic.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         if layout != "NCHW":
             refuse_one_channel("LayerNorm", num_features)
@@ -87,7 +87,7 @@ class ChannelLayerNorm(Norm):
         NormLabError: one channel.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         refuse_one_channel("channel_layernorm", num_features)
         self.eps = check_eps(eps)

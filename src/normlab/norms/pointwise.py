@@ -39,7 +39,7 @@ class DyT(Norm):
         alpha: where the learned alpha starts.
     """
 
-    def __init__(self, num_features: int, layout: str, alpha: float = 0.5) -> None:
+    def __init__(self, num_features: int, layout: str, *, alpha: float = 0.5) -> None:
         super().__init__(num_features, layout)
         self.add_affine()
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))
@@ -65,7 +65,7 @@ class Derf(Norm):
         alpha: where the learned alpha starts.
     """
 
-    def __init__(self, num_features: int, layout: str, alpha: float = 0.5) -> None:
+    def __init__(self, num_features: int, layout: str, *, alpha: float = 0.5) -> None:
         super().__init__(num_features, layout)
         self.add_affine()
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))

@@ -36,7 +36,7 @@ class RMSNorm(Norm):
         NormLabError: one value per statistic.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         if layout != "NCHW":
             refuse_one_channel("RMSNorm", num_features)
@@ -85,7 +85,7 @@ class PixelNorm(Norm):
         NormLabError: one channel.
     """
 
-    def __init__(self, num_features: int, layout: str, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         refuse_one_channel("pixelnorm", num_features)
         self.eps = check_eps(eps)

@@ -61,11 +61,12 @@ class SyncBatchNorm(BatchNorm):
         self,
         num_features: int,
         layout: str,
+        *,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         fallback: bool = False,
     ) -> None:
-        super().__init__(num_features, layout, eps, momentum)
+        super().__init__(num_features, layout, eps=eps, momentum=momentum)
         self.fallback = fallback
 
     def by_batch_statistics(self, maps: Tensor) -> Tensor:

@@ -11,7 +11,13 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # stands for every character that is not 
 
 
 def sample(
-    checkpoint: Path, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
+    checkpoint: Path,
+    prompt: str,
+    *,
+    length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
 ) -> str:
     """`prompt` and `length` characters that the model in `checkpoint` goes on with.
 

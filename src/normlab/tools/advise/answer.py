@@ -84,10 +84,10 @@ class Advice:
     def as_json(self) -> dict[str, Any]:
         return {
             "situation": asdict(self.situation),
-            "norms": [_ranked_as_json(item) for item in self.norms],
-            "placements": [_ranked_as_json(item) for item in self.placements],
-            "notes": [asdict(reason) for reason in self.notes],
-            "missing": [asdict(gap) for gap in self.missing],
+            "norms": list(map(_ranked_as_json, self.norms)),
+            "placements": list(map(_ranked_as_json, self.placements)),
+            "notes": list(map(asdict, self.notes)),
+            "missing": list(map(asdict, self.missing)),
             "unranked": self.unranked,
         }
 
@@ -96,8 +96,8 @@ def _ranked_as_json(item: Ranked) -> dict[str, Any]:
     return {
         "name": item.name,
         "score": item.score,
-        "for": [asdict(reason) for reason in item.pros],
-        "against": [asdict(reason) for reason in item.cons],
+        "for": list(map(asdict, item.pros)),
+        "against": list(map(asdict, item.cons)),
     }
 
 

@@ -20,7 +20,9 @@ def audit_by_name(
 ) -> Audit:
     """The findings in a model built by name, or in the one of a checkpoint.
 
-    The first is called with random input, the second with its test data. batch_per_device: None means 16, or the batch size that the checkpoint was trained with.
+    The first is called with random input, the second with its test data.
+
+    batch_per_device: None means 16, or the batch size that the checkpoint was trained with.
 
     Raises:
         NormLabError: no such model or checkpoint.

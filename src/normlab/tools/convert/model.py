@@ -55,24 +55,32 @@ def convert(
     outcomes = []
     new: dict[nn.Module, Replacement] = {}
     for norm in norms:
-        reason = _reason_to_leave(norm, to, kinds, has_options=bool(options))
-        if norm.module not in chosen:
-            reason = "not among the layers asked for"
+        reason = "not among the layers asked for"
+        if norm.module in chosen:
+            reason = _reason_to_leave(norm, to, kinds, has_options=bool(options))
         if not reason:
             try:
                 new[norm.module] = replacement(model, norm, to, options, keep_affine=keep_affine)
             except NormLabError as error:
                 reason = str(error).rstrip(".")
-        if reason:
-            outcomes.append(Outcome(norm.names, str(norm), None, (reason,)))
-        else:
-            done = new[norm.module]
-            outcomes.append(Outcome(norm.names, str(norm), str(done), done.notes))
+        outcomes.append(_outcome(norm, new.get(norm.module), reason))
+    _put_in(model, new)
+    return Conversion(new[model].layer if model in new else model, tuple(outcomes))
+
+
+def _outcome(norm: NormLayer, done: Replacement | None, reason: str) -> Outcome:
+    """`done`: what replaces the norm; None for the `reason`."""
+    if done is None:
+        return Outcome(norm.names, str(norm), None, (reason,))
+    return Outcome(norm.names, str(norm), str(done), done.notes)
+
+
+def _put_in(model: nn.Module, new: dict[nn.Module, Replacement]) -> None:
+    """Puts the new layers in the places of the old ones, by which they are named."""
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child is not None and child in new:
                 parent._modules[name] = new[child].layer
-    return Conversion(new[model].layer if model in new else model, tuple(outcomes))
 
 
 def _refuse_fixed(model: nn.Module) -> None:
