@@ -2,9 +2,9 @@
 
     python scripts/migrate_sources.py [results/ results/score/]
 
-Run on 2026-11-28, after every file had moved into its room. It reads git history, so it needs a clone
-with all of it, and may be run again: it begins with the last sources.json of version 1 that was
-committed, and keeps what has been added to the file since. Whoever changes what
+Run on 2026-11-28, after every file had moved into its room. It reads git history, so it needs a
+clone with all of it, and may be run again: it begins with the last sources.json of version 1 that
+was committed, and keeps what has been added to the file since. Whoever changes what
 `normlab.records.outline` counts, or the hash itself, runs it again, or every record is stale.
 
 What it does, for each results folder:
@@ -32,7 +32,7 @@ from pathlib import Path
 from normlab.claims.staleness import files_of
 from normlab.errors import NormLabError
 from normlab.records.code_hash import Code, module_code, trial_code, version_1
-from normlab.records.moves import Modules, first_name
+from normlab.records.moves import MOVED, Modules, first_name
 from normlab.records.places import CHECKOUT, PACKAGE, RESULTS
 from normlab.records.provenance import SOURCES, Hashes, load_sources, write_sources
 from normlab.records.record import Record
@@ -42,11 +42,15 @@ from normlab.records.tree import here, trial_name
 SOURCE = "src/normlab/"
 EXPERIMENTS = "experiments/"
 MODULES = Modules(PACKAGE)
+# Files that compute, or did once, by first name.
+COMPUTES = {*MOVED.values(), *here().files}
 
 
 def main() -> None:
     """Migrate the folders that are named, results/ and results/score/ unless told otherwise."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", type=Path, default=[RESULTS, RESULTS / "score"])
     for folder in parser.parse_args().folders:
         migrate(folder)
@@ -87,7 +91,8 @@ def last_version_1(path: Path) -> dict[str, Hashes]:
 def by_version_1() -> dict[tuple[str, str], str]:
     """(file, hash of version 1) -> hash of version 2, of every text that history has of a file."""
     hashes = {}
-    for line in git("log", "--format=", "--raw", "--no-renames", "--no-abbrev", "--", SOURCE).splitlines():
+    changes = git("log", "--format=", "--raw", "--no-renames", "--no-abbrev", "--", SOURCE)
+    for line in changes.splitlines():
         change, path = line.split("\t")
         blob, status = change.split()[3:]
         if status != "D" and path.endswith(".py"):
@@ -97,7 +102,7 @@ def by_version_1() -> dict[tuple[str, str], str]:
 
 
 def measuring_code(folder: Path, files: dict[str, Hashes]) -> dict[str, Hashes]:
-    """By commit: what its sources leave out of the code that the trials ran through which name it."""
+    """By commit: the code that sources of version 1 leave out, where trials name the commit."""
     by_commit: dict[str, list[Record]] = defaultdict(list)
     for path in Store(folder).files():
         for record in read_records(path):
@@ -106,43 +111,49 @@ def measuring_code(folder: Path, files: dict[str, Hashes]) -> dict[str, Hashes]:
                 by_commit[commit].append(record)
     commits = {}
     for commit, records in by_commit.items():
-        wanted: set[str] = set()
-        for record in records:
-            wanted |= files_of(record.config, here()).all() - files[str(record.code["source"])].keys()
-        dirty = any(record.code.get("dirty") for record in records)
-        commits[commit] = hashes_at(commit, wanted, later=dirty)
+        told = set.intersection(*(set(files[record.code["source"]]) for record in records))
+        commits[commit] = hashes_at(commit, records, told)
     return commits
 
 
-def hashes_at(commit: str, names: Iterable[str], *, later: bool) -> Hashes:
-    """Of the files that records call `names`; with `later` of those it lacks from the first commit that has them."""
-    paths = paths_at(commit)
-    hashes = {}
-    for name in sorted(names):
-        at = paths if name in paths or not later else paths_after(commit, name)
-        if name in at:
-            hashes[name] = code_of(*at[name]).hash
-    return hashes
+def hashes_at(commit: str, records: Iterable[Record], told: set[str]) -> Hashes:
+    """Of all files that compute, but for those that the sources of `records` tell.
+
+    Of the files that a trial runs through now and the commit lacks, those of the first commit after
+    it that has them, if the checkout was changed.
+    """
+    hashes = {name: code_of(*at).hash for name, at in paths_at(commit).items() if name not in told}
+    for record in records:
+        for name in files_of(record.config, here()).all() - told - hashes.keys():
+            if record.code.get("dirty") and (later := path_after(commit, name)):
+                hashes[name] = code_of(*later).hash
+    trials = {trial_name(str(record.config["trial"])) for record in records}
+    return {
+        name: value
+        for name, value in hashes.items()
+        if name in trials or not name.startswith(EXPERIMENTS)
+    }
 
 
 @cache
 def paths_at(commit: str) -> dict[str, tuple[str, str]]:
-    """(blob, path) of each of our files, by what records call it."""
+    """(blob, path) of each file that computes, by what records call it."""
     paths = {}
     for line in git("ls-tree", "-r", commit, SOURCE, EXPERIMENTS).splitlines():
         blob, path = line.split()[2], line.split("\t")[1]
-        if path.endswith(".py"):
-            paths[name_of(path)] = blob, path
+        name = name_of(path)
+        if path.endswith(".py") and (name in COMPUTES or name.startswith(EXPERIMENTS)):
+            paths[name] = blob, path
     return paths
 
 
 @cache
-def paths_after(commit: str, name: str) -> dict[str, tuple[str, str]]:
-    """The same of the first commit after `commit` that has the file `name`."""
+def path_after(commit: str, name: str) -> tuple[str, str] | None:
+    """The same of one file at the first commit after `commit` that has it."""
     for after in git("rev-list", "--reverse", f"{commit}..HEAD").split():
         if name in paths_at(after):
-            return paths_at(after)
-    return {}
+            return paths_at(after)[name]
+    return None
 
 
 def name_of(path: str) -> str:

@@ -49,12 +49,12 @@ def test_renew_runs_again_what_older_code_has_recorded(toy, tmp_path, file, agai
 
 @pytest.fixture
 def older(toy, tmp_path):
-    """A toy claim whose records were made by code with another norms/batch.py; (claim, results, folder)."""
+    """(claim, results, folder) of a toy whose records were made by another norms/batch.py."""
     folder, results = toy(seeds=3), tmp_path / "results"
     claim = load_claim("toy", folder)
     run_claims([claim], "cpu", Store(results), build_engine("local", 1, folder))
     made_by_other_code(results, "norms/batch.py")
-    assert verdict(claim, Store(results))["stale"] == ["code changed since: norms/batch.py"]
+    assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
     return claim, results, folder
 
 
@@ -62,7 +62,7 @@ def test_records_stand_when_a_trial_of_each_way_gives_the_same_bits(older):
     claim, results, folder = older
     rows = recheck([claim], Store(results), build_engine("local", 1, folder))
     assert len(rows) == 1 and rows[0]["same"]  # A and B differ by a number only
-    assert verdict(claim, Store(results))["stale"] == []
+    assert verdict(claim, Store(results)).stale == ()
     assert recheck([claim], Store(results), build_engine("local", 1, folder)) == []
     assert (
         len((results / "toy.jsonl").read_text().splitlines()) == 6
@@ -72,14 +72,11 @@ def test_records_stand_when_a_trial_of_each_way_gives_the_same_bits(older):
 def test_records_stay_stale_when_a_trial_gives_something_else(older):
     claim, results, folder = older
     lines = (results / "toy.jsonl").read_text()
-    (results / "toy.jsonl").write_text(
-        lines.replace('"score": 3.0', '"score": 3.0000001').replace(
-            '"score": 1.0', '"score": 1.001'
-        )
-    )
+    other = lines.replace('"score": 3.0', '"score": 3.0000001').replace(": 1.0", ": 1.001")
+    (results / "toy.jsonl").write_text(other)
     (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
     assert not row["same"] and row["differs"].startswith("metrics.score: ")
-    assert verdict(claim, Store(results))["stale"] == ["code changed since: norms/batch.py"]
+    assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
 
 
 def test_a_recheck_says_nothing_of_files_that_changed_after_it(older):
@@ -90,7 +87,7 @@ def test_a_recheck_says_nothing_of_files_that_changed_after_it(older):
     (results / "rechecks.json").write_text(json.dumps([row]))
     known["sources"]["after"] = {**here().hashes, "norms/rms.py": "00000000"}
     (results / "sources.json").write_text(json.dumps(known))
-    assert verdict(claim, Store(results))["stale"] == ["code changed since: norms/batch.py"]
+    assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
 
 
 class OneByOne:
@@ -129,9 +126,9 @@ def test_a_killed_recheck_goes_on_where_it_was(two_ways, capsys):
     claim, results, folder = two_ways
     with pytest.raises(KeyboardInterrupt):
         recheck([claim], Store(results), OneByOne(folder, 1))
-    assert verdict(claim, Store(results))["stale"] != []
+    assert verdict(claim, Store(results)).stale != ()
     assert len(recheck([claim], Store(results), OneByOne(folder, 2))) == 1
-    assert verdict(claim, Store(results))["stale"] == []
+    assert verdict(claim, Store(results)).stale == ()
     assert "1 of 2, 0.0 min: toy, A: the same bits" in capsys.readouterr().err
 
 

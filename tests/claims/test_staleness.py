@@ -26,7 +26,7 @@ MEASURE = sorted(slug for slug, claim in CLAIMS.items() if claim.trial is not No
 
 
 class Copy:
-    """A copy of the package and its experiments, to be changed; `known` has its sources as they were."""
+    """A copy of the package and the experiments, to be changed; `known` is how it was."""
 
     def __init__(self, folder: Path) -> None:
         self.package, self.experiments = folder / "normlab", folder / "experiments"
@@ -43,10 +43,10 @@ class Copy:
         assert changed != text
         path.write_text(changed)
         tree = Tree(self.package, self.experiments)
-        tree._codes = {at: code for at, code in self.before._codes.items() if at != path}
-        tree._trial_codes = {
-            at: code for at, code in self.before._trial_codes.items() if at != path
-        }
+        tree._codes = {**self.before._codes}
+        tree._trial_codes = {**self.before._trial_codes}
+        tree._codes.pop(path, None)
+        tree._trial_codes.pop(path, None)
         assert tree.hashes  # which reads all that is to be read of the files
         try:
             yield tree
@@ -241,11 +241,8 @@ def test_a_norm_that_is_new_makes_no_trial_stale(copy):
 
 
 def test_a_file_that_is_gone_was_used(copy):
-    hashes = {
-        **copy.before.hashes,
-        "training/momentum.py": "00000000",
-        "claims/gone.py": "00000000",
-    }
+    gone = {"training/momentum.py": "00000000", "claims/gone.py": "00000000"}
+    hashes = {**copy.before.hashes, **gone}
     record = Record("key", config_of(TRAIN[0]), code={"source": "before"})
     changed = changed_files(record, Sources({"before": hashes}), copy.before)
     assert changed == {"training/momentum.py"}
@@ -266,7 +263,5 @@ def test_no_file_that_records_know_is_gone():
 def test_the_code_of_every_record_is_known():
     known = load_sources(RESULTS)
     records = [record for record in Store(RESULTS).done().values() if record.stage == "evaluate"]
-    assert (
-        records
-        and {known.state(r) for r in records if known.hashes(known.state(r)) is None} == set()
-    )
+    states = {known.state(record) for record in records}
+    assert states and [state for state in states if known.hashes(state) is None] == []

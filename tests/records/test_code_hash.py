@@ -13,21 +13,31 @@ def code(text):
     return module_code(text, MODULES)
 
 
+def trial(text):
+    return trial_code(text, MODULES)
+
+
 SAME = {
     "docstring": ("def f(x):\n    return x", 'def f(x):\n    """Of x."""\n    return x'),
     "comment and layout": ("a = f(1, 2)", "a = f(\n    1,  # one\n    2,\n)"),
-    "annotations": ("def f(x):\n    y = x\n    return y", "def f(x: int) -> int:\n    y: int = x\n    return y"),
-    "generic function": ("def f(x):\n    return x", "T = TypeVar('T')\ndef f(x: T) -> T:\n    return x"),
+    "annotations": (
+        "def f(x):\n    y = x\n    return y",
+        "def f(x: int) -> int:\n    y: int = x\n    return y",
+    ),
+    "generic function": ("def f(x):\n    g()", "T = TypeVar('T')\ndef f(x: T) -> T:\n    g()"),
     "name of a type": ("a = 1", "Values = Callable[[int], float]\na = 1"),
     "union": ("a = 1", "Text = str | None\na = 1"),
     "cast": ("a = f(b)", "from typing import cast\na = f(cast(int, b))"),
     "assertion": ("a = b", "assert isinstance(b, int)\na = b"),
     "words of an error": ('raise E("one")', 'raise E(f"{two}") from None'),
     "buffer of a module": ("class A(B):\n    x = 1", "class A(B):\n    y: Tensor\n    x = 1"),
-    "overload": ("def f(x):\n    return x", "@overload\ndef f(x: int) -> int: ...\ndef f(x):\n    return x"),
+    "overload": ("def f(x):\n    g()", "@overload\ndef f(x: int) -> int: ...\ndef f(x):\n    g()"),
     "protocol": ("a = 1", "class P(Protocol):\n    def f(self) -> int: ...\na = 1"),
     "type checkers": ("a = 1", "if TYPE_CHECKING:\n    from torch import Tensor\na = 1"),
-    "import for types": ("def f(x):\n    return x", "from torch import Tensor\ndef f(x: Tensor):\n    return x"),
+    "import for types": (
+        "def f(x):\n    g()",
+        "from torch import Tensor\ndef f(x: Tensor):\n    g()",
+    ),
     "place of an import": (
         "def f(x):\n    from math import log\n    return log(x)",
         "from math import log\ndef f(x):\n    return log(x)",
@@ -151,21 +161,22 @@ DECIDES = (
 
 @pytest.mark.parametrize("change", MEASURES, ids=str)
 def test_what_a_trial_measures_with_counts(change):
-    assert trial_code(EXPERIMENT, MODULES).hash != trial_code(EXPERIMENT.replace(*change), MODULES).hash
+    assert trial(EXPERIMENT).hash != trial(EXPERIMENT.replace(*change)).hash
 
 
 @pytest.mark.parametrize("change", DECIDES, ids=str)
 def test_what_decides_of_it_does_not_count(change):
-    before, after = (trial_code(text, MODULES) for text in (EXPERIMENT, EXPERIMENT.replace(*change)))
+    before, after = trial(EXPERIMENT), trial(EXPERIMENT.replace(*change))
     assert before == after and after.modules == {"claims/leak.py"}
 
 
 def test_an_experiment_without_a_trial_measures_nothing():
-    assert trial_code(EXPERIMENT.replace("trial=trial, ", ""), MODULES) is None
+    assert trial(EXPERIMENT.replace("trial=trial, ", "")) is None
 
 
 def test_the_hash_in_keys_stays_that_of_version_1(tmp_path):
     """Keys of recorded norms from elsewhere hold it: another value would lose their records."""
     path = tmp_path / "norm.py"
-    path.write_text('"""Doc."""\n\n\nclass A:\n    def f(self, x: int) -> int:\n        return x  # x\n')
+    code = "class A:\n    def f(self, x: int) -> int:\n        return x  # x\n"
+    path.write_text(f'"""Doc."""\n\n\n{code}')
     assert file_hash(path) == "168fb53b"

@@ -27,8 +27,9 @@ def changed(config, path, value):
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("seed", 1), ("norm.eps", 1e-3), ("optim.lr", 0.1), ("data.batch_size", 2), ("trainer.precision", "bf16"),
-     ("trainer.accelerator", "gpu"), ("model.depth", 6), ("data.subset", 100), ("allow_noncausal", True)],
+    [("seed", 1), ("norm.eps", 1e-3), ("optim.lr", 0.1), ("data.batch_size", 2),
+     ("trainer.precision", "bf16"), ("trainer.accelerator", "gpu"), ("model.depth", 6),
+     ("data.subset", 100), ("allow_noncausal", True)],
 )  # fmt: skip
 def test_key_changes_with_what_is_computed(config, path, value):
     assert trial_key(changed(config, path, value)) != trial_key(config)
@@ -36,9 +37,9 @@ def test_key_changes_with_what_is_computed(config, path, value):
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("logger.csv", False), ("logger.wandb", {"project": "x"}), ("claim", "bn-batch-below-16"), ("arm", "bn"),
-     ("trainer.progress", True), ("trainer.threads", 2), ("trainer.chunk_steps", 7), ("trainer.resume", "a.ckpt"),
-     ("probes", ["gradient_norm"])],
+    [("logger.csv", False), ("logger.wandb", {"project": "x"}), ("claim", "bn-batch-below-16"),
+     ("arm", "bn"), ("trainer.progress", True), ("trainer.threads", 2), ("trainer.chunk_steps", 7),
+     ("trainer.resume", "a.ckpt"), ("probes", ["gradient_norm"])],
 )  # fmt: skip
 def test_key_ignores_where_it_runs_and_what_it_leaves(config, path, value):
     assert trial_key(changed(config, path, value)) == trial_key(config)

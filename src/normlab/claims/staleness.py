@@ -1,8 +1,8 @@
-"""Whether the code that is here now made the records, or gives the same as what did; if not, what differs.
+"""Whether the code that is here now made the records, or gives the same as what did.
 
 One rule for every trial: it depends on its roots and on all that they import, directly or not. A
-training's roots are the training itself and the files that its configuration names; those of a trial
-that a claim measures by itself lie in the claim's file. Files go by their first names (see
+training's roots are the training itself and the files that its configuration names; those of a
+trial that a claim measures by itself lie in the claim's file. Files go by their first names (see
 `normlab.records.moves`), and only what can change a result counts (`normlab.records.outline`).
 """
 

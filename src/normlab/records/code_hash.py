@@ -1,4 +1,4 @@
-"""The hash of the code of a file, or of a claim's trial in it, and the modules of ours that it takes from.
+"""The hash of the code of a file, or of a claim's trial in it, and what of ours it takes from.
 
 Hash version 2. Version 1 is `file_hash`, which keys of recorded trials hold.
 """
@@ -19,14 +19,16 @@ STATEMENT = "CLAIM"  # what an experiment file assigns; all else in it serves th
 
 @dataclass(frozen=True)
 class Code:
-    """`hash`: 8 hexadecimal digits; `modules`: files of ours, by first name, that it takes something from."""
+    """What a piece of code is, and which other code it needs."""
 
-    hash: str
-    modules: frozenset[str]
+    hash: str  # 8 hexadecimal digits
+    modules: frozenset[str]  # files of ours, by first name, that it takes something from
 
 
 def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Code:
-    """The code of a whole file. A package's `__init__` hands on what it imports, so that all of it counts as used.
+    """The code of a whole file.
+
+    A package's `__init__` hands on what it imports, so that all of that counts as used.
 
     Raises:
         SyntaxError: `text` is not Python.
@@ -38,9 +40,10 @@ def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Cod
 
 
 def trial_code(text: str, modules: Modules) -> Code | None:
-    """What of an experiment file measures: the claim's `trial` and what of the file that needs; None without one.
+    """What of an experiment file measures: the claim's `trial`, and what of the file that needs.
 
-    Statement, caveats, parts, rules and arms are left out, and the definitions that only those read.
+    Statement, caveats, parts, rules and arms are left out, and definitions that only those read.
+    None for a claim without a trial of its own.
 
     Raises:
         SyntaxError: `text` is not Python.
@@ -80,7 +83,7 @@ class _Statement:
 
 
 def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Statement]:
-    """Those that define `names`, or what these read, and those that define nothing, in the file's order."""
+    """Those that define `names`, or what these read, and those that define nothing, in order."""
     statements = [statement for statement in statements if not statement.is_import]
     wanted = set(names)
     needed: set[_Statement] = set()
@@ -119,7 +122,7 @@ def _defined(node: ast.stmt) -> set[str]:
 
 
 def _module_names_read(text: str) -> dict[int, frozenset[str]]:
-    """Of each function and class of the outermost level, by its line: the names of the file that it reads."""
+    """The names of the file that each of its functions and classes reads, by the line of these."""
     table = symtable.symtable(text, "", "exec")
     return {child.get_lineno(): frozenset(_globals(child)) for child in table.get_children()}
 
@@ -149,9 +152,10 @@ def _code(texts: Iterable[str], imports: Iterable[Import], modules: Modules) -> 
 
 
 def file_hash(path: Path) -> str:
-    """8 hexadecimal digits of a Python file's code, comments, docstrings and layout aside: hash version 1.
+    """Hash version 1 of a Python file: of its code, comments, docstrings and layout aside.
 
-    Keys of recorded trials hold it for norms that lie outside this package, so it stays as it is.
+    Keys of recorded trials hold it for norms that lie outside this package, so it stays as it is:
+    8 hexadecimal digits.
 
     Raises:
         NormLabError: it is not Python.

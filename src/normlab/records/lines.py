@@ -1,4 +1,7 @@
-"""Append-only files of JSON lines: what claims, scores and benchmarks record. Standard library only."""
+"""Append-only files of JSON lines: what claims, scores and benchmarks record.
+
+Standard library only.
+"""
 
 import fcntl
 import json
@@ -84,7 +87,7 @@ def read_lines(path: Path) -> list[tuple[int, bytes]]:
 
 
 def repair(path: Path) -> None:
-    """Cut a torn last line off, and say so: what it was of will run again."""
+    """Cut a torn last line off, and say so: its trial will run again."""
     content = path.read_bytes()
     if not content or content.endswith(b"\n"):
         return
@@ -96,7 +99,7 @@ def repair(path: Path) -> None:
         else:
             file.truncate(len(whole) + bool(whole))
             print(
-                f"{path}: cut a torn last line off ({len(torn)} bytes); what it was of will run again.",
+                f"{path}: cut a torn last line off ({len(torn)} bytes); its trial will run again.",
                 file=sys.stderr,
             )
         file.flush()

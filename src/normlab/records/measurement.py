@@ -10,11 +10,11 @@ TENSORS: DataSource = {"name": "tensors", "fingerprint": ""}  # drawn from the t
 
 @dataclass(frozen=True)
 class Measurement:
-    """`metrics`, and where they come from: the data that were read, the device if it is not the CPU's one thread."""
+    """Metrics, and where they come from."""
 
     metrics: Mapping[str, float | None]
     data: DataSource = field(default_factory=lambda: TENSORS)
-    device: str | None = None
+    device: str | None = None  # None: one thread of the CPU
 
 
 def as_measurement(given: "Measurement | Mapping[str, object]") -> Measurement:

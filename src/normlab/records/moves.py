@@ -1,6 +1,7 @@
-"""What each file is called in records, wherever it lies today, and which file an import takes from. Torch-free.
+"""What each file is called in records, and which file an import takes from. Standard library only.
 
-A file keeps the first name that a record has of it, so that moving it makes no record stale.
+Wherever it lies today, a file keeps the first name that a record has of it, so that moving it makes
+no record stale.
 """
 
 import ast
@@ -35,7 +36,7 @@ ASIDE = frozenset(
         "training/probes.py",
     }
 )
-# Where a file lies now, or lay for a while -> its first name. Whoever moves a file adds a line here.
+# Where a file lies now, or lay for a while -> its first name. Whoever moves a file adds a line.
 MOVED = {
     "norms/formulas.py": "norms/reference.py",
     "norms/make.py": "norms/__init__.py",
@@ -176,7 +177,7 @@ class Modules:
 
 
 def computes(file: str) -> bool:
-    """Whether a file below the package, by where it lies now, is one whose code can change what a trial gives."""
+    """Whether the code of a file below the package, by where it lies now, can change a result."""
     return file.split("/")[0] in ROOMS or file == SCORE
 
 

@@ -1,7 +1,8 @@
 """A Python file without what cannot change a result, as text to be hashed. Standard library only.
 
-Left out: comments, docstrings, layout, type annotations and what serves only them, assertions, the words of errors,
-`__all__`, and imports, which are listed apart: where a name is imported changes nothing, which name it is does.
+Left out: comments, docstrings, layout, type annotations and what serves only them, assertions, the
+words of errors, `__all__`, and imports. These are listed apart: where a name is imported changes
+nothing, which name it is does.
 """
 
 import ast
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 _SKIPPED = frozenset(
     {"ctx", "kind", "type_comment", "type_ignores", "type_params", "annotation", "returns"}
 )
-# Heads of expressions that are types: `Values = Callable[[Evidence], float]` names a type and computes nothing.
+# Heads of expressions that are types: `Values = Callable[[Evidence], float]` computes nothing.
 _TYPES = frozenset(
-    "Annotated Callable ClassVar Iterable Iterator Literal Mapping Optional Sequence Union "
-    "dict frozenset list set tuple type".split()
+    {"Annotated", "Callable", "ClassVar", "Iterable", "Iterator", "Literal", "Mapping", "Optional"}
+    | {"Sequence", "Union", "dict", "frozenset", "list", "set", "tuple", "type"}
 )
 _TYPE_MAKERS = frozenset({"NewType", "ParamSpec", "TypeVar", "TypeVarTuple"})
 _TYPE_BASES = frozenset({"Protocol", "TypedDict"})  # classes without any code of their own
@@ -48,8 +49,8 @@ class Outline:
             ast.Raise: self._raise,
             ast.Call: self._call,
             ast.Name: self._name,
+            ast.Expr: self._expression,
             ast.Constant: lambda node: repr(node.value),
-            ast.Expr: lambda node: "" if isinstance(node.value, ast.Constant) else self._plain(node),
             ast.Assert: lambda node: "",
             ast.Pass: lambda node: "",
         }
@@ -78,7 +79,7 @@ class Outline:
         return repr(value)
 
     def _texts(self, nodes: Iterable[object]) -> str:
-        # A place without a node (the key of `**more` in a dict, a default that is not given) keeps its comma.
+        # A place without a node keeps its separator: the key of `**more`, a default not given.
         texts = [("None" if node is None else self._value(node)) for node in nodes]
         kept = ";".join(text for text in texts if text)
         return f"[{kept}]" if kept else ""
@@ -87,6 +88,10 @@ class Outline:
         if isinstance(node.ctx, ast.Load):
             self.read.add(node.id)
         return f"Name({node.id})"
+
+    def _expression(self, node: ast.Expr) -> str:
+        is_docstring = isinstance(node.value, ast.Constant)
+        return "" if is_docstring else self._plain(node)
 
     def _import(self, node: ast.Import) -> str:
         for item in node.names:
@@ -161,7 +166,7 @@ def _last_name(node: ast.AST | None) -> str:
 
 
 def _is_type(node: ast.expr) -> bool:
-    """Whether an expression names a type: a generic one, a union with such a one or with None, a type variable."""
+    """Whether an expression names a type: a generic, a type variable, a union with such or None."""
     if isinstance(node, ast.Subscript):
         return _last_name(node) in _TYPES
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):

@@ -1,7 +1,7 @@
-"""Where configuration, experiments and records lie: the one place that knows. Standard library only.
+"""Where configuration, experiments and records lie: the one place that knows.
 
-In a checkout all of them lie beside `src`. An installed package carries copies of its own, which are
-only read; what it measures is written to `results/` in the working folder, and read with them.
+In a checkout all of them lie beside `src`. An installed package carries copies of its own, which
+are only read; what it measures is written to `results/` in the working folder, and read with them.
 """
 
 import os
@@ -22,8 +22,8 @@ RESULTS = (CHECKOUT or Path.cwd()) / "results"  # where results are written
 def read_together(folder: Path) -> tuple[Path, ...]:
     """The folders whose records count as one with those of the results folder `folder`, in order.
 
-    The records that came with an installed package stand before those of the working folder, so that
-    a trial which was run again there counts. Any other folder stands alone.
+    The records that came with an installed package stand before those of the working folder, so
+    that a trial which was run again there counts. Any other folder stands alone.
     """
     inside = folder.resolve().is_relative_to(RESULTS.resolve())
     if CHECKOUT is not None or not inside:

@@ -1,11 +1,14 @@
 """Which code a record was made by, and what results/sources.json and rechecks.json know of it.
 
-A record holds a source: 12 digits that stand for all code that computes. sources.json holds what they stand for:
+A record holds a source: 12 digits that stand for all code that computes. What these stand for is
+in sources.json:
 
-- `schema`: 2. A file without it is version 1, {source: {file: hash}}, whose hashes nothing here can give again.
-- `sources`: {source: {file: hash}}, by first names, hash version 2; "v1:" before a hash of version 1.
-- `without_measuring`: sources of version 1, which left out what claims measure by themselves. That is in
-- `commits`: {commit: {file: hash}}, of the commits that such records name.
+- `schema`: 2. Without it a file is of version 1, {source: {file: hash}}; scripts/migrate_sources.py
+  brings it here.
+- `sources`: {source: {file: hash}}, by first names; "v1:" stands before a hash of version 1, which
+  nothing here can give again.
+- `without_measuring`: sources of version 1, which left out what claims measure by themselves.
+- `commits`: {commit: {file: hash}}: what was left out, of the commits that such records name.
 """
 
 import json
@@ -54,7 +57,7 @@ class Sources:
     same: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def state(self, record: Record) -> str:
-        """The source that made a record, and its commit where the source alone does not tell all its code."""
+        """The source that made a record, with its commit where the source leaves out some code."""
         source = str(record.code.get("source"))
         if "trial" in record.config and source in self.without_measuring:
             return f"{source}@{record.code.get('git')}"
@@ -70,7 +73,7 @@ class Sources:
         return None if measuring is None else {**measuring, **files}
 
     def reached(self, way: str, state: str) -> set[str]:
-        """Every state whose code is known to give the same bits as that of `state`, in one step or several."""
+        """Every state known to give the same bits as `state`, in one step or several."""
         reached: set[str] = set()
         open_ = [state]
         while open_:
@@ -128,7 +131,7 @@ def add_recheck(folder: Path, row: Recheck) -> None:
 
 
 def note_sources(folder: Path) -> None:
-    """Keep in sources.json what the present source stands for, so that a record needs only its name."""
+    """Keep in sources.json what the present source stands for: a record needs only its name."""
     known = _read_sources(folder)
     tree = here()
     if known.files.get(tree.source) == tree.hashes:
@@ -159,7 +162,7 @@ def write_sources(
 
 @cache
 def code_state() -> CodeState:
-    """The commit of this checkout (null outside one), whether it was changed since, and the source."""
+    """The commit of this checkout, whether it was changed since, and the source."""
     changed = _git(
         "status", "--porcelain", "--untracked-files=no",
         "--", "src", "conf", "experiments", "train.py",

@@ -27,10 +27,10 @@ class DataSource(TypedDict, total=False):
 
 
 class CodeState(TypedDict, total=False):
-    """Which code ran: the commit (null outside a checkout), whether files had been changed since, the source."""
+    """Which code ran. Outside a checkout there is no commit."""
 
     git: str | None
-    dirty: bool | None
+    dirty: bool | None  # whether files had been changed since the commit
     source: str  # see normlab.records.provenance
 
 

@@ -1,4 +1,4 @@
-"""The code that is here: which files compute what trials give, their hashes, and what they take from one another."""
+"""The code that is here: the files that compute results, their hashes, and what each takes."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from normlab.records.code_hash import Code, module_code, trial_code
 from normlab.records.moves import ASIDE, SCORE_TRIALS, SET_ASIDE, Modules, computes, first_name
 from normlab.records.places import EXPERIMENTS, PACKAGE
 
-# Files, by first name, that choose others of their room by a name at run time. What they choose shows in no import.
+# Files, by first name, that choose others of their room by a name at run time: no import shows it.
 NORM, MODEL = "norms/__init__.py", "models/__init__.py"
 DATA, EVALUATION = "data/__init__.py", "evaluations.py"
 CHOOSERS = frozenset({NORM, MODEL, DATA, EVALUATION})
@@ -42,7 +42,7 @@ class Tree:
 
     @cached_property
     def trials(self) -> Mapping[str, Path]:
-        """Where each experiment file lies that measures by itself, by the name of its code in records."""
+        """Where each experiment file lies that measures by itself, by what records call it."""
         folders = (self.package / SCORE_TRIALS, self.experiments)
         paths = [path for folder in folders for path in sorted(folder.rglob("[!_]*.py"))]
         named = {trial_name(path.stem): path for path in paths}

@@ -1,4 +1,4 @@
-"""Verdicts as results/verdicts.json keeps them: the words, the types, and the reader. Torch-free."""
+"""Verdicts as results/verdicts.json keeps them: words, types, and the reader. Torch-free."""
 
 import json
 import math

@@ -10,7 +10,7 @@ TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
-    """`values` side by side: as many decimals each as give the largest of them `digits` significant digits."""
+    """`values` side by side, all with the decimals that give the largest `digits` digits."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     exponent = math.floor(math.log10(largest)) if largest else 0
     if not -4 <= exponent < 6:

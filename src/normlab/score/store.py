@@ -12,10 +12,11 @@ from normlab.score.subject import Subject
 
 
 class ScoreStore(Store):
-    """A `Store` that counts as done only what says something of `subject` as it is now, on a machine like this one.
+    """A `Store` that counts as done only what says something of `subject` as it is now, here.
 
-    Left out: records of another architecture; void timings, which are measured again; and trainings of the subject
-    with code that has been edited since. Those of the references stay, and the page says so where code has changed.
+    Left out: records of another architecture; void timings, which are measured again; and trainings
+    of the subject with code that has been edited since. Those of the references stay, and the page
+    says so where code has changed.
     """
 
     def __init__(self, folder: Path, subject: Subject) -> None:

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from normlab.claims.claim import Claim
 from normlab.claims.design import Job
@@ -26,11 +25,14 @@ class TrialTimeout(BaseException):
 
 
 def execute(job: Job, experiments: Path) -> Record:
-    """Run `job` in this process. Never raises for what a trial does: a crash is `failed`, a hang `timeout`."""
+    """Run `job` in this process.
+
+    Raises nothing for what a trial does: a crash is `failed`, a hang `timeout`.
+    """
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
-    def alarm(signum: int, frame: Any) -> None:
+    def alarm(signum: int, frame: object) -> None:
         raise TrialTimeout
 
     previous = signal.signal(signal.SIGALRM, alarm)
@@ -56,7 +58,10 @@ def execute(job: Job, experiments: Path) -> Record:
 
 
 def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
-    """`claim` with trainings that log, and keys as before; what its own `trial` measures has no curve to log."""
+    """`claim` with trainings that log, and keys as before.
+
+    What its own `trial` measures has no curve to log.
+    """
     logged = {
         name: replace(protocol, overrides=(*protocol.overrides, f"logger=[{','.join(loggers)}]"))
         for name, protocol in claim.protocols.items()
@@ -70,11 +75,8 @@ def _train(job: Job) -> Record:
     if not any(item.startswith("logger=") for item in job.overrides):
         return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
     cfg = trial_config((*job.overrides, "trainer.progress=false"))
-    cfg.claim, cfg.arm, cfg.stage = (
-        job.claim,
-        job.arm,
-        job.stage,
-    )  # wandb's tags and job type; not in the key
+    # wandb's tags and job type; not in the key.
+    cfg.claim, cfg.arm, cfg.stage = job.claim, job.arm, job.stage
     if cfg.logger.wandb is not None:
         cfg.logger.wandb.group = job.claim
     run_dir = RUNS / job.claim / job.key

@@ -75,9 +75,7 @@ def _one_of_each_way(
     sources = load_sources(folder)
     # What this very code gave otherwise before, it would give again.
     settled = {
-        (row["way"], row["before"])
-        for row in load_rechecks(folder)
-        if row["now"] == here().source
+        (row["way"], row["before"]) for row in load_rechecks(folder) if row["now"] == here().source
     }
     cheapest: dict[tuple[str, str], tuple[float, Job]] = {}
     for claim in claims:
