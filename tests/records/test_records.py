@@ -3,10 +3,15 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from normlab.config.schema import compose, to_dict
+from normlab.errors import NormLabError
+from normlab.records.compare import difference
+from normlab.records.lines import BENCHMARKS
+from normlab.records.places import RESULTS
 from normlab.records.record import Record, trial_key
 
 
@@ -77,3 +82,34 @@ def test_damaged_record_counts_as_none(tmp_path, content):
     path.write_text(content)
     assert Record.read(path) is None
     assert Record.read(tmp_path / "absent.json") is None
+
+
+def test_records_say_their_schema_and_older_ones_are_version_1():
+    line = Record("k", {}).to_json()
+    assert json.loads(line)["schema"] == 2 and Record.from_json(line).schema == 2
+    older = {name: value for name, value in json.loads(line).items() if name != "schema"}
+    assert Record.from_json(json.dumps(older)).schema == 1
+    with pytest.raises(NormLabError, match="of schema 3: this version of normlab reads up to 2"):
+        Record.from_json(json.dumps({**older, "schema": 3}))
+
+
+def test_every_recorded_line_is_read_without_loss():
+    """But for the schema, which is version 1's where a line has none."""
+    paths = [path for path in RESULTS.rglob("*.jsonl") if path.name != BENCHMARKS]
+    assert len(paths) > 70
+    for path in paths:
+        for line in path.read_text().splitlines():
+            fields = json.loads(line)
+            assert json.loads(Record.from_json(line).to_json()) == {"schema": 1, **fields}
+
+
+def test_what_differs_between_two_records_is_said():
+    one = Record("k", {}, status="ok", metrics={"loss": math.nan, "samples_per_s": 7.0})
+    one.curve = {"step": [1, 2]}
+    assert difference(one, one) == ""
+    assert difference(one, replace(one, metrics={"loss": None, "samples_per_s": 8.0})) == ""
+    assert (
+        difference(one, replace(one, status="failed", message="why")) == "status ok, now failed why"
+    )
+    assert difference(one, replace(one, metrics={"loss": 1.0})) == "metrics.loss: None, now 1.0"
+    assert difference(one, replace(one, curve={})) == "curve.step: [1, 2], now None"

@@ -3,8 +3,9 @@
 import pytest
 
 from normlab.errors import NormLabError
+from normlab.records.lines import BENCHMARKS, Lines, read_lines
 from normlab.records.record import Record
-from normlab.records.store import Store, read_lines
+from normlab.records.store import Store
 
 
 def record(key="k", status="ok", **fields):
@@ -55,9 +56,27 @@ def test_damage_elsewhere_is_refused_with_its_place(tmp_path):
         Store(tmp_path)
 
 
-def test_sources_are_noted_once(tmp_path):
-    for _ in range(2):
-        with Store(tmp_path):
-            pass
-    text = (tmp_path / "sources.json").read_text()
-    assert text.count('"training/step.py"') == 1
+def test_records_of_a_later_schema_are_refused(tmp_path):
+    line = record("a").to_json().replace('"schema": 2', '"schema": 99')
+    (tmp_path / "c.jsonl").write_text(line + "\n")
+    with pytest.raises(NormLabError, match=r"c\.jsonl, line 1: a record of schema 99"):
+        Store(tmp_path)
+
+
+def test_rows_of_benchmarks_lie_beside_records_and_are_written_beside_a_run(tmp_path):
+    with Store(tmp_path) as store, Lines(tmp_path, BENCHMARKS, "normlab bench") as rows:
+        store.append("c", record("a"))
+        rows.write("bench", ['{"ratio": 1}', '{"ratio": 2}'])
+        with pytest.raises(NormLabError, match="another `normlab bench` is writing"):
+            Lines(tmp_path, BENCHMARKS, "normlab bench").__enter__()
+    assert (tmp_path / "bench.jsonl").read_text() == '{"ratio": 1}\n{"ratio": 2}\n'
+    assert list(Store(tmp_path).records) == ["a"]
+
+
+def test_a_torn_row_of_a_benchmark_is_cut_before_the_next(tmp_path, capsys):
+    path = tmp_path / "bench.jsonl"
+    path.write_text('{"ratio": 1}\n{"rat')
+    with Lines(tmp_path, BENCHMARKS) as rows:
+        rows.write("bench", ['{"ratio": 2}'])
+    assert path.read_text() == '{"ratio": 1}\n{"ratio": 2}\n'
+    assert "cut a torn last line off (5 bytes)" in capsys.readouterr().err

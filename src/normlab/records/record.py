@@ -149,8 +149,14 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":
-        """The record at `path`, or None if there is none or it is damaged."""
+        """The record at `path`, or None if there is none or it is damaged.
+
+        Raises:
+            NormLabError: it is of a later schema.
+        """
         try:
             return cls.from_json(path.read_text(encoding="utf-8"))
+        except NormLabError:
+            raise
         except (OSError, ValueError, TypeError):
             return None
