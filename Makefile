@@ -12,7 +12,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: $(VENV)/.installed  ## GroupNorm, then BatchNorm with one sample per statistic, on real handwritten digits
+# GroupNorm, then BatchNorm with one sample per statistic, on real handwritten digits.
+demo: $(VENV)/.installed
 	$(BIN)/python train.py norm=groupnorm
 	$(BIN)/python train.py norm=batchnorm norm.ghost_batch=1
 
@@ -26,9 +27,12 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-report: $(VENV)/.installed  ## verdicts and report from the records in results/
+# Verdicts and report from the records in results/.
+report: $(VENV)/.installed
 	$(BIN)/normlab verdict
 	$(BIN)/normlab report
 
 bench: $(VENV)/.installed
-	for name in startup train-loop data-path norms sweep; do $(BIN)/normlab bench $$name --quick --no-save || exit 1; done
+	for name in startup train-loop data-path norms sweep; do \
+	  $(BIN)/normlab bench $$name --quick --no-save || exit 1; \
+	done

@@ -36,7 +36,7 @@ def pytest_report_header():
 
 @pytest.fixture
 def real_data():
-    """The overrides that name real CIFAR-10 and real text if NORMLAB_DATA holds them, else the embedded data."""
+    """Overrides for real CIFAR-10 and text where NORMLAB_DATA holds them, else embedded data."""
     folder = Path(os.environ.get("NORMLAB_DATA", "/nonexistent"))
     images = ["data=cifar10", "data.subset=2000", "data.eval_subset=1000", "data.image_size=16"]
     return {
@@ -49,13 +49,13 @@ def real_data():
 
 @pytest.fixture(scope="session")
 def warm():
-    """`warm.run(*arguments)` is `python *arguments` without the seconds that an interpreter costs."""
+    """`warm.run(*arguments)` is `python *arguments` without the seconds that it takes to start."""
     return Warm()
 
 
 @pytest.fixture(scope="session")
 def normlab(warm):
-    """`normlab *arguments`; the finished process with its text. `cwd` and `env` as in subprocess."""
+    """`normlab *arguments`; the finished process with its text. `cwd`, `env` as in subprocess."""
 
     def run(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
         return warm.run("-m", "normlab.cli", *arguments, **how)
@@ -76,7 +76,7 @@ def train(warm, tmp_path):
 
 @pytest.fixture
 def train_in_an_interpreter(tmp_path):
-    """The same in an interpreter of its own, as a user starts it: seconds, for the few that need it."""
+    """The same in an interpreter of its own, as a user starts it, which costs seconds."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -104,7 +104,7 @@ def _workers_are_forks():
 
 @pytest.fixture(scope="module")
 def group_of_one():
-    """A process group of this process alone, so that syncbatchnorm takes its own way and not that of batchnorm."""
+    """A process group of this process alone, in which syncbatchnorm takes its own way."""
     torch.distributed.init_process_group(
         "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
     )

@@ -130,10 +130,9 @@ def test_recorded_evidence_is_shown(installed, empty):
 
 
 def test_tools_rest_on_recorded_evidence(installed):
-    situation = (
-        "--input images --batch 2 --length fixed --devices 1 --fold no --depth 20 --warmup no"
-    )
-    assert "groupnorm" in installed("advise", *situation.split())
+    situation = "--input images --batch 2 --length fixed --devices 1 --fold no"
+    options = (*situation.split(), "--depth", "20", "--warmup", "no")
+    assert "groupnorm" in installed("advise", *options)
     findings = installed("audit", "torchvision:resnet18", "--batch-per-device", "2")
     assert "finding" in findings and "not in the records" not in findings
     assert "20 of 20" in installed("convert", "torchvision:resnet18")
@@ -170,15 +169,8 @@ def test_nothing_was_written_where_it_is_installed(built, site):
 
 
 # Modules that an environment with torch and numpy alone does not have.
-ABSENT = (
-    *EXTRA_OF,
-    "click",
-    "lightning_fabric",
-    "pandas",
-    "pytorch_lightning",
-    "torchmetrics",
-    "yaml",
-)
+BROUGHT_ALONG = ("click", "lightning_fabric", "pandas", "pytorch_lightning", "torchmetrics", "yaml")
+ABSENT = (*EXTRA_OF, *BROUGHT_ALONG)
 WITHOUT = f"""
 import importlib.machinery, sys
 

@@ -94,7 +94,7 @@ class Warm:
         env: Mapping[str, str] | None = None,
         timeout: float = 600.0,
     ) -> subprocess.CompletedProcess[str]:
-        """What `subprocess.run([sys.executable, *arguments], capture_output=True, text=True)` is."""
+        """`subprocess.run([sys.executable, *arguments], capture_output=True, text=True)`."""
         with tempfile.TemporaryDirectory(prefix="warm-") as folder:
             output, errors = Path(folder, "output"), Path(folder, "errors")
             child = self.start(*arguments, cwd=cwd, env=env, output=output, errors=errors)
@@ -127,7 +127,7 @@ class Warm:
         return Child(self, pid)
 
     def exit_status(self, pid: int, timeout: float | None) -> int | None:
-        """Of the child `pid`, as subprocess gives it; None: it runs still, after `timeout` seconds."""
+        """As subprocess gives it; None: the child `pid` runs still, after `timeout` seconds."""
         assert self._connection is not None
         until = None if timeout is None else time.monotonic() + timeout
         while pid not in self._statuses:
@@ -225,7 +225,10 @@ def become(command: Command) -> None:
 
 
 def _run_and_exit(arguments: list[str]) -> NoReturn:
-    """`_run`, and then what an interpreter does at its end, less the seconds that taking torch down costs."""
+    """`_run`, and then what an interpreter does at its end.
+
+    It leaves out taking all modules down, which costs seconds where torch is among them.
+    """
     status = 1
     try:
         _run(arguments)
@@ -292,7 +295,7 @@ _spawnv_passfds = multiprocessing.util.spawnv_passfds
 
 
 def _fork_for_multiprocessing(path: str, command: list[str], descriptors: Iterable[int]) -> int:
-    """In the place of `multiprocessing.util.spawnv_passfds`; trackers of resources start as ever."""
+    """In the place of multiprocessing's `spawnv_passfds`; trackers of resources start as ever."""
     code = command[command.index("-c") + 1]
     if "resource_tracker import" in code:
         return _spawnv_passfds(path, command, descriptors)
