@@ -41,7 +41,8 @@ CASES = (
     + [("batchnorm", layout, {"statistics": "instance"}) for layout in ("NCHW", "NTC")]
 )
 
-# The half types carry 8 and 11 bits: an output of size 4 is off by 4 * 2^-9 and 4 * 2^-12 from rounding alone.
+# The half types carry 8 and 11 bits: an output of size 4 is off by 4 * 2^-9 and 4 * 2^-12 from
+# rounding alone.
 TOLERANCE = {
     torch.float64: {"rtol": 1e-9, "atol": 1e-9},
     torch.float32: {"rtol": 2e-4, "atol": 2e-5},

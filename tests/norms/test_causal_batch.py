@@ -1,4 +1,4 @@
-"""Causal batch norm: no position sees a later one, statistics per position, decoding, and what is refused."""
+"""Causal batch norm: no position sees a later one; statistics, decoding, and what is refused."""
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def test_prefix_and_position_are_batchnorm_where_they_must_be():
 @STATISTICS
 @pytest.mark.parametrize("offset", [100.0, 1e4])
 def test_statistics_survive_a_mean_far_from_zero(statistics, offset):
-    """In float32, over a long sequence: sums of squares would leave nothing of a variance of 1 at a mean of 1e4."""
+    """Sums of squares would leave nothing of a variance of 1 at a mean of 1e4."""
     x = (
         torch.randn(16, 200, CHANNELS, generator=torch.Generator().manual_seed(0)) + offset
     ).requires_grad_()

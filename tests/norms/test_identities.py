@@ -213,7 +213,7 @@ def test_the_taken_unit_of_frn_completes_it():
 
 
 def test_where_frn_meets_its_threshold_the_gradient_goes_to_tau():
-    """A blank image lies exactly on the threshold of a new norm: as behind a ReLU, nothing reaches the input."""
+    """A blank image lies on the threshold of a new norm: as behind a ReLU, it gets no gradient."""
     blank = torch.zeros(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
     layer = norm("frn", 4)
     layer(blank).sum().backward()

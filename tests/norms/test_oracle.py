@@ -26,7 +26,7 @@ STATEFUL = [
 
 
 def assert_close(actual, wanted, dtype, what):
-    """Tolerances are for values of size one; sums and large gradients are held to the same relative accuracy."""
+    """Tolerances are for values of size one; large sums are held to the same relative accuracy."""
     size = max(1.0, wanted.abs().max().item())
     tolerance = TOLERANCE[dtype]
     torch.testing.assert_close(
@@ -93,7 +93,7 @@ def test_matches_the_oracle_on_channels_last(kind, options, dtype):
 )
 @pytest.mark.parametrize(("kind", "layout", "options"), CASES, ids=case_id)
 def test_bfloat16_is_rounded_once(kind, layout, options, memory_format):
-    """Statistics and arithmetic in float32: the output is the oracle's to one unit in the last place."""
+    """Computed in float32, the output is the oracle's to one unit in the last place."""
     norm = build(kind, layout, options)
     x = (draw(layout) + 10).bfloat16()
     if layout == "NCHW":
@@ -207,7 +207,7 @@ def test_adain_takes_scale_and_shift_from_outside(layout, dtype):
     ids=case_id,
 )
 def test_statistics_survive_a_mean_far_from_zero(kind, options, memory_format, offset):
-    """A variance taken as mean(x²) - mean(x)² is off in the second digit at 100 deviations, as torch's own can be."""
+    """mean(x²) - mean(x)² is off in the second digit at 100 deviations, as torch's own can be."""
     norm = build(kind, "NCHW", options)
     x = (draw("NCHW") + offset).float().contiguous(memory_format=memory_format)
     wanted, _, _ = expected(kind, norm, x.double(), "NCHW", options)

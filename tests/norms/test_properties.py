@@ -1,4 +1,4 @@
-"""NormSpec says the truth: shown by perturbing the input, other samples, later positions and the mode."""
+"""NormSpec says the truth: the input, other samples, later positions and the mode change."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_train_eval_differ(kind, layout):
 
 @pytest.mark.parametrize(("kind", "layout"), KIND_SEQUENCES, ids=case_id)
 def test_causal_safe(kind, layout):
-    """On sequences, by later positions alone; a kind that takes none mixes the pixels of an image."""
+    """On sequences, by later positions alone; a kind without sequences mixes an image's pixels."""
     x = draw(layout)
     later = x.clone()
     if layout == "NTC":

@@ -1,4 +1,4 @@
-"""Reparametrised weights: which ones, what they become, and that the random state stays as it was."""
+"""Reparametrized weights: which ones, what they become; the random state stays as it was."""
 
 import pytest
 import torch

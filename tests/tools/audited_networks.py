@@ -11,9 +11,16 @@ import normlab
 def network(norm=nn.BatchNorm2d, bias=False):
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, bias=bias), norm(8), nn.ReLU(), nn.Conv2d(8, 8, 3, bias=False), norm(8), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, bias=bias),
+        norm(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, bias=False),
+        norm(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    )
 
 
 def trained(**options):

@@ -9,7 +9,7 @@ import normlab
 
 
 def used(model):
-    """`model` in float64, as after a training: no running statistic, scale or shift is what it was."""
+    """`model` in float64, as after a training: no statistic, scale or shift is what it was."""
     generator = torch.Generator().manual_seed(0)
     for module in model.double().modules():
         if getattr(module, "running_mean", None) is not None:
@@ -27,7 +27,7 @@ def inputs(*shape):
 
 @torch.no_grad()
 def folded_like(model, x, folded=None, kept=None):
-    """The Folding of `model`, after checking that it computes the same and that `model` is as it was."""
+    """The Folding of `model`, which computes the same; and `model` is as it was."""
     before = copy.deepcopy(model.state_dict())
     folding = normlab.fold(model)
     target, y = model(x), folding.model(x)

@@ -32,7 +32,7 @@ class Gemma(nn.Module):
 
 
 class Named(nn.Module):
-    """LayerNorm, its parameters called `gain` and `shift`, of which it uses gain + plus and twice * shift."""
+    """LayerNorm by gain + plus and twice * shift, two parameters of any name."""
 
     def __init__(self, width, gain, shift, plus=0.0, twice=1.0):
         super().__init__()

@@ -1,24 +1,17 @@
-"""Advice follows the verdicts: what they say, its opposite when they flip, and nothing where they decide nothing."""
+"""Advice follows the verdicts: their opposite when they flip, and nothing where they are open."""
 
 import itertools
-import json
-import os
-import pty
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
 
 from normlab.claims.registry import load_claim, slugs
-from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
 from normlab.records.store import RESULTS
-from normlab.records.verdict import PartVerdict, Verdict, read_verdicts, to_json
+from normlab.records.verdict import PartVerdict, Verdict, read_verdicts
 from normlab.tools.advise import judges
 from normlab.tools.advise.answer import PLACEMENTS, advise
-from normlab.tools.advise.situation import INPUTS, Situation, complete
+from normlab.tools.advise.situation import INPUTS, Situation
 from normlab.tools.advise.table import TABLE
 
 SITUATIONS = [
@@ -27,15 +20,6 @@ SITUATIONS = [
         INPUTS, (1, 4, 16, 64), (False, True), ((1, False), (4, True)), (4, 12, 48), (False, True)
     )
 ]
-ANSWERS = {
-    "input": "images",
-    "batch": 2,
-    "length": "fixed",
-    "devices": 1,
-    "fold": "no",
-    "depth": 20,
-    "warmup": "no",
-}
 TWO = Situation("images", 2, False, 1, False, 20, False)
 
 
@@ -70,15 +54,9 @@ def test_a_verdict_that_flips_flips_the_advice():
         }
     flipped = advise(TWO, interaction("refuted", -6, -10, -2))
     assert scores(flipped.norms) == {"batchnorm": 1, "groupnorm": -1}
-    assert (
-        flipped.norms[0]
-        .pros[0]
-        .sentence.startswith("going from batches of 32 to 2 costs GroupNorm more")
-    )
-    assert (
-        "\N{MINUS SIGN}6.0 (\N{MINUS SIGN}10.0 to \N{MINUS SIGN}2.0) points"
-        in flipped.norms[0].pros[0].sentence
-    )
+    sentence = flipped.norms[0].pros[0].sentence
+    assert sentence.startswith("going from batches of 32 to 2 costs GroupNorm more")
+    assert "\N{MINUS SIGN}6.0 (\N{MINUS SIGN}10.0 to \N{MINUS SIGN}2.0) points" in sentence
 
 
 @pytest.mark.parametrize(
@@ -98,13 +76,10 @@ def test_without_a_decision_there_is_no_reason_but_a_gap():
     for rows in (interaction("inconclusive", 6, 2, 10), interaction("no data"), {}):
         advice = advise(TWO, rows)
         assert advice.norms == [] and advice.placements == [] and advice.notes == []
-        assert (
-            next(gap.part for gap in advice.missing if gap.slug == "gn-ln-fix-small-batch")
-            == "interaction"
-        )
-    assert "normlab run bn-batch-below-16" in next(
-        g.why for g in advise(TWO, {}).missing if "below" in g.slug
-    )
+        parts = (gap.part for gap in advice.missing if gap.slug == "gn-ln-fix-small-batch")
+        assert next(parts) == "interaction"
+    reasons = (gap.why for gap in advise(TWO, {}).missing if "below" in gap.slug)
+    assert "normlab run bn-batch-below-16" in next(reasons)
 
 
 @pytest.mark.parametrize(
@@ -166,10 +141,8 @@ def test_a_verdict_is_a_reason_only_where_it_was_measured(slug, part, measured, 
     assert found.norms or found.placements or found.notes
     found = advise(replace(measured, **elsewhere), rows)
     assert not (found.norms or found.placements or found.notes)
-    assert any(
-        (gap.slug, gap.part) == (slug, part) and gap.why.startswith("measured")
-        for gap in found.missing
-    )
+    gaps = [gap for gap in found.missing if (gap.slug, gap.part) == (slug, part)]
+    assert any(gap.why.startswith("measured") for gap in gaps)
 
 
 def test_batchnorm_is_not_put_before_none_where_it_cannot_train():
@@ -180,12 +153,8 @@ def test_batchnorm_is_not_put_before_none_where_it_cannot_train():
 
 def test_what_no_part_of_a_claim_measures_is_missing():
     def gaps(situation):
-        return {
-            (gap.slug, name)
-            for gap in advise(situation, {}).missing
-            if gap.part is None
-            for name in gap.names
-        }
+        whole_claims = (gap for gap in advise(situation, {}).missing if gap.part is None)
+        return {(gap.slug, name) for gap in whole_claims for name in gap.names}
 
     norms = {
         ("ln-cannot-fold", kind) for kind in ("groupnorm", "instancenorm", "channel_layernorm")
@@ -196,16 +165,17 @@ def test_what_no_part_of_a_claim_measures_is_missing():
 
 
 def test_every_reason_is_a_decided_row_of_the_results():
-    """Over all kinds of situations: the verdict, the numbers and the direction are those on record."""
+    """In all kinds of situations verdict, numbers and direction are those on record."""
     rows = read_verdicts(RESULTS)
     seen = set()
     for situation in SITUATIONS:
         advice = advise(situation, rows, declared_kinds())
         assert bool(advice.placements) <= situation.transformer
         assert {item.name for item in advice.placements} <= set(PLACEMENTS)
-        for reason in [
-            r for item in (*advice.norms, *advice.placements) for r in item.pros + item.cons
-        ] + advice.notes:
+        reasons = list(advice.notes)
+        for item in (*advice.norms, *advice.placements):
+            reasons += item.pros + item.cons
+        for reason in reasons:
             found = rows[reason.slug]
             if reason.part is not None:  # else all parts, in words
                 found = found.part(reason.part)
@@ -225,69 +195,5 @@ def test_entries_name_parts_and_norms_that_exist():
             assert entry.part in {part.name for part in load_claim(entry.slug).parts}, entry
         known = PLACEMENTS if entry.on == "placements" else {*declared_kinds(), "syncbatchnorm"}
         assert set(entry.favours + entry.against) <= set(known)
-        assert any(entry.when(situation) for situation in SITUATIONS) or entry.part in (
-            "knee",
-            "above",
-        ), entry
-
-
-def test_off_a_terminal_missing_answers_are_named_with_their_choices():
-    given = {**ANSWERS, "fold": None, "batch": None}
-    with pytest.raises(
-        NormLabError, match=r"--batch \(1 \| 2 \| \.\.\.\), --fold \(yes \| no\)\.$"
-    ):
-        complete(given)
-    with pytest.raises(NormLabError, match="--batch 0"):
-        complete({**ANSWERS, "batch": 0})
-    with pytest.raises(NormLabError, match="choose one of images, vectors"):
-        complete({**ANSWERS, "input": "sound"})
-    assert complete(ANSWERS) == TWO
-
-
-def test_damaged_verdicts_are_one_sentence(tmp_path):
-    (tmp_path / "verdicts.json").write_text("{")
-    with pytest.raises(NormLabError, match="normlab verdict"):
-        read_verdicts(tmp_path)
-
-
-def test_json_and_no_torch(normlab, tmp_path):
-    (tmp_path / "verdicts.json").write_text(
-        to_json(list(interaction("supported", 6, 2, 10).values()))
-    )
-    options = [text for name, value in ANSWERS.items() for text in (f"--{name}", str(value))]
-    done = normlab("advise", *options, "--json", "--results", str(tmp_path))
-    answer = json.loads(done.stdout)
-    assert answer["situation"]["batch"] == 2 and answer["norms"][0]["name"] == "groupnorm"
-    (reason,) = answer["norms"][0]["for"]
-    assert (reason["verdict"], reason["effect"], reason["n"]) == ("supported", 6, 5)
-    assert "batchrenorm" in answer["unranked"]
-    heavy = "normlab.cli.advise, normlab.tools.advise.answer, normlab.tools.advise.situation"
-    code = f"import {heavy}, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_asks_on_a_terminal():
-    """One process on a terminal of its own; answers that are no choice are asked again."""
-    parent, child = pty.openpty()
-    env = {**os.environ, "TERM": "dumb", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "normlab.cli", "advise", "--json"]
-    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=env)
-    os.close(child)
-    try:
-        os.write(parent, b"sound\nimages\n2\nfixed\n1\nno\n20\nno\n")
-        text, limit = b"", time.monotonic() + 300
-        while time.monotonic() < limit:
-            try:
-                chunk = os.read(parent, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not chunk:
-                break
-            text += chunk
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(parent)
-    shown = text.decode()
-    assert "sound" in shown and "What is normalized" in shown and '"unranked"' in shown
+        elsewhere = entry.part in ("knee", "above")  # of batches that SITUATIONS leave out
+        assert elsewhere or any(entry.when(situation) for situation in SITUATIONS), entry

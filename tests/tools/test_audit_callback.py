@@ -1,4 +1,4 @@
-"""The Lightning callback: each stage is audited in its own mode, with the trainer's numbers; training goes on."""
+"""The callback: each stage is audited in its own mode, with the trainer's numbers."""
 
 import warnings
 
@@ -93,8 +93,15 @@ def run(model, batch_size, sample=None, epochs=1):
     data = TensorDataset(torch.randn(32, 3, 6, 6), torch.randint(2, (32,)))
     loader = DataLoader(data, batch_size=batch_size)
     callback = normlab.AuditCallback(sample)
-    trainer = L.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
-                        enable_progress_bar=False, enable_model_summary=False, callbacks=[callback])  # fmt: skip
+    trainer = L.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback],
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer.fit(model, loader, loader)
@@ -109,12 +116,16 @@ def run(model, batch_size, sample=None, epochs=1):
 
 def test_findings_of_each_stage_are_warned_of_once():
     found, said = run(Small(), 4)
-    assert found == {"training": ["tiny-batch"], "validation": ["foldable"], "test": ["foldable"],
-                     "predict": ["foldable"]}  # fmt: skip
+    assert found == {
+        "training": ["tiny-batch"],
+        "validation": ["foldable"],
+        "test": ["foldable"],
+        "predict": ["foldable"],
+    }
     assert [text.split("\n")[0] for text in said] == [
         "normlab audit, training: tiny-batch: net.1: in training, 4 samples share statistics",
-        "normlab audit, test: foldable: net.1: their statistics are fixed, and a layer beside each can take over scale "
-        "and shift: normlab.fold(model)",
+        "normlab audit, test: foldable: net.1: their statistics are fixed, and a layer beside each "
+        "can take over scale and shift: normlab.fold(model)",
     ]
 
 

@@ -1,6 +1,7 @@
-"""What audits meet in other people's models, and cannot look into: a sentence or a line, never a traceback."""
+"""What audits meet in other people's models, and cannot look into: a sentence or a line."""
 
 import copy
+from collections import UserDict
 
 import pytest
 import torch
@@ -118,9 +119,10 @@ def test_a_norm_that_refuses_its_input_in_train_mode():
     assert names(Pooled(nn.BatchNorm1d(8)), tokens()[:1]) == ["tiny-batch"]
 
 
-@pytest.mark.parametrize("norm", [
-    make_norm("groupnorm", 8, num_groups=8), make_norm("instancenorm", 8), nn.InstanceNorm2d(8)
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "norm",
+    [make_norm("groupnorm", 8, num_groups=8), make_norm("instancenorm", 8), nn.InstanceNorm2d(8)],
+)
 def test_groups_of_one_value_that_the_layer_refuses(norm):
     model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.AdaptiveAvgPool2d(1), norm, nn.GroupNorm(2, 8))
     found = normlab.audit(model, images())
@@ -142,10 +144,13 @@ def test_norms_that_cannot_be_read_are_counted_apart():
     assert "1: its forward is not that of BatchNorm2d" in text
 
 
-@pytest.mark.parametrize("model", [
-    network(lambda c: make_norm("batchrenorm", c, momentum=0.9), bias=True),
-    Language(make_norm("causal_batchnorm", 8, "NTC", momentum=0.9)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "model",
+    [
+        network(lambda c: make_norm("batchrenorm", c, momentum=0.9), bias=True),
+        Language(make_norm("causal_batchnorm", 8, "NTC", momentum=0.9)),
+    ],
+)
 def test_records_of_batch_norm_are_held_against_it_alone(model):
     assert names(model, batch_per_device=2) == []
 
@@ -168,10 +173,8 @@ def test_where_torch_fx_sees_nothing_no_bias_is_looked_for():
 
     found = normlab.audit(Branching())
     assert len(found) == 0
-    assert (
-        "not looked for: bias-before-batch-norm at net.1 and 1 more: torch.fx cannot trace Branching"
-        in str(found)
-    )
+    note = "bias-before-batch-norm at net.1 and 1 more: torch.fx cannot trace Branching"
+    assert f"not looked for: {note}" in str(found)
     assert normlab.audit(network()).notes == ()
 
 
@@ -196,3 +199,12 @@ def test_models_that_are_wrapped_by_fsdp_are_refused(group_of_one):
     model = fully_shard(network(), mesh=init_device_mesh("cpu", (1,)))
     with pytest.raises(NormLabError, match="wrapped by FSDP"):
         normlab.audit(model)
+
+
+@pytest.mark.parametrize("batch", [{"ids": tokens()}, UserDict(ids=tokens()), (tokens(),)])
+def test_a_leak_shows_in_a_batch_of_any_kind(batch):
+    """A tokenizer of transformers gives a mapping that is no dict."""
+    torch.manual_seed(0)
+    model = Language(make_norm("batchnorm", 8, "NTC"))
+    (found,) = [f for f in normlab.audit(model, batch, batch_per_device=64) if f.name == "leak"]
+    assert "outputs of the first half change" in found.reason

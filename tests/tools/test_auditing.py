@@ -9,7 +9,7 @@ from audited_networks import Language, images, names, network, tokens, trained
 from torch import nn
 
 import normlab
-import normlab.models.torchvision_operators  # noqa: F401  (before torchvision)
+import normlab.models.torchvision_operators
 from normlab.config.schema import compose
 from normlab.models import build_model
 from normlab.norms import make_norm
@@ -25,17 +25,23 @@ def whatever_the_records_say(monkeypatch):
     monkeypatch.setattr(Evidence, "contradicted", lambda self: False)
 
 
-@pytest.mark.parametrize("model, sample", [
-    (network(), images()),
-    (network(partial(nn.GroupNorm, 4)), images(1)),
-    (network(FrozenBatchNorm2d).train(), None),
-    (build_named("torchvision:resnet18"), images()),
-    (build_named("transformers:gpt2"), sample_inputs("transformers:gpt2", build_named("transformers:gpt2"))),
-    (build_named("transformers:gemma2").eval(), None),
-    (nn.TransformerEncoderLayer(8, 2, 8), torch.randn(4, 6, 8)),
-    (nn.Sequential(nn.Conv1d(2, 8, 3), nn.GroupNorm(4, 8)), torch.randn(2, 2, 99)),
-    (nn.Linear(3, 3), torch.randn(2, 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "model, sample",
+    [
+        (network(), images()),
+        (network(partial(nn.GroupNorm, 4)), images(1)),
+        (network(FrozenBatchNorm2d).train(), None),
+        (build_named("torchvision:resnet18"), images()),
+        (
+            build_named("transformers:gpt2"),
+            sample_inputs("transformers:gpt2", build_named("transformers:gpt2")),
+        ),
+        (build_named("transformers:gemma2").eval(), None),
+        (nn.TransformerEncoderLayer(8, 2, 8), torch.randn(4, 6, 8)),
+        (nn.Sequential(nn.Conv1d(2, 8, 3), nn.GroupNorm(4, 8)), torch.randn(2, 2, 99)),
+        (nn.Linear(3, 3), torch.randn(2, 3)),
+    ],
+)
 def test_clean_models_have_no_findings(model, sample):
     if isinstance(model[1] if isinstance(model, nn.Sequential) else None, FrozenBatchNorm2d):
         for layer in (model[1], model[4]):
@@ -158,8 +164,16 @@ def test_convolution_bias_before_batch_norm():
     assert names(UsedTwice()) == []
 
 
-@pytest.mark.parametrize("kind, leaks", [("batchnorm", True), ("instancenorm", True), ("groupnorm", True),
-                                         ("causal_batchnorm", False), ("layernorm", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, leaks",
+    [
+        ("batchnorm", True),
+        ("instancenorm", True),
+        ("groupnorm", True),
+        ("causal_batchnorm", False),
+        ("layernorm", False),
+    ],
+)
 def test_norms_over_positions_in_a_causal_model(kind, leaks):
     torch.manual_seed(0)
     model = Language(make_norm(kind, 8, "NTC"))
@@ -199,8 +213,15 @@ def test_groups_of_a_single_value():
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d])
-@pytest.mark.parametrize("eps, dtype, found", [(1e-12, torch.float16, True), (1e-5, torch.float16, False),
-                                               (1e-12, torch.bfloat16, False), (0.0, torch.float32, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    "eps, dtype, found",
+    [
+        (1e-12, torch.float16, True),
+        (1e-5, torch.float16, False),
+        (1e-12, torch.bfloat16, False),
+        (0.0, torch.float32, True),
+    ],
+)
 def test_eps_too_small_for_the_dtype(norm, eps, dtype, found):
     model = nn.Sequential(norm(8, eps=eps)).to(dtype)
     if norm is nn.BatchNorm1d and eps == 0:

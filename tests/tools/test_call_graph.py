@@ -48,7 +48,8 @@ def never(m, x):
 
 
 PADDED = {"a": conv(kernel=3, padding=1)}
-REFUSALS = {  # forward, modules other than a 1x1 convolution `a` and a batch norm `bn`, and a part of the reason
+# Forward; modules other than a 1x1 convolution `a` and a batch norm `bn`; words of the reason.
+REFUSALS = {
     "zero padding": (lambda m, x: m.a(m.bn(x)), PADDED, "pads with zeros"),
     "padding same": (
         lambda m, x: m.a(m.bn(x)),

@@ -15,9 +15,13 @@ from normlab.tools.norm_layers import find_norms
 
 
 def test_batchnorm_by_ours_computes_what_it_did():
-    for layer, x in ((nn.BatchNorm2d(8, momentum=0.3, eps=1e-3), images()), (nn.BatchNorm1d(8), images()[:, :, 0]),
-                     (nn.BatchNorm1d(8), images()[:, :, 0, 0]), (nn.BatchNorm3d(8), images()[..., None]),
-                     (nn.BatchNorm2d(8, track_running_stats=False), images())):  # fmt: skip
+    for layer, x in (
+        (nn.BatchNorm2d(8, momentum=0.3, eps=1e-3), images()),
+        (nn.BatchNorm1d(8), images()[:, :, 0]),
+        (nn.BatchNorm1d(8), images()[:, :, 0, 0]),
+        (nn.BatchNorm3d(8), images()[..., None]),
+        (nn.BatchNorm2d(8, track_running_stats=False), images()),
+    ):
         layer = drawn(layer)
         model = nn.Sequential(copy.deepcopy(layer))
         normlab.convert(model, "batchnorm", from_="batchnorm")
@@ -170,8 +174,11 @@ def test_a_model_that_is_a_norm():
 def test_batchnorm_fused_with_its_activation_keeps_it():
     from timm.layers import BatchNormAct2d, GroupNormAct, LayerNormAct2d, RmsNormAct2d
 
-    for layer, to in ((BatchNormAct2d(8, act_layer=nn.SiLU), "batchnorm"), (GroupNormAct(8, 2), "groupnorm"),
-                      (LayerNormAct2d(8, act_layer=nn.SiLU), "channel_layernorm")):  # fmt: skip
+    for layer, to in (
+        (BatchNormAct2d(8, act_layer=nn.SiLU), "batchnorm"),
+        (GroupNormAct(8, 2), "groupnorm"),
+        (LayerNormAct2d(8, act_layer=nn.SiLU), "channel_layernorm"),
+    ):
         layer = drawn(layer).eval()
         model = nn.Sequential(copy.deepcopy(layer))
         options = {"num_groups": 2} if to == "groupnorm" else {}
@@ -200,46 +207,3 @@ def test_frozen_batchnorm_is_left_unless_asked_for():
     done = normlab.convert(model, "groupnorm", from_=["frozen_batchnorm"])
     assert len(done.replaced) == 1 and model[0].weight.requires_grad
     torch.testing.assert_close(model[0].weight.detach(), frozen.weight)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_encoder_layers_use_the_new_norm_at_evaluation_too(training):
-    """At evaluation torch's encoder layer runs one kernel that has LayerNorm built in, whatever its norms are."""
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
-    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-    x = torch.randn(2, 5, 16)
-    before = model.eval()(x)
-    normlab.convert(model, "dyt")
-    model.train(training)
-    with torch.no_grad():
-        y = model(x)
-    assert not torch.allclose(y, before, atol=1e-3)
-    torch.testing.assert_close(y, model.train()(x))
-
-
-@pytest.mark.parametrize("to", ["dyt", "rmsnorm"])
-def test_torch_encoders_take_padding_as_a_mask(to):
-    """By default torch's encoder makes nested tensors of padded samples at evaluation, for its own kernel alone."""
-    torch.manual_seed(0)
-    model = nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True), 2
-    )
-    x, padding = torch.randn(2, 5, 16), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
-    done = normlab.convert(model, to)
-    with torch.no_grad():
-        y = model.eval()(x, src_key_padding_mask=padding)
-        torch.testing.assert_close(y, model.train()(x, src_key_padding_mask=padding))
-    assert [any("nested" in note for note in norm.notes) for norm in done.replaced] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-
-
-def test_a_torch_encoder_whose_layers_keep_their_norms_keeps_its_kernel():
-    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
-    model = nn.TransformerEncoder(layer, 1, norm=nn.LayerNorm(16))
-    normlab.convert(model, "rmsnorm", layers="norm")
-    assert model.use_nested_tensor and model.layers[0].activation_relu_or_gelu

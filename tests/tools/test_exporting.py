@@ -1,4 +1,4 @@
-"""Networks in ONNX Runtime compute what they compute here, and what cannot be exported is refused in a sentence."""
+"""Networks in ONNX Runtime compute what they compute here; what cannot be exported is refused."""
 
 import importlib.util
 

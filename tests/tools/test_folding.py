@@ -139,7 +139,8 @@ def test_train_mode_is_refused_and_a_frozen_norm_is_not():
 
 
 def test_a_linear_layer_with_a_folded_norm_takes_rows_only():
-    # nn.BatchNorm1d would read the steps of (N, T, C) as channels where T = C, the folded layer the channels
+    # nn.BatchNorm1d would read the steps of (N, T, C) as channels where T = C, and the folded layer
+    # its channels.
     model = used(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
     folding = folded_like(model, inputs(3, 4), ["1"], {})
     with pytest.raises(ValueError, match="exact for batches"):

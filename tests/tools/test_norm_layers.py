@@ -1,4 +1,4 @@
-"""Which layers are norms, of which kind, with which gain and shift; and which cannot be read, and why."""
+"""Which layers are norms, of which kind, with which gain and shift; which cannot be read, why."""
 
 import re
 

@@ -119,9 +119,9 @@ def test_blocks_that_differ_are_mixed():
 
 @pytest.mark.parametrize(
     ("name", "normed"),
-    # In each of 3 blocks query (twice), up and out, then the head. Only query reads the norm, up what
-    # query made; with norms after the sums the first block reads the embedding itself, and the head a
-    # norm.
+    # In each of 3 blocks query (twice), up and out, then the head. Only query reads the norm, up
+    # what query made; with norms after the sums the first block reads the embedding itself, and
+    # the head a norm.
     [("pre", 6), ("post", 5), ("none", 0), ("sandwich", 6)],
 )
 def test_operations_that_read_normed_values_only(name, normed):

@@ -1,4 +1,4 @@
-"""Real architectures, built by name without weights: their norms are replaced, and they still run and train."""
+"""Real architectures by name, without weights: with other norms they still run and train."""
 
 import json
 from collections import UserDict
@@ -105,24 +105,26 @@ def test_the_command_lists_and_shows():
     assert "5 LlamaRMSNorm" in table.stdout and "it is a layernorm already" in table.stdout
     one = run("transformers:llama", "--to", "layernorm", "--layers", "model.norm", "--json")
     assert [norm["after"] for norm in json.loads(one.stdout)] == [None] * 4 + ["layernorm(64, NTC)"]
-    for name, near in (("transformers:lama", "llama"), ("torchvision:resnet81", "resnet18"),
-                       ("timm:resnet10", "resnet10t"), ("timm:resnet10t.c3_in1", "resnet10t.c3_in1k"),
-                       ("resnet18", "torchvision:NAME"),
-                       ("no.such.module:build", "no module")):  # fmt: skip
+    for name, near in (
+        ("transformers:lama", "llama"),
+        ("torchvision:resnet81", "resnet18"),
+        ("timm:resnet10", "resnet10t"),
+        ("timm:resnet10t.c3_in1", "resnet10t.c3_in1k"),
+        ("resnet18", "torchvision:NAME"),
+        ("no.such.module:build", "no module"),
+    ):
         wrong = run(name)
         assert wrong.exit_code == 2 and near in wrong.stderr
 
 
 def test_a_row_for_each_network_whatever_it_raises(monkeypatch):
-    """`normlab convert --to groupnorm`, the list cut short; then rows that fail, or that the norm refuses."""
+    """`normlab convert`, the list cut short; then rows that fail, or that the norm refuses."""
 
     def rows(*arguments):
         done = run(*arguments, "--json")
         return done.exit_code, [(row["replaced"], row["step"]) for row in json.loads(done.stdout)]
 
-    monkeypatch.setattr(
-        "normlab.tools.survey.SHOWN", ("transformers:llama", "transformers:gpt2")
-    )
+    monkeypatch.setattr("normlab.tools.survey.SHOWN", ("transformers:llama", "transformers:gpt2"))
     assert rows("--to", "groupnorm") == (0, [("5 LlamaRMSNorm", "ok"), ("5 LayerNorm", "ok")])
     assert all(
         "ok" in line
@@ -162,12 +164,19 @@ def test_a_mapping_is_keywords():
 
 
 def test_a_function_of_the_working_folder_names_a_model(tmp_path, monkeypatch):
-    lines = ("from torch import nn", "number = lambda: 3", "wide = lambda width: nn.LayerNorm(width)",
-             "net = lambda: nn.LayerNorm(8)")  # fmt: skip
+    lines = (
+        "from torch import nn",
+        "number = lambda: 3",
+        "wide = lambda width: nn.LayerNorm(width)",
+        "net = lambda: nn.LayerNorm(8)",
+    )
     (tmp_path / "own_models.py").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
     assert isinstance(build_named("own_models:net"), nn.LayerNorm)
-    for name, words in (("own_models:number", "makes a int"), ("own_models:wide", "needs arguments .*'width'"),
-                        ("own_models:other", "no function 'other'")):  # fmt: skip
+    for name, words in (
+        ("own_models:number", "makes a int"),
+        ("own_models:wide", "needs arguments .*'width'"),
+        ("own_models:other", "no function 'other'"),
+    ):
         with pytest.raises(NormLabError, match=words):
             build_named(name)
