@@ -24,7 +24,7 @@ LENGTH, VOCABULARY = 8, 50
 
 def network(name: str, seed: int) -> tuple[Any, Any, Any]:
     """The transformer of that name, and a norm and an MLP of it."""
-    from normlab.config.schema import compose
+    from normlab.config.compose import compose
     from normlab.models import build_model
     from normlab.tools.tiny_transformers import build_tiny
 

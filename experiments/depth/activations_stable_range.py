@@ -34,7 +34,7 @@ CNN = ("model=plaincnn", "model.width=16", "data=digits", "data.batch_size=64", 
 
 def trial(options: Options, seed: int) -> dict[str, Any]:
     """Logs of the ranges: `read` at the places of norms, `stream` after a transformer's blocks."""
-    from normlab.config.schema import compose
+    from normlab.config.compose import compose
     from normlab.data import load_data
     from normlab.measure.states import course_of_training, log_range
 

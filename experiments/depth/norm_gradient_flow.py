@@ -29,7 +29,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     The growth is of the squared gradient.
     """
-    from normlab.config.schema import compose
+    from normlab.config.compose import compose
     from normlab.measure.gradients import flow_before_and_after
 
     net = (

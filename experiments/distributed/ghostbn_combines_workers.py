@@ -35,7 +35,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     import torch
     import torch.nn.functional as F
 
-    from normlab.config.schema import compose
+    from normlab.config.compose import compose
     from normlab.models import build_model
 
     workers = options["workers"]

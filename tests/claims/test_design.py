@@ -7,8 +7,8 @@ from normlab.claims.design import FIRST_TUNING_SEED, Design
 from normlab.claims.quantity import value
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
-from normlab.config.remembered import trial_config
-from normlab.config.schema import compose, to_dict
+from normlab.config.cache import trial_config
+from normlab.config.compose import compose, to_dict
 from normlab.records.record import Record, trial_key
 
 BASE = ("data=digits", "trainer.max_steps=4")

@@ -10,7 +10,7 @@ from normlab.claims.figure import Cells, HeatMap, NormalizationBatch, Sweep
 from normlab.claims.profiles import STRENGTH, VARIANTS
 from normlab.claims.registry import docstring, experiment_file, load_claim, slugs
 from normlab.claims.rules import Stated
-from normlab.config.remembered import plain_config, trial_config
+from normlab.config.cache import plain_config, trial_config
 from normlab.data import load_data
 from normlab.data.availability import PUBLISHED
 from normlab.records.verdict import VERDICTS

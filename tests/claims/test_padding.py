@@ -13,7 +13,7 @@ from normlab.claims.protocols.documents import (
     padded_arm,
 )
 from normlab.claims.rules import MainReason
-from normlab.data.documents import PAD
+from normlab.models.options import PAD
 from normlab.measure.networks import train_network
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.training.step import evaluate

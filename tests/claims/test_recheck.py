@@ -10,7 +10,7 @@ from normlab.claims.run.execute import execute
 from normlab.claims.run.recheck import recheck
 from normlab.claims.run.runner import run_claims
 from normlab.claims.verdicts import verdict
-from normlab.config.schema import compose, to_dict
+from normlab.config.compose import compose, to_dict
 from normlab.records.provenance import way_of
 from normlab.records.store import Store
 from normlab.records.tree import here

@@ -12,7 +12,7 @@ import pytest
 
 from normlab.claims.registry import load_all
 from normlab.claims.staleness import changed_files, files_of
-from normlab.config.remembered import plain_config
+from normlab.config.cache import plain_config
 from normlab.records import moves
 from normlab.records.places import EXPERIMENTS, PACKAGE, RESULTS
 from normlab.records.provenance import Sources, load_sources

@@ -1,14 +1,24 @@
 """Configuration files: short, typed, each of them composes; and the packages they promise."""
 
 import dataclasses
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from normlab.config.schema import SCHEMAS, compose, to_dict
+from normlab.config.compose import SCHEMAS, compose, compose_node, plain, to_dict, typed
+from normlab.config.schema import Evaluation
+from normlab.errors import NormLabError
+from normlab.models import MODELS
+from normlab.models.options import MODEL_CONFIGS
+from normlab.training.evaluations import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "conf").rglob("*.yaml"))
@@ -26,21 +36,102 @@ def test_files_are_short_and_commented(file):
 )
 def test_every_choice_composes_and_is_typed(file):
     group, choice = file.parent.name, file.stem
-    overrides = {
-        "imagefolder": ["data.path=x"], "textfile": ["data.path=x"],
-    }.get(choice, [])  # fmt: skip
-    cfg = compose([f"{group}={choice}", *overrides])
-    to_dict(cfg)
+    node = compose_node([f"{group}={choice}"])
     schemas = [schema for (g, _), schema in SCHEMAS.items() if g == group]
     if schemas:
-        keys = set(cfg[group])
+        keys = set(node[group])
         assert any(
             keys == {field.name for field in dataclasses.fields(schema)} for schema in schemas
         )
+    value = getattr(typed(node), group)
+    assert dataclasses.is_dataclass(value)
     if group in ("norm", "reparam"):
-        assert cfg[group].kind == choice
+        assert value.kind == choice
     elif group in ("model", "data", "optim"):
-        assert cfg[group].name == choice
+        assert value.name == choice
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["norm=custom", "norm.target=a.b.C", "norm.options={a: [1, {b: 2.5}], c: null}"],
+        ["norm=groupnorm", "reparam=weightnorm", "model=resnet", "data=cifar10", "trainer=gpu"],
+        ["model=transformer", "model.placement=deepnorm", "evaluations=[stream,twice_context]"],
+        ["data=pydoc_lines", "data.task=masked", "model=transformer", "optim=sgd"],
+        ["logger=[csv,wandb]", "logger.wandb.tags=[a,b]", "probes=[activations]", "claim=x"],
+        ["data.styles=[1,2]", "optim.clip_norm=1", "trainer.max_epochs=2"],
+    ],
+)
+def test_types_change_no_value(overrides):
+    """What is hashed into a trial's key: plain values, the same with the types and without."""
+    node = compose_node(overrides)
+    cfg = typed(node)
+    assert to_dict(cfg) == plain(node)
+    assert json.dumps(to_dict(cfg), sort_keys=True) == json.dumps(plain(node), sort_keys=True)
+    # A record holds these values, and is read back as the same configuration.
+    assert typed(OmegaConf.create(json.loads(json.dumps(to_dict(cfg))))) == cfg
+
+
+def test_a_record_of_an_older_version_takes_the_defaults_of_what_it_does_not_know():
+    cfg = compose(["optim.lr=0.3"])
+    values = to_dict(cfg)
+    del values["trainer"]["timeout_s"], values["probes"], values["data"]["styles"]
+    assert typed(OmegaConf.create(values)) == cfg
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("model.name", "vgg", "unknown model 'vgg': choose one of plaincnn"),
+        ("data.name", "mnist", "unknown data set 'mnist': choose one of digits"),
+        ("optim.name", "lion", "unknown optimizer 'lion': choose one of sgd, adamw"),
+        ("model.dept", 3, "dept"),
+        ("optim.lr", "fast", "fast"),
+        ("colour", "red", "unknown key 'colour'"),
+    ],
+)
+def test_values_without_types_are_checked_like_overrides(key, value, words):
+    node = OmegaConf.create(to_dict(compose()))
+    OmegaConf.update(node, key, value)
+    with pytest.raises((NormLabError, OmegaConfBaseException), match=words):
+        typed(node)
+
+
+def test_names_mean_the_same_in_every_room():
+    assert set(MODEL_CONFIGS) == set(MODELS)
+    assert {evaluation.value for evaluation in Evaluation} == set(MODULES)
+    for choice in Evaluation:
+        assert choice.name == choice.value
+
+
+def test_normalization_batch_is_that_of_the_ghosts_or_the_whole():
+    assert compose(["data.batch_size=24"]).normalization_batch == 24
+    ghosts = compose(["data.batch_size=24", "norm=batchnorm", "norm.ghost_batch=4"])
+    assert ghosts.normalization_batch == 4
+
+
+@pytest.mark.parametrize(
+    ("modules", "kept_out"),
+    [
+        ("normlab.config.schema", "torch hydra omegaconf"),
+        ("normlab.config.compose normlab.config.cache normlab.train.launch", "torch lightning"),
+        ("normlab.data normlab.models normlab.training.processes", "torch hydra omegaconf"),
+        (
+            "normlab.training.step normlab.training.optim normlab.training.setup "
+            "normlab.training.running_statistics normlab.training.trained_model "
+            "normlab.training.evaluations.batching normlab.training.evaluations.reevaluation "
+            "normlab.training.evaluations.lengths normlab.training.evaluations.stream",
+            "lightning torchvision hydra omegaconf",
+        ),
+        ("normlab.measure.networks normlab.measure.leak normlab.measure.timing.trials", "torch"),
+    ],
+)
+def test_importing_a_part_costs_no_more_than_it_needs(modules, kept_out):
+    names = ", ".join(modules.split())
+    code = f"import sys, {names}; print([m for m in {kept_out.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def test_transformer_brings_its_own_defaults_unless_told_otherwise():

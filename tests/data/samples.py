@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from normlab.config.schema import (
+from normlab.data.document_sources import RawDocuments
+from normlab.data.image_sources import Pool, RawImages
+from normlab.data.options import (
     DocumentDataConfig,
     DocumentTask,
     ImageDataConfig,
@@ -15,8 +17,6 @@ from normlab.config.schema import (
     TextDataConfig,
     TextFileConfig,
 )
-from normlab.data.document_sources import RawDocuments
-from normlab.data.image_sources import Pool, RawImages
 
 REAL_DATA = os.environ.get("NORMLAB_DATA", "/nowhere")  # before a test hides it
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from samples import document_cfg, numbered_documents
 
 from normlab.data import check_available
@@ -40,7 +39,7 @@ def whole(data: DocumentData, split: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 def refusal(options: Any, raw: RawDocuments | None = None, world_size: int = 1) -> str:
     with pytest.raises(NormLabError) as refused:
-        check_available(OmegaConf.structured(options))
+        check_available(options)
         DocumentData(options, raw or RAW, 0, world_size=world_size)
     sentence = str(refused.value)
     assert "\n" not in sentence and sentence.endswith(".")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.measure.states import (
     course_of_training,
     inputs_of_norms,

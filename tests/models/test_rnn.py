@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.models import build_model
@@ -278,7 +278,11 @@ def test_learns_from_text(kind, options):
     data = load_data(cfg.data, cfg.seed)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
     losses = train_steps(
-        model, build_optimizer(cfg.optim, model), learning_rate(cfg.optim, 150), data.batch, 0, 150
+        model,
+        build_optimizer(cfg.optim, model),
+        learning_rate(cfg.optim, 150),
+        data.batch,
+        range(150),
     )
     assert losses[:3].mean() > data.trivial_loss
     assert losses[-10:].mean() < data.trivial_loss - 0.2

@@ -18,7 +18,7 @@ from naive_transformer import (
     randomised,
 )
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.errors import NormLabError
 from normlab.models import build_model
 from normlab.models.attention import Visibility

@@ -14,8 +14,8 @@ from naive_transformer import (
     randomised,
 )
 
-from normlab.data.documents import PAD
 from normlab.errors import NormLabError
+from normlab.models.options import PAD
 from normlab.norms import KINDS, Norm
 
 

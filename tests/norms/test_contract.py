@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from norm_cases import CASES, CHANNELS, KIND_LAYOUTS, SHAPES, build, case_id, draw
 
-from normlab.config.schema import SCHEMAS, compose, to_dict
+from normlab.config.compose import SCHEMAS, compose, to_dict
 from normlab.norms import KINDS, make_norm
 
 

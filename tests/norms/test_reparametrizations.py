@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.errors import NormLabError
 from normlab.norms.reparametrizations import KINDS, apply_reparam
 

@@ -57,7 +57,7 @@ SAME = {
     ),
     "room that computes nothing": (
         "from normlab.config import compose\na = compose",
-        "from normlab.config.schema import compose\na = compose",
+        "from normlab.config.compose import compose\na = compose",
     ),
 }  # fmt: skip
 OTHER = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from normlab.config.schema import compose, to_dict
+from normlab.config.compose import compose, to_dict
 from normlab.errors import NormLabError
 from normlab.records.compare import difference
 from normlab.records.lines import BENCHMARKS

@@ -10,7 +10,7 @@ from torch import nn
 
 import normlab
 import normlab.models.torchvision_operators
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.models import build_model
 from normlab.norms import make_norm
 from normlab.tools.audit import Evidence

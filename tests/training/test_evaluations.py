@@ -1,16 +1,14 @@
 """Evaluations of a trained network: each against a check by hand, and none of them touches the network."""
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.data import load_data
-from normlab.models import build_model
 from normlab.norms import make_norm
 from normlab.training.evaluations import MODULES, evaluation, shift
 from normlab.training.evaluations.batching import (
@@ -23,6 +21,7 @@ from normlab.training.evaluations.batching import (
 from normlab.training.evaluations.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from normlab.training.evaluations.reevaluation import large_batches
 from normlab.training.running_statistics import batch_norms, re_estimate
+from normlab.training.setup import set_up
 from normlab.training.step import evaluate, train_steps
 
 X = 4 * F.avg_pool2d(
@@ -31,7 +30,7 @@ X = 4 * F.avg_pool2d(
 
 
 def trained(*overrides):
-    """What evaluations see of a Task, after a few steps on the digits."""
+    """A setup after a few steps on the digits."""
     cfg = compose(
         [
             "model.width=8",
@@ -41,12 +40,10 @@ def trained(*overrides):
             *overrides,
         ]
     )
-    data = load_data(cfg.data, cfg.seed)
-    model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-    train_steps(
-        model, torch.optim.SGD(model.parameters(), lr=0.2), lambda step: 0.2, data.batch, 0, 60
-    )
-    return SimpleNamespace(model=model, data=data, cfg=cfg, bf16=False)
+    setup = set_up(cfg)
+    optimizer = torch.optim.SGD(setup.model.parameters(), lr=0.2)
+    train_steps(setup.model, optimizer, lambda step: 0.2, setup.data.batch, range(60))
+    return setup
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +177,12 @@ def test_adaptation_uses_the_statistics_of_each_group(batchnorm, monkeypatch):
 
 def test_mixed_stream_shows_every_corruption_once_in_turn(batchnorm, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        shift, "predictions", lambda model, x, *rest: seen.append(x) or torch.zeros(len(x))
-    )
+
+    def predictions(model, x, *size, **options):
+        seen.append(x)
+        return torch.zeros(len(x))
+
+    monkeypatch.setattr(shift, "predictions", predictions)
     evaluation("adaptation", batchnorm)
     x, _ = shift.whole_split(batchnorm.data, "test")
     kinds = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.training.fit import fit
@@ -47,15 +47,15 @@ def test_same_seed_twice_is_bit_identical(overrides):
 def test_resumed_run_ends_like_the_unbroken_one(overrides, tmp_path, monkeypatch):
     overrides = [*overrides, "trainer.chunk_steps=8", "trainer.checkpoint_every=8"]
     whole = run(*overrides)
-    import normlab.training.task as task
+    import normlab.training.setup as setup
 
     def killed(*arguments, **options):
-        if arguments[4] >= 24:  # the first step of the chunk
+        if arguments[4].start >= 24:  # the first step of the chunk
             raise KeyboardInterrupt
         return train_steps(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(task, "train_steps", killed)
+        patch.setattr(setup, "train_steps", killed)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             run(*overrides, run_dir=tmp_path)
     resumed = run(*overrides, f"trainer.resume={tmp_path / 'last.ckpt'}")
@@ -84,7 +84,7 @@ def test_chunk_size_and_probes_change_nothing():
 
 def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):
     """Two halves with accumulation against the joined batch: the same gradients for GroupNorm, not for BatchNorm."""
-    import normlab.training.fit as module
+    import normlab.training.setup as module
 
     def losses(kind, batch_size, accumulate):
         sizes = [

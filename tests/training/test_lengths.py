@@ -4,26 +4,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from normlab.config.schema import compose
-from normlab.data import load_data
-from normlab.models import build_model
+from normlab.config.compose import compose
 from normlab.training.evaluations import evaluation
+from normlab.training.setup import set_up
 from normlab.training.step import evaluate
-from normlab.training.task import Task
 
 SMALL = ["data=pydoc", "data.subset=5000", "data.eval_subset=1001", "data.eval_batch_size=7"]
 
 
-def task(model, context, *overrides):
-    cfg = compose([f"model={model}", *SMALL, f"data.context={context}", *overrides])
-    data = load_data(cfg.data, cfg.seed)
-    return Task(
-        build_model(cfg, data.modality, data.input_shape, data.num_outputs), data, cfg, 10, 1
-    )
+def untrained(model, context, *overrides):
+    return set_up(compose([f"model={model}", *SMALL, f"data.context={context}", *overrides]))
 
 
 def test_the_halves_of_windows_twice_as_long():
-    trained = task("rnn", 10, "model.width=8", "norm=batchnorm", "model.per_step=true").train()
+    trained = untrained("rnn", 10, "model.width=8", "norm=batchnorm", "model.per_step=true")
     trained.model(trained.data.batch(0)[0])
     before = {name: value.clone() for name, value in trained.model.state_dict().items()}
     metrics = evaluation("twice_context", trained)
@@ -31,7 +25,7 @@ def test_the_halves_of_windows_twice_as_long():
         torch.equal(before[name], value) for name, value in trained.model.state_dict().items()
     )
     assert trained.model.training
-    longer = task("rnn", 20, "model.width=8").data
+    longer = untrained("rnn", 20, "model.width=8").data
     x, y = (torch.cat(part) for part in zip(*longer.eval_batches("test"), strict=True))
     assert x.shape == (50, 20)
     with torch.no_grad():
@@ -45,7 +39,5 @@ def test_the_halves_of_windows_twice_as_long():
 
 
 def test_nothing_for_a_model_of_a_fixed_context():
-    assert (
-        evaluation("twice_context", task("transformer", 10, "model.width=8", "model.num_heads=2"))
-        == {}
-    )
+    setup = untrained("transformer", 10, "model.width=8", "model.num_heads=2")
+    assert evaluation("twice_context", setup) == {}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.training.fit import fit
 from normlab.training.loggers import wandb_mode
 

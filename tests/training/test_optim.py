@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.errors import NormLabError
 from normlab.training.optim import build_optimizer, learning_rate
 

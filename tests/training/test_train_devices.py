@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from normlab.claims.registry import slugs
-from normlab.config.schema import compose, to_dict
+from normlab.config.compose import compose, to_dict
 from normlab.records.record import trial_key
 from normlab.records.store import RESULTS
 

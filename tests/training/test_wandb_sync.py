@@ -7,7 +7,7 @@ import json
 import pytest
 from wandb_server import sync
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.records.record import Record
 from normlab.training.fit import fit
 from normlab.training.loggers import panel_keys
@@ -79,11 +79,8 @@ def test_the_record_is_an_artifact(synced):
 
 
 def test_what_panels_group_by():
-    pre = compose(["model=transformer", "model.depth=6"])
-    keys = panel_keys(
-        {"norm": {"kind": "rmsnorm"}, "model": {"placement": "pre", "depth": 6}, "data": pre.data}
-    )
-    assert keys == {
+    pre = compose(["model=transformer", "norm=rmsnorm", "model.depth=6"])
+    assert panel_keys(pre) == {
         "norm": "rmsnorm",
         "normalization_batch": pre.data.batch_size,
         "placement_depth": "pre, 6 layers",

@@ -10,7 +10,7 @@ from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.metrics import metric as metric_of
-from normlab.config.remembered import plain_config
+from normlab.config.cache import plain_config
 from normlab.records.record import Record, trial_key
 from normlab.records.store import DONE
 

@@ -1,10 +1,11 @@
 """Random crop and horizontal flip of a whole batch in one gather.
 
-The images are zero-padded once and, where flips are wanted, stored a second time mirrored. Every crop of every stored
-image is then a window at some offset into one flat buffer, so all crops together are a single strided view whose first
-axis is that offset, and a batch of random crops is one `index_select` along it. The pixels stay bytes: a quarter of
-float32's memory (full CIFAR-10 with mirror is 0.48 GB), and on a CPU gathering bytes and converting them afterwards
-is faster than gathering floats (1.4 against 2.0 microseconds an image).
+The images are zero-padded once and, where flips are wanted, stored a second time mirrored. Every
+crop of every stored image is then a window at some offset into one flat buffer, so all crops
+together are a single strided view whose first axis is that offset, and a batch of random crops is
+one `index_select` along it. The pixels stay bytes: a quarter of float32's memory (full CIFAR-10
+with mirror is 0.48 GB), and on a CPU gathering bytes and converting them afterwards is faster than
+gathering floats (1.4 against 2.0 microseconds an image).
 """
 
 import torch
@@ -54,25 +55,26 @@ class Crops:
         )
 
     def offsets(self, index: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
-        """Where the crop of image `index` whose corner is (`top`, `left`) in the padded image starts; all (n,).
+        """Where the crops of images `index` start: corners (`top`, `left`) in the padded images.
 
-        Where `mirrored` is true (it needs `flip`), the crop is taken first and mirrored then, as torchvision does.
+        All (n,). Where `mirrored` is true (it needs `flip`), the crop is taken first and mirrored
+        then, as torchvision does.
         """
-        left = torch.where(
-            mirrored, 2 * self.padding - left, left
-        )  # the same window, seen in the mirrored copy
+        # The same window, seen in the mirrored copy.
+        left = torch.where(mirrored, 2 * self.padding - left, left)
         image = index + self.num_images * mirrored.long()
         return image * self.image_step + (top * self.columns + left) * self.pixel_step
 
     def draw(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Offsets (n,) of one random crop of each image in `index`, each mirrored with probability one half."""
+        """Offsets (n,) of one random crop of each image in `index`.
+
+        Where flips are wanted, each is mirrored with probability one half.
+        """
         n, sides = len(index), 2 * self.padding + 1
         top, left = torch.randint(sides, (2, n), generator=generator)
-        mirrored = (
-            torch.randint(2, (n,), generator=generator).bool()
-            if self.flip
-            else torch.zeros(n).bool()
-        )
+        mirrored = torch.zeros(n, dtype=torch.bool)
+        if self.flip:
+            mirrored = torch.randint(2, (n,), generator=generator).bool()
         return self.offsets(index, top, left, mirrored)
 
     def centre(self, index: Tensor) -> Tensor:
@@ -81,5 +83,8 @@ class Crops:
         return self.offsets(index, middle, middle, torch.zeros_like(index, dtype=torch.bool))
 
     def gather(self, offsets: Tensor) -> Tensor:
-        """uint8 (n, C, H, W), or (n, H, W * C) with channels_last; `offsets` lie on the images' device."""
+        """uint8 (n, C, H, W), or (n, H, W * C) with channels_last.
+
+        `offsets` lie on the images' device.
+        """
         return self._windows.index_select(0, offsets)

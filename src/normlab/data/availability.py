@@ -1,4 +1,7 @@
-"""Where a data set lies, asked before anything heavy is imported: a missing one is reported within a second."""
+"""Where a data set lies, asked before anything heavy is imported.
+
+A missing one is reported within a second.
+"""
 
 import importlib.util
 import os
@@ -6,12 +9,17 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from omegaconf import MISSING
-from omegaconf.errors import MissingMandatoryValue
 
 from normlab.data.cache import has_decoded
+from normlab.data.options import (
+    DATA_CONFIGS,
+    DataConfig,
+    DocumentDataConfig,
+    ImageDataConfig,
+    ImageFolderConfig,
+    TextDataConfig,
+    TextFileConfig,
+)
 from normlab.errors import NormLabError, choices
 
 _PROBE_SECONDS = 0.9
@@ -19,7 +27,7 @@ _PROBE_SECONDS = 0.9
 
 @dataclass(frozen=True)
 class Published:
-    """A data set of the Hugging Face hub, and the folder under NORMLAB_DATA that takes its place."""
+    """A data set of the Hugging Face hub, and the folder under NORMLAB_DATA that replaces it."""
 
     folder: str
     files: tuple[str, ...]  # glob patterns; the folder counts when each of them finds something
@@ -36,7 +44,8 @@ PUBLISHED = {
     "cifar100": Published(
         "cifar100", ("**/*.parquet",), "uoft-cs/cifar100", "cifar100", None, "digits"
     ),
-    # The repository itself holds a loading script, which `datasets` no longer runs; this branch holds its output.
+    # The repository itself holds a loading script, which `datasets` no longer runs; this branch
+    # holds its output.
     "tiny_shakespeare": Published(
         "tiny_shakespeare",
         ("input.txt",),
@@ -57,31 +66,38 @@ PUBLISHED = {
         "ag_news", ("**/*.parquet",), "fancyzhx/ag_news", None, None, "pydoc_lines"
     ),
 }
-IMAGE_SETS = ("digits", "cifar10", "cifar100", "imagefolder")
-TEXT_SETS = ("pydoc", "tiny_shakespeare", "wikitext2", "textfile")
-DOCUMENT_SETS = ("pydoc_lines", "ag_news")
 
 
-def check_available(cfg: Any) -> None:
-    """Return if the data set of `cfg` (the `data` group) can be loaded; NormLabError with what to pass instead if not.
+def _names_of(kind: type[DataConfig]) -> tuple[str, ...]:
+    return tuple(name for name, options in DATA_CONFIGS.items() if issubclass(options, kind))
 
-    Quick and torch-free. Neither decodes nor downloads anything: a damaged file is found when it is loaded.
+
+IMAGE_SETS = _names_of(ImageDataConfig)
+TEXT_SETS = _names_of(TextDataConfig)
+DOCUMENT_SETS = _names_of(DocumentDataConfig)
+
+
+def check_available(cfg: DataConfig) -> None:
+    """Return if the data set can be loaded. Quick and torch-free.
+
+    Neither decodes nor downloads anything: a damaged file is found when it is loaded.
+
+    Raises:
+        NormLabError: it cannot, with what to pass instead.
     """
     name = cfg.name
-    if name not in (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS):
-        raise choices("data set", name, (*IMAGE_SETS, *TEXT_SETS, *DOCUMENT_SETS))
+    if name not in DATA_CONFIGS:
+        raise choices("data set", name, DATA_CONFIGS)
     if name == "digits" and importlib.util.find_spec("sklearn") is None:
         raise NormLabError(
             "data=digits needs scikit-learn: pip install scikit-learn, or pass data=cifar10."
         )
-    if (
-        name == "imagefolder"
-        and not data_path(cfg, "folder with one sub-folder of images a class").is_dir()
-    ):
+    if isinstance(cfg, ImageFolderConfig) and not folder_of(cfg).is_dir():
         raise NormLabError(
-            f"data.path={cfg.path} is no folder: pass one that holds one sub-folder of images a class."
+            f"data.path={cfg.path} is no folder: pass one that holds one sub-folder of images a "
+            "class."
         )
-    if name == "textfile" and not data_path(cfg, "UTF-8 text file").is_file():
+    if isinstance(cfg, TextFileConfig) and not file_of(cfg).is_file():
         raise NormLabError(
             f"data.path={cfg.path} is no file: pass a UTF-8 text file, or data=pydoc."
         )
@@ -89,21 +105,28 @@ def check_available(cfg: Any) -> None:
         reason = hub_unreachable()
         if reason:
             published = PUBLISHED[name]
+            root = os.environ.get("NORMLAB_DATA") or "not set"
             raise NormLabError(
-                f"data={name} is neither under NORMLAB_DATA ({os.environ.get('NORMLAB_DATA') or 'not set'}) nor "
-                f"downloaded before, and the Hugging Face hub cannot be reached ({reason}): pass "
-                f"NORMLAB_DATA=<folder that holds {published.folder}/> or data={published.instead}."
+                f"data={name} is neither under NORMLAB_DATA ({root}) nor downloaded before, and "
+                f"the Hugging Face hub cannot be reached ({reason}): pass "
+                f"NORMLAB_DATA=<folder that holds {published.folder}/> or "
+                f"data={published.instead}."
             )
 
 
-def data_path(cfg: Any, what: str) -> Path:
-    """`cfg.path`; NormLabError where it was not given."""
-    try:
-        path = cfg.path
-    except MissingMandatoryValue:
-        path = MISSING
-    if path == MISSING:
-        raise NormLabError(f"data={cfg.name} needs to know where: pass data.path=<{what}>.")
+def folder_of(cfg: ImageFolderConfig) -> Path:
+    """Where the images lie. Raises NormLabError where that was not given."""
+    return _path(cfg.name, cfg.path, "folder with one sub-folder of images a class")
+
+
+def file_of(cfg: TextFileConfig) -> Path:
+    """Where the text lies. Raises NormLabError where that was not given."""
+    return _path(cfg.name, cfg.path, "UTF-8 text file")
+
+
+def _path(name: str, path: str | None, what: str) -> Path:
+    if path is None:
+        raise NormLabError(f"data={name} needs to know where: pass data.path=<{what}>.")
     return Path(path).expanduser()
 
 

@@ -1,6 +1,7 @@
-"""Decoded images kept on disk, because decoding CIFAR-10's 60,000 JPEGs takes 6 s and mapping their bytes takes none.
+"""Decoded images kept on disk.
 
-Never more than a shortcut: a folder that cannot be written or an entry that cannot be read means decoding again.
+Decoding CIFAR-10's 60,000 JPEGs takes 6 s, and mapping their bytes takes none. Never more than a
+shortcut: a folder that cannot be written or an entry that cannot be read means decoding again.
 """
 
 import contextlib
@@ -9,10 +10,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, NDArray[Any]]
 
 
 def cache_folder() -> Path:
@@ -24,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def files_key(files: Iterable[Path], *options: object) -> str:
-    """A key that changes with the name, size or modification time of any of `files`, and with `options`."""
+    """A key that changes with name, size or modification time of any of `files`, and `options`."""
     digest = hashlib.sha256(repr(options).encode())
     for file in sorted(files):
         stat = file.stat()
@@ -38,7 +41,10 @@ def has_decoded(name: str, key: str = "hub") -> bool:
 
 
 def decoded(name: str, key: str, arrays: Sequence[str], decode: Callable[[], Arrays]) -> Arrays:
-    """The named arrays of an earlier `decode()` under the same key, memory-mapped; else of this one, kept for later."""
+    """The named arrays of an earlier `decode()` under the same key, memory-mapped.
+
+    Where there are none, those of this one, which is kept for later.
+    """
     entry = cache_folder() / f"{name}-{key}"
     with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or damaged
         return {array: np.load(entry / f"{array}.npy", mmap_mode="r") for array in arrays}
@@ -55,8 +61,7 @@ def _store(entry: Path, arrays: Arrays) -> None:
         complete.mkdir()
         for name, array in arrays.items():
             np.save(complete / f"{name}.npy", array, allow_pickle=False)
-        if (
-            entry.exists()
-        ):  # damaged, or another process was faster: an entry is only ever replaced whole
+        # Damaged, or another process was faster: an entry is only ever replaced whole.
+        if entry.exists():
             entry.rename(Path(scratch) / "old")
         complete.rename(entry)

@@ -1,15 +1,19 @@
-"""Documents as they are published, and the words in them: AG News, and lines of the standard library's help."""
+"""Documents as they are published, and the words in them.
+
+AG News, and lines of the standard library's help.
+"""
 
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.data.availability import local_folder
 from normlab.data.cache import Arrays, decoded, files_key
 from normlab.data.hub import load_published
+from normlab.data.options import DocumentDataConfig, DocumentTask
 from normlab.data.splits import fixed_order
 from normlab.errors import NormLabError
 
@@ -17,33 +21,34 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _NEWS_CLASSES = 4
 _TOPICS = 8
 _SHORTEST_LINE = 4  # tokens: rulers, closing brackets and "See also:" are no documents
-_HELD_OUT = 0.15  # of each class, for validation and for testing each: as splits.py does for images
+# Of each class, for validation and for testing each: as splits.py does for images.
+_HELD_OUT = 0.15
 
 
 @dataclass(frozen=True)
 class RawDocuments:
-    """`documents`, each a list of tokens, and `labels` int64 (N,), -1 for a document of no class."""
+    """`documents`, each a list of tokens, and `labels` (N,), -1 for a document of no class."""
 
     name: str
     num_classes: int
     documents: list[list[str]]
-    labels: np.ndarray
+    labels: NDArray[np.int64]
 
 
-def read_documents(cfg: Any) -> RawDocuments:
+def read_documents(cfg: DocumentDataConfig) -> RawDocuments:
     """The documents that `cfg` names; those of no class only where nothing is to be classified.
 
-    Raises NormLabError where a file is damaged.
+    Raises:
+        NormLabError: a file is damaged.
     """
     if cfg.name == "ag_news":
         return _ag_news()
     raw = _pydoc_lines()
-    if cfg.task.value == "masked":
+    if cfg.task is DocumentTask.masked:
         return raw
     kept = np.flatnonzero(raw.labels >= 0)
-    return RawDocuments(
-        raw.name, raw.num_classes, [raw.documents[i] for i in kept], raw.labels[kept]
-    )
+    documents = [raw.documents[i] for i in kept]
+    return RawDocuments(raw.name, raw.num_classes, documents, raw.labels[kept])
 
 
 def tokens_of(text: str) -> list[str]:
@@ -51,10 +56,11 @@ def tokens_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def split_documents(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Indices of the train, val and test splits, 15 % of each label to val and test: the same for ever.
+def split_documents(labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Indices of the train, val and test splits, 15 % of each label to val and test.
 
-    Labels take turns in every split, so that the beginning of one is as balanced as the whole.
+    The same for ever. Labels take turns in every split, so that the beginning of one is as balanced
+    as the whole.
     """
     order = fixed_order(len(labels))
     place = np.empty(len(labels))  # among those of its label, from 0 to 1
@@ -71,36 +77,36 @@ def _ag_news() -> RawDocuments:
     where = folder or "the Hugging Face hub"
 
     def decode() -> Arrays:
-        # The test part of the hub's, there as here: 7,600 articles are enough, and every installation has the same
+        # The test part of the hub's, there as here: 7,600 articles are enough, and every
+        # installation has the same.
         rows = load_published("ag_news", ("test",), ("text", "label"))["test"]
-        if not all(
-            isinstance(text, str) and tokens_of(text) and label in range(_NEWS_CLASSES)
-            for text, label in rows
-        ):
+        if not all(_is_article(*row) for row in rows):
             raise NormLabError(
-                f"data=ag_news in {where} has rows without text or with labels outside 0 to {_NEWS_CLASSES - 1}: pass "
-                f"a copy of fancyzhx/ag_news, or data=pydoc_lines."
+                f"data=ag_news in {where} has rows without text or with labels outside 0 to "
+                f"{_NEWS_CLASSES - 1}: pass a copy of fancyzhx/ag_news, or data=pydoc_lines."
             )
         # one line an article, as bytes
         text = "\n".join(" ".join(text.split()) for text, _ in rows).encode()
-        return {
-            "text": np.frombuffer(text, np.uint8),
-            "labels": np.array([label for _, label in rows]),
-        }
+        labels = np.array([label for _, label in rows])
+        return {"text": np.frombuffer(text, np.uint8), "labels": labels}
 
-    # Kept because importing `datasets` takes longer than everything else that a short run loads
+    # Kept because importing `datasets` takes longer than everything else that a short run loads.
     key = files_key(folder.glob("**/*.parquet")) if folder else "hub"
     arrays = decoded("ag_news", key, ("text", "labels"), decode)
     lines = arrays["text"].tobytes().decode().split("\n")
-    return RawDocuments(
-        "ag_news (test part)", _NEWS_CLASSES, [tokens_of(line) for line in lines], arrays["labels"]
-    )
+    documents = [tokens_of(line) for line in lines]
+    return RawDocuments("ag_news (test part)", _NEWS_CLASSES, documents, arrays["labels"])
+
+
+def _is_article(text: object, label: object) -> bool:
+    return isinstance(text, str) and bool(tokens_of(text)) and label in range(_NEWS_CLASSES)
 
 
 def _pydoc_lines() -> RawDocuments:
-    """Each line of the language reference once, whatever its indentation; the class is the topic that it is from.
+    """Each line of the language reference once, whatever its indentation.
 
-    Classes are the 8 topics that own most lines. A line that several topics share, or one of another topic, has none.
+    The class is the topic that it is from. Classes are the 8 topics that own most lines. A line
+    that several topics share, or one of another topic, has none.
     """
     from pydoc_data.topics import topics
 

@@ -1,55 +1,45 @@
-"""Rows of a published data set through Hugging Face `datasets`: from NORMLAB_DATA, its cache, or the hub."""
+"""Rows of a published data set through Hugging Face `datasets`.
+
+From NORMLAB_DATA, the library's own cache, or the hub.
+"""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from normlab.data.availability import PUBLISHED, in_library_cache, local_folder
 from normlab.errors import NormLabError
 
+Rows = list[tuple[Any, ...]]  # each with the values of the columns that were asked for
+
 
 def load_published(
     name: str, splits: Iterable[str], columns: Sequence[str], image_column: str | None = None
-) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each of `splits`, each row its `columns`; `image_column` holds {"bytes", "path"}, not decoded.
+) -> dict[str, Rows]:
+    """The rows of each of `splits`; `image_column` holds {"bytes", "path"}, not decoded.
 
-    NormLabError where a file is damaged, a split or column is missing or empty, or the download fails.
+    Raises:
+        NormLabError: a file is damaged, a split or column is missing or empty, or the download
+            fails.
     """
     import datasets
     import pyarrow
 
-    datasets.disable_progress_bars()
-    verbosity = datasets.logging.get_verbosity()
-    datasets.logging.set_verbosity(
-        datasets.logging.CRITICAL
-    )  # what it logs as an error it raises, too
     published, folder = PUBLISHED[name], local_folder(name)
-    offline = datasets.config.HF_HUB_OFFLINE
     try:
-        with tempfile.TemporaryDirectory() as scratch:
+        with _quietly(), tempfile.TemporaryDirectory() as scratch:
+            # A folder is streamed, so that no second copy is written into the library's cache.
             if folder:
-                # Streamed, so that no second copy is written into the library's cache
                 source = datasets.load_dataset(str(folder), streaming=True, cache_dir=scratch)
             else:
-                # What is cached is taken without asking the hub, which costs 23 s of retries where there is no network
-                datasets.config.HF_HUB_OFFLINE = offline or in_library_cache(name)
-                source = datasets.load_dataset(
-                    published.repo, published.config, revision=published.revision
-                )
-            tables = {}
-            for split in splits:
-                rows = source[split]
-                if image_column:
-                    rows = rows.cast_column(image_column, datasets.Image(decode=False))
-                tables[split] = [tuple(row[column] for column in columns) for row in rows]
-                if not tables[split]:
-                    raise ValueError(f"its {split} split is empty")
-            return tables
+                source = _from_hub_or_cache(name)
+            return {split: _rows(source[split], split, columns, image_column) for split in splits}
     except KeyError as error:
         raise NormLabError(
-            f"{folder or published.repo} has no split or column {error}: pass a copy of {published.repo}, or "
-            f"data={published.instead}."
+            f"{folder or published.repo} has no split or column {error}: pass a copy of "
+            f"{published.repo}, or data={published.instead}."
         ) from error
     except (
         OSError,
@@ -63,9 +53,45 @@ def load_published(
             f"data={name} cannot be read from {place} ({reason}): pass another NORMLAB_DATA or "
             f"data={published.instead}."
         ) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No bars, and no log: what the library logs as an error it raises, too."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+
+
+def _from_hub_or_cache(name: str) -> Any:
+    import datasets
+
+    # What is cached is taken without asking the hub: with no network, that costs 23 s of retries.
+    published, offline = PUBLISHED[name], datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = offline or in_library_cache(name)
+    try:
+        return datasets.load_dataset(published.repo, published.config, revision=published.revision)
     finally:
         datasets.config.HF_HUB_OFFLINE = offline
-        datasets.logging.set_verbosity(verbosity)
+
+
+def _rows(table: Any, split: str, columns: Sequence[str], image_column: str | None) -> Rows:
+    import datasets
+
+    if image_column:
+        table = table.cast_column(image_column, datasets.Image(decode=False))
+    rows = []
+    for row in table:
+        rows.append(tuple(row[column] for column in columns))
+    if not rows:
+        raise ValueError(f"its {split} split is empty")
+    return rows
 
 
 def _damaged_file(folder: Path) -> Path | None:

@@ -1,17 +1,19 @@
 """Images as they are published, decoded to bytes: digits, CIFAR, a folder of one's own."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from normlab.data.availability import local_folder
+from normlab.data.availability import folder_of, local_folder
 from normlab.data.cache import Arrays, decoded, files_key
 from normlab.data.hub import load_published
+from normlab.data.options import ImageDataConfig, ImageFolderConfig
 from normlab.errors import NormLabError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -23,8 +25,8 @@ _CIFAR = {"cifar10": ("label", 10), "cifar100": ("fine_label", 100)}
 class Pool:
     """`images` uint8 (N, H, W, C), possibly memory-mapped, and `labels` (N,)."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,16 @@ class RawImages:
     test: Pool | None = None
 
 
-def read_images(cfg: Any) -> RawImages:
-    """The images of the data set that `cfg` names; NormLabError where a file is damaged."""
+def read_images(cfg: ImageDataConfig) -> RawImages:
+    """The images of the data set that `cfg` names.
+
+    Raises:
+        NormLabError: a file is damaged.
+    """
     if cfg.name == "digits":
         return _digits()
-    if cfg.name == "imagefolder":
-        return _folder(Path(cfg.path).expanduser(), cfg.image_size)
+    if isinstance(cfg, ImageFolderConfig):
+        return _folder(folder_of(cfg), cfg.image_size)
     return _cifar(cfg.name)
 
 
@@ -51,13 +57,11 @@ def _digits() -> RawImages:
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
-        # 0 to 16 in the file; 255 for 16 keeps the zero of the padding and uses a byte's whole range
-        return {
-            "images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None],
-            "labels": bunch.target,
-        }
+        # 0 to 16 in the file; 255 for 16 keeps the zero of the padding and uses a byte's range.
+        pixels = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+        return {"images": pixels[..., None], "labels": bunch.target}
 
-    # Kept because importing scikit-learn takes longer than everything else that a short run loads
+    # Kept because importing scikit-learn takes longer than everything else that a short run loads.
     arrays = decoded("digits", f"sklearn-{version('scikit-learn')}", ("images", "labels"), decode)
     return RawImages("digits", 10, Pool(arrays["images"], arrays["labels"]))
 
@@ -68,14 +72,10 @@ def _cifar(name: str) -> RawImages:
 
     def decode() -> Arrays:
         arrays: Arrays = {}
-        for split, rows in load_published(
-            name, ("train", "test"), ("img", label), image_column="img"
-        ).items():
+        splits = load_published(name, ("train", "test"), ("img", label), image_column="img")
+        for split, rows in splits.items():
             where = f"{folder or name}, split {split}"
-            images = []
-            for number, (image, _) in enumerate(rows):
-                content, path = (image["bytes"] or b"", image["path"]) if image else (b"", None)
-                images.append(_decode(io.BytesIO(content), f"image {number} ({path}) of {where}"))
+            images = [_published_image(image, i, where) for i, (image, _) in enumerate(rows)]
             targets = np.array([-1 if target is None else target for _, target in rows])
             if targets.min() < 0 or targets.max() >= num_classes:
                 raise NormLabError(
@@ -90,49 +90,56 @@ def _cifar(name: str) -> RawImages:
     arrays = decoded(name, key, names, decode)
     # The published images were never JPEGs: a copy of other pixels must not pass for them.
     shown = f"{name} (JPEG copy)" if arrays["jpeg"] else name
-    train, test = (
-        Pool(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test")
-    )
+    train = Pool(arrays["train_images"], arrays["train_labels"])
+    test = Pool(arrays["test_images"], arrays["test_labels"])
     return RawImages(shown, num_classes, train, test)
 
 
+def _published_image(image: Any, number: int, where: str) -> NDArray[np.uint8]:
+    content, path = (image["bytes"] or b"", image["path"]) if image else (b"", None)
+    return _decode(io.BytesIO(content), f"image {number} ({path}) of {where}")
+
+
 def _folder(folder: Path, size: int | None) -> RawImages:
-    classes = sorted(
-        child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
-    )
-    if len(classes) < 2:
-        raise NormLabError(
-            f"{folder} has {len(classes)} sub-folders: data=imagefolder takes one sub-folder of images a class, at "
-            f"least two."
-        )
-    if _SPLIT_NAMES.issuperset(child.name.lower() for child in classes):
-        raise NormLabError(
-            f"the sub-folders of {folder} are splits and not classes: pass data.path={folder / classes[-1].name}."
-        )
-    files: list[tuple[Path, int]] = []
+    classes = _class_folders(folder)
+    files: list[Path] = []
+    labels: list[int] = []
     for number, child in enumerate(classes):
-        found = sorted(file for file in child.rglob("*") if file.suffix.lower() in _SUFFIXES)
-        if not found:
+        images = sorted(file for file in child.rglob("*") if file.suffix.lower() in _SUFFIXES)
+        if not images:
             raise NormLabError(f"the class folder {child} holds no image: remove it or add images.")
-        files += [(file, number) for file in found]
+        files += images
+        labels += [number] * len(images)
     if len(files) < 4:
         raise NormLabError(
             f"{folder} holds only {len(files)} images, too few to split: pass at least 4."
         )
 
     def decode() -> Arrays:
-        images = [_decode(file, str(file), size) for file, _ in files]
-        return {"images": _stack(images, str(folder), ": pass data.image_size=<pixels a side>")}
+        pixels = [_decode(file, str(file), size) for file in files]
+        return {"images": _stack(pixels, str(folder), ": pass data.image_size=<pixels a side>")}
 
-    images = decoded(
-        "imagefolder", files_key((file for file, _ in files), size), ("images",), decode
-    )["images"]
-    return RawImages(
-        folder.name, len(classes), Pool(images, np.array([label for _, label in files]))
-    )
+    arrays = decoded("imagefolder", files_key(files, size), ("images",), decode)
+    return RawImages(folder.name, len(classes), Pool(arrays["images"], np.array(labels)))
 
 
-def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> np.ndarray:
+def _class_folders(folder: Path) -> list[Path]:
+    children = (child for child in folder.iterdir() if not child.name.startswith("."))
+    classes = sorted(filter(Path.is_dir, children))
+    if len(classes) < 2:
+        raise NormLabError(
+            f"{folder} has {len(classes)} sub-folders: data=imagefolder takes one sub-folder of "
+            "images a class, at least two."
+        )
+    if _SPLIT_NAMES.issuperset(child.name.lower() for child in classes):
+        raise NormLabError(
+            f"the sub-folders of {folder} are splits and not classes: pass "
+            f"data.path={folder / classes[-1].name}."
+        )
+    return classes
+
+
+def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> NDArray[np.uint8]:
     """uint8 (H, W, 3); with `size`, the largest centred square, resized."""
     from PIL import Image, ImageOps
 
@@ -148,8 +155,7 @@ def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> n
     return np.asarray(pixels)
 
 
-def _stack(images: Iterable[np.ndarray], where: str, advice: str) -> np.ndarray:
-    images = list(images)
+def _stack(images: Sequence[NDArray[np.uint8]], where: str, advice: str) -> NDArray[np.uint8]:
     shapes = sorted({image.shape[:2] for image in images})
     if len(shapes) > 1:
         raise NormLabError(

@@ -1,11 +1,11 @@
-"""Texts as they are published: the standard library's, Shakespeare, WikiText-2, a file of one's own."""
+"""Texts as they are published: the standard library's, Shakespeare, WikiText-2, one's own file."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from normlab.data.availability import PUBLISHED, local_folder
-from normlab.data.hub import load_published
+from normlab.data.availability import PUBLISHED, file_of, local_folder
+from normlab.data.hub import Rows, load_published
+from normlab.data.options import TextDataConfig, TextFileConfig
 from normlab.errors import NormLabError
 
 
@@ -19,12 +19,16 @@ class RawText:
     test: str
 
 
-def read_text(cfg: Any) -> RawText:
-    """The text that `cfg` names; NormLabError where a file is empty or no text."""
+def read_text(cfg: TextDataConfig) -> RawText:
+    """The text that `cfg` names.
+
+    Raises:
+        NormLabError: a file is empty or no text.
+    """
     if cfg.name == "pydoc":
         return _contiguous("pydoc", _pydoc())
-    if cfg.name == "textfile":
-        file = Path(cfg.path).expanduser()
+    if isinstance(cfg, TextFileConfig):
+        file = file_of(cfg)
         return _contiguous(file.name, _read(file))
     folder = local_folder(cfg.name)
     if cfg.name == "wikitext2":
@@ -35,7 +39,10 @@ def read_text(cfg: Any) -> RawText:
 
 
 def _pydoc() -> str:
-    """The language reference that `help()` shows, each topic once, in alphabetical order of the first of its names."""
+    """The language reference that `help()` shows, each topic once.
+
+    In alphabetical order of the first of its names.
+    """
     from pydoc_data.topics import topics
 
     return "\n".join(dict.fromkeys(topics[name] for name in sorted(topics)))
@@ -53,12 +60,19 @@ def _wikitext2(folder: Path | None) -> RawText:
 
 
 def _published(name: str) -> list[str]:
-    parts = load_published(name, ("train", "validation", "test"), ("text",))
-    return ["".join(text for (text,) in rows) for rows in parts.values()]
+    splits = load_published(name, ("train", "validation", "test"), ("text",))
+    return ["".join(_texts(rows)) for rows in splits.values()]
+
+
+def _texts(rows: Rows) -> list[str]:
+    return [text for (text,) in rows]
 
 
 def _contiguous(name: str, text: str) -> RawText:
-    """90 % for training, then 5 % each for validation and test: neighbouring text must not sit in two splits."""
+    """90 % for training, then 5 % each for validation and test.
+
+    Neighbouring text must not sit in two splits, so each is one piece.
+    """
     val, test = len(text) * 90 // 100, len(text) * 95 // 100
     return RawText(name, text[:val], text[val:test], text[test:])
 

@@ -187,32 +187,26 @@ def sharded_layernorm(seed: int, rows: int = 16, width: int = 256) -> dict[str, 
 def train_workers(
     overrides: Sequence[str], seed: int, kind: str, data_of: str
 ) -> dict[str, Any] | None:
-    """Data-parallel training in which every worker has its own data, and what the first one saves of it.
+    """Data-parallel training in which every worker has its own data, and what the first one saves.
 
-    data_of: `all` (random parts of the training split), `classes` (classes of its own) or `shifted` (random parts,
-    each worker's pixels SHIFT deviations brighter than those of the one before). `accuracy` on the test split, in eval
-    mode with the first worker's buffers, as DDP saves them; `pooled_accuracy`, with the statistics of all workers'
-    buffers together. Of shifted data the test split is seen as each worker would. None but in the first process.
+    data_of: `all` (random samples of the training split), `classes` (classes of its own) or
+    `shifted` (random samples, each worker's pixels SHIFT deviations brighter than those of the one
+    before). `accuracy` on the test split, in eval mode with the first worker's buffers, as DDP
+    saves them; `pooled_accuracy`, with the statistics of all workers' buffers together. Of shifted
+    data the test split is seen as each worker would. None but in the first process.
     """
-    from normlab.config.schema import compose
-    from normlab.data import load_data
-    from normlab.models import build_model
+    from normlab.config.compose import compose
     from normlab.training.evaluations.shift import predictions, whole_split
-    from normlab.training.optim import build_optimizer, learning_rate
+    from normlab.training.setup import set_up
     from normlab.training.step import train_steps
 
     rank, workers = dist.get_rank(), dist.get_world_size()
     cfg = compose([*overrides, f"norm={kind}", f"seed={seed}"])
-    data = load_data(cfg.data, seed)
-    model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-    x, y = whole_split(data, "train")
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    by_class = y[order] * workers // data.num_outputs
-    owner = by_class if data_of == "classes" else torch.arange(len(x)) % workers
-    own = order[owner == rank]
+    setup = set_up(cfg)
     shift = SHIFT if data_of == "shifted" else 0.0
+    x, y = whole_split(setup.data, "train")
+    own = _own_samples(y, setup.data.num_outputs, seed, by_class=data_of == "classes")
     size = cfg.data.batch_size // workers
-    steps = cfg.trainer.max_steps or int(cfg.trainer.max_epochs * data.steps_per_epoch)
     drawn = torch.Generator().manual_seed(1000 * seed + rank)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
@@ -220,39 +214,34 @@ def train_workers(
         return x[chosen] + rank * shift, y[chosen]
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # of a new name for the option, which older versions lack
+        # Of a new name for the option, which older versions lack.
+        warnings.simplefilter("ignore", FutureWarning)
         # Broadcasting would leave the first worker's buffers as they are, and lose the others'.
-        parallel = DistributedDataParallel(model, broadcast_buffers=False)
-    train_steps(
-        parallel,
-        build_optimizer(cfg.optim, model),
-        learning_rate(cfg.optim, steps),
-        batch,
-        0,
-        steps,
-    )
-    model.eval()
-    x, y = whole_split(data, "test")
+        parallel = DistributedDataParallel(setup.model, broadcast_buffers=False)
+    train_steps(parallel, setup.optimizer, setup.rate, batch, range(setup.steps))
+    setup.model.eval()
+    test_x, test_y = whole_split(setup.data, "test")
 
     def accuracy() -> float:
-        seen = range(workers if shift else 1)
-        return float(
-            torch.stack(
-                [(predictions(model, x + i * shift) == y).double().mean() for i in seen]
-            ).mean()
-        )
+        shares = []
+        for worker in range(workers if shift else 1):
+            right = predictions(setup.model, test_x + worker * shift) == test_y
+            shares.append(right.double().mean())
+        return float(torch.stack(shares).mean())
 
-    measured = {"accuracy": accuracy()}
-    for layer in batch_norms(model):
+    measured: dict[str, Any] = {"accuracy": accuracy()}
+    for layer in batch_norms(setup.model):
         _pool(layer)
     measured["pooled_accuracy"] = accuracy()
-    return (
-        {**measured, "data": {"name": data.name, "fingerprint": data.fingerprint}}
-        if rank == 0
-        else None
-    )
+    return {**measured, "data": setup.source} if rank == 0 else None
+
+
+def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tensor:
+    """Indices of this worker's training samples, of labels `y` (n,): random ones, or its classes."""
+    rank, workers = dist.get_rank(), dist.get_world_size()
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+    owner = y[order] * workers // num_classes if by_class else torch.arange(len(y)) % workers
+    return order[owner == rank]
 
 
 def _pool(layer: Any) -> None:

@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from normlab.data import load_data
-from normlab.models import build_model
-from normlab.training.optim import build_optimizer, learning_rate
-from normlab.training.step import loss_of, train_steps
+from normlab.config.schema import Config
+from normlab.training.setup import Setup, set_up
+from normlab.training.step import loss_of
 
 
 def hidden_gradient_norms(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """L2 norm, over `batches`, of the loss gradient at the output of each linear layer but the last: (layers,) fp64."""
+    """L2 norm, over `batches`, of the loss gradient at each linear layer's output but the last's.
+
+    Shape: (layers - 1,), float64.
+    """
     outputs: list[Tensor] = []
 
     def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -27,7 +30,8 @@ def hidden_gradient_norms(model: nn.Module, batches: Iterable[tuple[Tensor, Tens
     for x, y in batches:
         outputs.clear()
         loss_of(model, x, y).backward()
-        squares += torch.stack([output.grad.double().square().sum() for output in outputs])  # type: ignore[union-attr]
+        gradients = [output.grad for output in outputs if output.grad is not None]
+        squares += torch.stack([gradient.double().square().sum() for gradient in gradients])
     for hook in hooks:
         hook.remove()
     model.zero_grad()
@@ -35,29 +39,28 @@ def hidden_gradient_norms(model: nn.Module, batches: Iterable[tuple[Tensor, Tens
 
 
 def flow_before_and_after(
-    cfg: Any, steps: int, rates: Iterable[float]
+    cfg: Config, steps: int, rates: Iterable[float]
 ) -> tuple[list[float], list[float], dict[str, str]]:
-    """`hidden_gradient_norms` before training and after `steps` at the one of `rates` with the lowest training loss.
+    """`hidden_gradient_norms` before training and after `steps` at the best one of `rates`.
 
-    They are of the four batches after those of training. A net whose gradient is zero or not finite at every rate
-    counts after training with what it was before. Also the data's name and fingerprint.
+    That is the one with the lowest training loss. They are of the four batches after those of
+    training. A net whose gradient is zero or not finite at every rate counts after training with
+    what it was before. Also the data's name and fingerprint.
     """
-    data = load_data(cfg.data, cfg.seed)
+    untrained = set_up(cfg, steps=steps)
 
-    def build() -> nn.Module:
-        return build_model(cfg, data.modality, data.input_shape, data.num_outputs)
+    def norms(setup: Setup) -> Tensor:
+        after_training = range(steps, steps + 4)
+        return hidden_gradient_norms(setup.model, (setup.data.batch(i) for i in after_training))
 
-    def norms(model: nn.Module) -> Tensor:
-        return hidden_gradient_norms(model, (data.batch(step) for step in range(steps, steps + 4)))
-
-    before = norms(build())
+    before = norms(untrained)
     lowest, after = math.inf, before
     for rate in rates:
-        cfg.optim.lr = rate
-        model = build()
-        optimizer, schedule = build_optimizer(cfg.optim, model), learning_rate(cfg.optim, steps)
-        loss = float(train_steps(model, optimizer, schedule, data.batch, 0, steps)[-20:].mean())
-        trained = norms(model)
-        if loss < lowest and bool((trained > 0).all()) and math.isfinite(float(trained.sum())):
+        with_rate = replace(cfg, optim=replace(cfg.optim, lr=rate))
+        setup = set_up(with_rate, data=untrained.data, steps=steps)
+        loss = float(setup.train()[-20:].mean())
+        trained = norms(setup)
+        finite = math.isfinite(float(trained.sum()))
+        if loss < lowest and finite and bool((trained > 0).all()):
             lowest, after = loss, trained
-    return before.tolist(), after.tolist(), {"name": data.name, "fingerprint": data.fingerprint}
+    return before.tolist(), after.tolist(), untrained.source

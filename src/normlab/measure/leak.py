@@ -1,8 +1,9 @@
-"""What a norm shows a causal language model: its loss in train mode and in eval mode, on sequences it has not seen.
+"""What a norm shows a causal language model: its losses in train mode and in eval mode.
 
-Torch-free at import.
+On sequences that it has not seen. Torch-free at import.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ class UniformTokens:
     """Every token drawn anew: no model that cannot see a token has less than ln 8 nats of loss."""
 
     name, fingerprint = "uniform tokens", ""
+    modality = "text"
     input_shape, num_outputs = (LENGTH,), VOCABULARY
+    trivial_loss, steps_per_epoch = math.log(VOCABULARY), 1
 
     def __init__(self, batch_size: int, seed: int) -> None:
         import torch
@@ -38,43 +41,42 @@ class UniformTokens:
 
 
 def losses(overrides: Sequence[str], seed: int, uniform: bool) -> dict[str, Any]:
-    """Trains what `python train.py <overrides>` describes, for a causal model, on its text or on uniform tokens.
+    """Trains what `python train.py <overrides>` describes: a causal model, on its text or on tokens.
 
-    Uniform sequences are half as long or less, so that there are twice the steps. Any norm is let in.
+    Uniform tokens come in sequences half as long or less, so that there are twice the steps. Any
+    norm is let in.
 
     Returns:
-        train_mode_loss: with the statistics of batches as in training, without a gradient; eval_mode_loss: on the same
-        sequences, which are new ones or the validation split; data, for the record.
+        train_mode_loss: with the statistics of batches as in training, without a gradient;
+        eval_mode_loss: on the same sequences, which are new ones or the validation split; data, for
+        the record. Losses are in nats.
     """
     import copy
 
     import torch
 
-    from normlab.config.schema import compose
-    from normlab.data import load_data
-    from normlab.models import build_model
-    from normlab.training.optim import build_optimizer, learning_rate
-    from normlab.training.step import evaluate, loss_of, train_steps
+    from normlab.config.compose import compose
+    from normlab.training.setup import set_up
+    from normlab.training.step import evaluate, loss_of
 
     cfg = compose([*overrides, "allow_noncausal=true", f"seed={seed}"])
-    size, steps = cfg.data.batch_size, cfg.trainer.max_steps * (2 if uniform else 1)
-    data: Any = UniformTokens(size, seed) if uniform else load_data(cfg.data, seed)
-    model = build_model(cfg, "text", data.input_shape, data.num_outputs).train()
-    train_steps(
-        model,
-        build_optimizer(cfg.optim, model),
-        learning_rate(cfg.optim, steps),
-        data.batch,
-        0,
-        steps,
-    )
-    rows = [zip(x.split(size), y.split(size), strict=True) for x, y in data.eval_batches("val")]
-    fresh = [(x, y) for row in rows for x, y in row if len(x) == size]
-    copied = copy.deepcopy(model)  # whose running statistics move
+    size = cfg.data.batch_size
+    if uniform:
+        assert cfg.trainer.max_steps is not None, "the budget of this claim is in steps"
+        steps = 2 * cfg.trainer.max_steps
+        setup = set_up(cfg, data=UniformTokens(size, seed), steps=steps)
+    else:
+        setup = set_up(cfg)
+    setup.train()
+    fresh = []  # in batches as in training
+    for x, y in setup.data.eval_batches("val"):
+        pairs = zip(x.split(size), y.split(size), strict=True)
+        fresh += [pair for pair in pairs if len(pair[0]) == size]
+    moving = copy.deepcopy(setup.model)  # whose running statistics move
     with torch.no_grad():
-        train_mode = sum(float(loss_of(copied, x, y)) for x, y in fresh) / len(fresh)
+        train_mode = sum(float(loss_of(moving, x, y)) for x, y in fresh) / len(fresh)
     return {
         "train_mode_loss": train_mode,
-        "eval_mode_loss": evaluate(model, iter(fresh))[0],
-        "data": {"name": data.name, "fingerprint": data.fingerprint},
+        "eval_mode_loss": evaluate(setup.model, fresh)[0],
+        "data": setup.source,
     }

@@ -1,4 +1,4 @@
-"""What goes into norms, comes out of them, and stands on the residual stream, while a network trains and after."""
+"""What goes into norms, comes out, and stands on the residual stream, in training and after."""
 
 import copy
 import math
@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normlab.config.schema import compose
-from normlab.data import load_data
-from normlab.models import build_model
+from normlab.config.compose import compose
 from normlab.norms import Norm
 from normlab.norms.layer import LayerNorm
-from normlab.training.optim import build_optimizer, learning_rate
-from normlab.training.step import train_steps
+from normlab.training.setup import set_up
 
 Course = list[dict[str, list[float]]]
 
 
 def norms_of(model: nn.Module) -> list[Norm]:
-    """Every norm layer of ours, the identity of norm=none included: the places of norms are the same for all kinds."""
+    """Every norm layer of ours, the identity of norm=none included.
+
+    So the places of norms are the same for all kinds.
+    """
     return [module for module in model.modules() if isinstance(module, Norm)]
 
 
@@ -41,7 +41,10 @@ def inputs_of_norms(model: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 def without_centring(model: nn.Module) -> nn.Module:
-    """A copy of `model` in which layer norms over the last axis no longer subtract the mean; those without one stay."""
+    """A copy of `model` in which layer norms over the last axis no longer subtract the mean.
+
+    Norms that subtract none stay as they are.
+    """
     model = copy.deepcopy(model)
 
     def uncentred(norm: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -57,39 +60,34 @@ def without_centring(model: nn.Module) -> nn.Module:
 def course_of_training(
     overrides: Sequence[str], seed: int, rates: Iterable[float], moments: int = 11
 ) -> tuple[Course, dict[str, str]]:
-    """Root mean squares of activations at `moments` from before the first step to after the last, and the data.
+    """Root mean squares of activations from before the first step to after the last, and the data.
 
-    Each moment has `read`, what every norm gave on a fresh training batch, in train mode, and `stream`, what every
-    block of a transformer gave. Of the learning rates the one with the lowest loss over the last 20 steps counts.
+    Each of the `moments` has `read`, what every norm gave on a fresh training batch, in train mode,
+    and `stream`, what every block of a transformer gave. Of the learning rates the one with the
+    lowest loss over the last 20 steps counts.
     """
     lowest, chosen = math.inf, None
     for rate in rates:
-        cfg = compose([*overrides, f"seed={seed}", f"optim.lr={rate}"])
-        data = load_data(cfg.data, seed)
-        model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-        steps = cfg.trainer.max_steps
-        optimizer, schedule = build_optimizer(cfg.optim, model), learning_rate(cfg.optim, steps)
-        probe = data.batch(steps)[0]
-        course, losses = [_sizes(model, probe)], []
-        bounds = [round(steps * k / (moments - 1)) for k in range(moments)]
+        setup = set_up(compose([*overrides, f"seed={seed}", f"optim.lr={rate}"]))
+        probe, _ = setup.data.batch(setup.steps)
+        course, losses = [_sizes(setup.model, probe)], []
+        bounds = [round(setup.steps * k / (moments - 1)) for k in range(moments)]
         for first, last in pairwise(bounds):
             if last > first:
-                losses += train_steps(
-                    model, optimizer, schedule, data.batch, first, last - first
-                ).tolist()
-            course.append(_sizes(model, probe))
+                losses += setup.train(first, last).tolist()
+            course.append(_sizes(setup.model, probe))
         loss = sum(losses[-20:]) / len(losses[-20:])
         if chosen is None or loss < lowest:
-            lowest, chosen = loss, course
+            lowest, chosen, source = loss, course, setup.source
     assert chosen is not None, "no learning rate"
-    return chosen, {"name": data.name, "fingerprint": data.fingerprint}
+    return chosen, source
 
 
 def log_range(course: Course, what: str) -> float:
     """Natural logarithm of the largest over the smallest root mean square, over places and moments."""
     sizes = [size for moment in course for size in moment[what]]
-    finite = [min(max(size, 1e-12), 1e12) if math.isfinite(size) else 1e12 for size in sizes]
-    return math.log(max(finite) / min(finite))
+    bounded = [min(max(size, 1e-12), 1e12) if math.isfinite(size) else 1e12 for size in sizes]
+    return math.log(max(bounded) / min(bounded))
 
 
 @torch.no_grad()
@@ -98,9 +96,10 @@ def _sizes(model: nn.Module, x: Tensor) -> dict[str, list[float]]:
     sizes: dict[str, list[float]] = {"read": [], "stream": []}
 
     def note(what: str) -> Any:
-        return lambda module, inputs, output: sizes[what].append(
-            float(output.double().square().mean().sqrt())
-        )
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            sizes[what].append(float(output.double().square().mean().sqrt()))
+
+        return hook
 
     for norm in norms_of(model):
         norm.register_forward_hook(note("read"))

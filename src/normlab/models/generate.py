@@ -1,5 +1,8 @@
 """Text from a causal model, one token at a time."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -15,23 +18,26 @@ def generate(
     length: int,
     temperature: float = 1.0,
     top_k: int | None = None,
+    *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """`length` tokens that follow on `prompt_ids`, each drawn from softmax(logits / temperature), in eval mode.
+    """`length` tokens that follow on `prompt_ids`, each drawn from softmax(logits / temperature).
 
-    Shape: int64 (N, T) -> (N, length), T at least 1. temperature 0 takes the most likely token; `top_k` leaves only
-    so many to draw from.
+    Shape: int64 (N, T) -> (N, length), T at least 1. In eval mode. temperature 0 takes the most
+    likely token; `top_k` leaves only so many to draw from.
 
-    A model with a `context` sees at most its last `context` tokens. Keys and values are kept from token to token
-    until the context is full; from then on every token moves to another position, and all of them are read anew. So
-    they are where a norm does not treat tokens one by one, and by models that keep no keys.
+    A model with a `context` sees at most its last `context` tokens. Keys and values are kept from
+    token to token until the context is full; from then on every token moves to another position,
+    and all of them are read anew. So they are where a norm does not treat tokens one by one, and by
+    models that keep no keys.
 
     Raises:
         NormLabError: nothing to go on from, a negative temperature or length, top_k below 1.
     """
     if prompt_ids.ndim != 2 or not prompt_ids.shape[1]:
         raise NormLabError(
-            f"a prompt of shape {tuple(prompt_ids.shape)}: pass ids (N, T) of at least one token each."
+            f"a prompt of shape {tuple(prompt_ids.shape)}: pass ids (N, T) of at least one token "
+            "each."
         )
     if length < 0:
         raise NormLabError(f"length={length}: give 0 or more tokens.")
@@ -43,19 +49,15 @@ def generate(
         raise NormLabError(f"top_k={top_k}: give the number of tokens to draw from, at least 1.")
     training = model.training
     model.eval()
+    draw = partial(_draw, temperature=temperature, top_k=top_k, generator=generator)
     try:
-        return _generate(model, prompt_ids, length, temperature, top_k, generator)
+        return _generate(model, prompt_ids, length, draw)
     finally:
         model.train(training)
 
 
 def _generate(
-    model: nn.Module,
-    ids: Tensor,
-    length: int,
-    temperature: float,
-    top_k: int | None,
-    generator: torch.Generator | None,
+    model: nn.Module, ids: Tensor, length: int, draw: Callable[[Tensor], Tensor]
 ) -> Tensor:
     start = ids.shape[1]
     context = getattr(model, "context", start + length)
@@ -64,7 +66,7 @@ def _generate(
     for _ in range(length):
         anew = not cached or ids.shape[1] > context
         logits = model(ids[:, -context:]) if anew else model(ids[:, cache.length :], cache)
-        ids = torch.cat((ids, _draw(logits[:, -1], temperature, top_k, generator)), dim=1)
+        ids = torch.cat((ids, draw(logits[:, -1])), dim=1)
     return ids[:, start:]
 
 
@@ -83,19 +85,18 @@ def _draw(
 
 @torch.inference_mode()
 def token_wise(model: nn.Module, steps: int) -> bool:
-    """Whether each norm of `model`, in the mode that it is in, gives a token what it would give it alone.
+    """Whether each norm of `model` gives a token what it would give it alone.
 
-    Found out by trying: of `steps` tokens, a norm over several positions or with statistics for each would tell
-    which one it has.
+    In the mode that it is in. Found out by trying: of `steps` tokens, a norm over several positions
+    or with statistics for each would tell which one it has.
     """
     for norm in model.modules():
         if not isinstance(norm, Norm) or norm.layout != "NTC":
             continue
         like = next(model.parameters())
         noise = torch.Generator().manual_seed(0)
-        x = torch.randn(1, steps, norm.num_features, generator=noise, dtype=like.dtype).to(
-            like.device
-        )
+        x = torch.randn(1, steps, norm.num_features, generator=noise, dtype=like.dtype)
+        x = x.to(like.device)
         try:
             alone = torch.cat([norm(token) for token in x.split(1, dim=1)], dim=1)
         except NormLabError:  # one token is too few for its statistics

@@ -1,4 +1,4 @@
-"""What the models share: the type of a norm, initialisation, and the activation that goes with a norm."""
+"""What the models share: the type of a norm, its activation, and initialisation."""
 
 import math
 from typing import Protocol
@@ -14,9 +14,10 @@ class NormFactory(Protocol):
 
 
 def activation_of(norm: nn.Module) -> nn.Module:
-    """The activation to apply after `norm`: ReLU, unless the norm brings its own (FRN's thresholded unit).
+    """The activation to apply after `norm`: ReLU, unless the norm brings its own.
 
-    Taken out of the norm, so that a residual block can apply it after the sum.
+    As FRN does with its thresholded unit. It is taken out of the norm, so that a residual block can
+    apply it after the sum.
     """
     take = getattr(norm, "take_activation", None)
     # Not in place: a norm may have saved its output for the backward pass.
@@ -27,8 +28,9 @@ def activation_of(norm: nn.Module) -> nn.Module:
 def initialise(model: nn.Module, generator: torch.Generator, gain: float = 1.0) -> None:
     """He-normal convolutions and hidden layers (He et al. 2015), zero biases, in module order.
 
-    Only weights draw from `generator`: with or without biases and with any norm, the same seed gives the same bits.
-    The last linear layer is drawn with variance 1 / fan_in, so that the logits begin near the trivial loss.
+    Only weights draw from `generator`: with or without biases and with any norm, the same seed
+    gives the same bits. The last linear layer is drawn with variance 1 / fan_in, so that the logits
+    begin near the trivial loss.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for module in layers:

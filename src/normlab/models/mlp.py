@@ -24,6 +24,7 @@ class MLP(nn.Module):
         norm: NormFactory,
         bias: bool,
         generator: torch.Generator,
+        *,
         depth: int = 3,
         width: int = 128,
         init_gain: float = 1.0,
@@ -40,4 +41,5 @@ class MLP(nn.Module):
         initialise(self, generator, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.hidden(x))
+        logits: Tensor = self.head(self.hidden(x))
+        return logits

@@ -11,8 +11,9 @@ from normlab.models.layers import NormFactory, activation_of, initialise
 class PlainCNN(nn.Module):
     """conv-norm-ReLU times `depth`, global average pooling, linear.
 
-    Width doubles and resolution halves at one third and at two thirds of the depth.
-    Without skips the norm alone carries signal and gradient through, so this is the net in which norms matter most.
+    Width doubles and resolution halves at one third and at two thirds of the depth. Without skips
+    the norm alone carries signal and gradient through, so this is the net in which norms matter
+    most.
 
     Args:
         norm: called as `norm(channels, layout="NCHW")` after every convolution.
@@ -32,6 +33,7 @@ class PlainCNN(nn.Module):
         norm: NormFactory,
         bias: bool,
         generator: torch.Generator,
+        *,
         depth: int = 5,
         width: int = 16,
         init_gain: float = 1.0,
@@ -42,16 +44,16 @@ class PlainCNN(nn.Module):
         for index in range(depth):
             stage = 3 * index // depth if depth > 2 else 0
             stride = 2 if depth > 2 and index and stage > 3 * (index - 1) // depth else 1
-            layers.append(
-                nn.Conv2d(channels, width << stage, 3, stride=stride, padding=1, bias=bias)
-            )
-            channels = width << stage
-            layer = norm(channels, layout="NCHW")
+            out = width << stage
+            layers.append(nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=bias))
+            layer = norm(out, layout="NCHW")
             activation = activation_of(layer)
             layers += [layer, activation]
+            channels = out
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels, num_classes)
         initialise(self, generator, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x).mean(dim=(2, 3)))
+        logits: Tensor = self.head(self.features(x).mean(dim=(2, 3)))
+        return logits

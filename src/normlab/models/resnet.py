@@ -11,7 +11,11 @@ from normlab.models.layers import NormFactory, activation_of, initialise
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a parameter-free shortcut: subsampling, and zeros for the new channels (option A)."""
+    """Two 3x3 convolutions beside a shortcut without parameters, which is option A of the paper.
+
+    It subsamples, and has zeros for the new channels.
+    Shape: (N, in_channels, H, W) -> (N, channels, H / stride, W / stride).
+    """
 
     def __init__(
         self, in_channels: int, channels: int, stride: int, norm: NormFactory, bias: bool
@@ -31,14 +35,17 @@ class BasicBlock(nn.Module):
         branch = self.norm2(self.conv2(branch))
         if self.stride > 1 or self.new_channels:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
-        return self.activation2(branch + x)
+        y: Tensor = self.activation2(branch + x)
+        return y
 
 
 class ResNet(nn.Module):
     """Three stages of n blocks with `width`, 2 `width` and 4 `width` channels; depth = 6n + 2.
 
     Shape: (N, C, H, W) -> (N, num_classes).
-    Raises NormLabError if depth is not 6n + 2.
+
+    Raises:
+        NormLabError: depth is not 6n + 2.
     """
 
     modalities: ClassVar = ("image",)
@@ -50,6 +57,7 @@ class ResNet(nn.Module):
         norm: NormFactory,
         bias: bool,
         generator: torch.Generator,
+        *,
         depth: int = 20,
         width: int = 16,
         init_gain: float = 1.0,
@@ -57,7 +65,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
             raise NormLabError(
-                f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or 110."
+                f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or "
+                "110."
             )
         self.conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=bias)
         self.norm = norm(width, layout="NCHW")
@@ -75,4 +84,5 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.activation(self.norm(self.conv(x)))
-        return self.head(self.blocks(x).mean(dim=(2, 3)))
+        logits: Tensor = self.head(self.blocks(x).mean(dim=(2, 3)))
+        return logits

@@ -16,10 +16,12 @@ NORM_AT = ("all", "input")
 def norms_over_time(
     norm: NormFactory, num_features: int, steps: int, gain: float, shift: bool
 ) -> nn.ModuleList:
-    """`steps` norms over rows (N, C) with statistics of their own and the same parameters, their gain at `gain`.
+    """`steps` norms over rows (N, C) with statistics of their own and the same parameters.
 
-    Without `shift` their bias stays at zero.
-    Raises NormLabError for a gain of a norm that has none.
+    Their gain begins at `gain`. Without `shift` their bias stays at zero.
+
+    Raises:
+        NormLabError: a gain for a norm that has none.
     """
     norms = nn.ModuleList(norm(num_features, layout="NC") for _ in range(steps))
     weight = getattr(norms[0], "weight", None)
@@ -27,7 +29,8 @@ def norms_over_time(
         nn.init.constant_(weight, gain)
     elif gain != 1:
         raise NormLabError(
-            f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it at 1."
+            f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it "
+            "at 1."
         )
     for module in norms:
         if not shift and "bias" in module._parameters:
@@ -47,8 +50,9 @@ class LSTMLayer(nn.Module):
         c = sigmoid(f) c + sigmoid(i) tanh(g)
         h = sigmoid(o) tanh(norm_c(c))
 
-    norm_h and norm_x have no shift, since b is one. norm_at=input leaves norm_x alone (Laurent et al. 2016).
-    Each gate's weights are orthogonal; b is 0, and 1 for the forget gate (Jozefowicz et al. 2015).
+    norm_h and norm_x have no shift, since b is one. norm_at=input leaves norm_x alone (Laurent et
+    al. 2016). Each gate's weights are orthogonal; b is 0, and 1 for the forget gate (Jozefowicz et
+    al. 2015).
 
     Shape: W_x x (T, N, 4 C) -> h (T, N, C).
     """
@@ -58,6 +62,7 @@ class LSTMLayer(nn.Module):
         width: int,
         norm: NormFactory,
         generator: torch.Generator,
+        *,
         norm_at: str,
         steps: int,
         norm_gain: float,
@@ -103,11 +108,14 @@ class RNN(nn.Module):
     """Embedding, LSTM layers, linear head.
 
     A norm sees one time step at a time, so none that takes layout NC shows the future.
-    per_step: statistics of their own for each time step, with gain and bias shared (Cooijmans et al. 2016); time
-    steps beyond the context use those of the last.
+    per_step: statistics of their own for each time step, with gain and bias shared (Cooijmans et
+    al. 2016); time steps beyond the context use those of the last.
 
     Shape: (N, T) token ids -> (N, T, vocabulary) logits, for any T.
-    Raises NormLabError for an unknown norm_at, and a norm_gain that is not positive or that the norm cannot have.
+
+    Raises:
+        NormLabError: an unknown norm_at, a norm_gain that is not positive or that the norm cannot
+            have.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("text",)
@@ -119,6 +127,7 @@ class RNN(nn.Module):
         vocabulary: int,
         norm: NormFactory,
         generator: torch.Generator,
+        *,
         modality: str = "text",
         depth: int = 1,
         width: int = 128,
@@ -127,15 +136,15 @@ class RNN(nn.Module):
         norm_gain: float = 1.0,
     ) -> None:
         super().__init__()
-        norm_at = getattr(norm_at, "value", norm_at)
         if norm_at not in NORM_AT:
             raise choices("model.norm_at", norm_at, NORM_AT)
         if not norm_gain > 0:
             raise NormLabError(f"model.norm_gain={norm_gain:g}: give an initial gain above 0.")
         steps = input_shape[0] if per_step else 1
         self.tokens = nn.Embedding(vocabulary, width)
+        options: dict[str, Any] = {"norm_at": norm_at, "steps": steps, "norm_gain": norm_gain}
         self.layers = nn.ModuleList(
-            LSTMLayer(width, norm, generator, norm_at, steps, norm_gain) for _ in range(depth)
+            LSTMLayer(width, norm, generator, **options) for _ in range(depth)
         )
         self.head = nn.Linear(width, vocabulary)
         with torch.no_grad():
@@ -146,8 +155,10 @@ class RNN(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         layers: Any = self.layers
         first, *rest = layers
-        # A token's projection depends on nothing else: one row for each of the vocabulary, not of the batch.
+        # A token's projection depends on nothing else: one row for each of the vocabulary, not of
+        # the batch.
         x = first(F.embedding(ids.t(), first.project(self.tokens.weight)))
         for layer in rest:
             x = layer(layer.project(x))
-        return self.head(x.transpose(0, 1))
+        logits: Tensor = self.head(x.transpose(0, 1))
+        return logits

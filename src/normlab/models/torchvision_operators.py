@@ -1,10 +1,12 @@
-"""Import this before torchvision, and before whatever imports torchvision: lightning, timm, transformers.
+"""Import this before torchvision, and before what imports it: lightning, timm, transformers.
 
-PyPI serves torchvision only as a CUDA build. Beside a CPU build of torch its compiled operators do not load, and
-`import torchvision` (which lightning does through torchmetrics) then stops at the meta registration of an operator
-that was never defined. Nothing here uses those operators, so declaring their names is enough.
+PyPI serves torchvision only as a CUDA build. Beside a CPU build of torch its compiled operators do
+not load, and `import torchvision` (which lightning does through torchmetrics) then stops at the
+meta registration of an operator that was never defined. Nothing here uses those operators, so
+declaring their names is enough.
 """
 
+import importlib
 import importlib.util
 
 import torch
@@ -20,14 +22,14 @@ def _declare_missing_operators() -> None:
     if importlib.util.find_spec("torchvision") is None:
         return
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
         _library = torch.library.Library("torchvision", "DEF")
         for schema in _DETECTION_OPERATORS:
             _library.define(schema)
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
 
 
 _declare_missing_operators()

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from normlab.config.remembered import trial_config
+from normlab.config.cache import trial_config
 from normlab.errors import NormLabError
 from normlab.norms import NormSpec, spec_of
 from normlab.norms.registry import declared_kinds

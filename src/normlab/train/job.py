@@ -4,27 +4,30 @@ import json
 import os
 import traceback
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import DictConfig
 
-from normlab.config.schema import check_keys, to_dict
+from normlab.config.compose import compose, plain, to_dict, typed
+from normlab.config.schema import Config
 from normlab.data import check_available
 from normlab.errors import NormLabError, refuse
 from normlab.records.record import Record, trial_key
 from normlab.training.processes import backend_of, run_group, under_torchrun, wait_of
 
 DONE = ("ok", "diverged")
-OUTCOMES = "NORMLAB_OUTCOMES"  # the folder in which the jobs of a sweep leave their outcome for the table at its end
+# The folder in which the jobs of a sweep leave their outcome for the table at its end.
+OUTCOMES = "NORMLAB_OUTCOMES"
 
 
-def run_job(cfg: Any) -> None:
-    """Run `cfg` in Hydra's run directory.
+def run_job(node: DictConfig) -> None:
+    """Run what Hydra has composed, in Hydra's run directory.
 
-    In a sweep a trial that is done already is skipped, and whatever goes wrong becomes a record with status `failed`,
-    so that the other jobs run. Alone, the record is written all the same, and the process ends: with a sentence and
-    status 2 for bad input, with the traceback for what is a bug of ours.
+    In a sweep a trial that is done already is skipped, and whatever goes wrong becomes a record
+    with status `failed`, so that the other jobs run. Alone, the record is written all the same, and
+    the process ends: with a sentence and status 2 for bad input, with the traceback for what is a
+    bug of ours.
     """
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
@@ -33,19 +36,20 @@ def run_job(cfg: Any) -> None:
     if under_torchrun():
         if sweep:
             refuse(
-                "torchrun starts the processes of one job: leave it out, and -m starts those of each by itself."
+                "torchrun starts the processes of one job: leave it out, and -m starts those of "
+                "each by itself."
             )
         if os.environ["RANK"] != "0":
-            from normlab.training.fit import fit
-
-            fit(cfg, run_dir)
+            _follow(node, run_dir)
             return
     record = Record.read(path) if sweep else None
     skipped = record is not None and record.status in DONE
-    if not skipped:
-        record = _attempt(cfg, run_dir, path, alone=not sweep)
-    assert record is not None
-    line = summary(record) if not skipped else f"done before: {summary(record)}"
+    if record is None or not skipped:
+        record = _attempt(node, run_dir, alone=not sweep)
+        _write(record, path)
+        if record.status == "failed" and not sweep:
+            refuse(record.message)  # SystemExit, which Hydra passes on without words of its own
+    line = f"done before: {summary(record)}" if skipped else summary(record)
     print(f"{line}  [{os.path.relpath(path)}]", flush=True)
     if folder := os.environ.get(OUTCOMES):
         outcome = {
@@ -56,51 +60,69 @@ def run_job(cfg: Any) -> None:
         (Path(folder) / f"{hydra.job.num:06d}.json").write_text(json.dumps(outcome))
 
 
-def _attempt(cfg: Any, run_dir: Path, path: Path, alone: bool) -> Record:
+def _attempt(node: DictConfig, run_dir: Path, alone: bool) -> Record:
+    """The record of the training, or of why there is none.
+
+    Raises what is a bug of ours where the job is alone, once its record is written.
+    """
     try:
-        check_keys(cfg)
-        check_available(
-            cfg.data
-        )  # before torch is imported: missing data are reported within a second
-        record = _train(cfg, run_dir)
+        cfg = typed(node)
+        check_available(cfg.data)  # before torch is imported: an answer within a second
+        return _train(cfg, run_dir)
+    except NormLabError as error:
+        return _failed(node, str(error))
     except Exception as error:
-        ours = isinstance(error, NormLabError)
-        config = to_dict(cfg)
-        message = str(error) if ours else f"{type(error).__name__}: {error}"
-        record = Record(trial_key(config), config, seed=cfg.seed, status="failed", message=message)
-        record.write(path)
-        if alone and ours:
-            refuse(error)  # SystemExit, which Hydra passes on without words of its own
+        record = _failed(node, f"{type(error).__name__}: {error}")
         if alone:
+            _write(record, run_dir / "record.json")
             raise
-        if not ours:
-            (run_dir / "error.log").write_text(traceback.format_exc())
-    else:
+        (run_dir / "error.log").write_text(traceback.format_exc())
+        return record
+
+
+def _failed(node: DictConfig, message: str) -> Record:
+    config = plain(node)
+    return Record(trial_key(config), config, seed=config["seed"], status="failed", message=message)
+
+
+def _write(record: Record, path: Path) -> None:
+    try:
         record.write(path)
-    return record
+    except OSError:
+        refuse(unwritable(path.parent))
 
 
-def _train(cfg: Any, run_dir: Path) -> Record:
+def unwritable(folder: object) -> str:
+    """The sentence for a run directory that cannot be made or written to."""
+    return (
+        f"the run directory {str(folder)!r} cannot be written; pass hydra.run.dir=<a folder of "
+        "yours>."
+    )
+
+
+def _train(cfg: Config, run_dir: Path) -> Record:
+    """In this process, or in as many as `trainer.devices` says."""
     devices = cfg.trainer.devices or 1
     if devices <= 1 or under_torchrun():
         from normlab.training.fit import fit
 
         return fit(cfg, run_dir)
-    # Lightning would start the other processes with this one's command: that of a sweep with all its jobs.
-    arguments = (list(HydraConfig.get().overrides.task), trial_key(to_dict(cfg)), run_dir)
-    first, *_ = run_group(
-        _train_rank,
+    # Lightning would start the other processes with this one's command: that of a sweep with all
+    # its jobs.
+    records = run_group(
+        _train_member,
         devices,
-        *arguments,
+        list(HydraConfig.get().overrides.task),
+        trial_key(to_dict(cfg)),
+        run_dir,
         backend=backend_of(cfg.trainer),
         wait_s=wait_of(cfg.trainer),
     )
-    return Record.from_json(first)
+    return Record.from_json(records[0])
 
 
-def _train_rank(overrides: list[str], key: str, run_dir: Path) -> str | None:
+def _train_member(overrides: list[str], key: str, run_dir: Path) -> str | None:
     """In one process of a group: the record, as JSON, from the first; None from the others."""
-    from normlab.config.schema import compose
     from normlab.training.fit import fit
 
     cfg = compose(overrides)
@@ -112,10 +134,18 @@ def _train_rank(overrides: list[str], key: str, run_dir: Path) -> str | None:
     return record.to_json() if os.environ["RANK"] == "0" else None
 
 
+def _follow(node: DictConfig, run_dir: Path) -> None:
+    """As one of torchrun's processes that is not the first: train along, and say nothing."""
+    from normlab.training.fit import fit
+
+    fit(typed(node), run_dir)
+
+
 def summary(record: Record) -> str:
     """The line that a run ends with."""
     config, metrics = record.config, record.metrics
-    what = f"{config['norm']['kind']} {config['model']['name']} {record.data.get('name', config['data']['name'])}"
+    data = record.data.get("name", config["data"]["name"])
+    what = f"{config['norm']['kind']} {config['model']['name']} {data}"
     head = f"{what} seed {record.seed}: {record.status}"
     if record.status == "failed":
         return f"{head}: {record.message}"
@@ -127,6 +157,7 @@ def summary(record: Record) -> str:
         return "not finite" if value is None or value != value else f"{value:.3f}"
 
     return (
-        f"{head}, test accuracy {show('test_accuracy')}, test loss {show('test_loss')}, val loss {show('val_loss')}, "
-        f"{record.steps} steps in {record.duration_s:.1f} s ({metrics['samples_per_s']:,} samples/s)"
+        f"{head}, test accuracy {show('test_accuracy')}, test loss {show('test_loss')}, "
+        f"val loss {show('val_loss')}, {record.steps} steps in {record.duration_s:.1f} s "
+        f"({metrics['samples_per_s']:,} samples/s)"
     )

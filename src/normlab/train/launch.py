@@ -1,41 +1,51 @@
-"""Around Hydra's main: bad input becomes one sentence, a sweep ends with a table. Nothing heavy is imported here."""
+"""Around Hydra's main: bad input becomes one sentence, a sweep ends with a table.
 
-import json
+Nothing heavy is imported here.
+"""
+
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import hydra
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from normlab.errors import refuse
 from normlab.records.places import CONF
-from normlab.train.job import OUTCOMES, run_job
+from normlab.train.job import OUTCOMES, run_job, unwritable
+from normlab.train.table import print_table
 from normlab.training.processes import under_torchrun
+
+_inside_job = False  # whether what is raised comes from our job, and not from Hydra around it
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def _job(cfg: DictConfig) -> None:
-    run_job(cfg)
+def _job(node: DictConfig) -> None:
+    global _inside_job
+    _inside_job = True
+    run_job(node)
+    _inside_job = False
 
 
 def launch() -> None:
-    """Run the job or sweep in `sys.argv`; exit with 0 for ok and diverged, 1 for a failed job, 2 for bad input.
+    """Run the job or sweep in `sys.argv`, and exit.
 
-    HYDRA_FULL_ERROR=1 in the environment brings back every traceback.
+    With status 0 for ok and diverged, 1 for a failed job, 2 for bad input. HYDRA_FULL_ERROR=1 in
+    the environment brings back every traceback.
     """
     if os.environ.get("HYDRA_FULL_ERROR"):
-        return _job()
+        _job()
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence is ours
     sweep = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="normlab-") as outcomes:
-        if (
-            under_torchrun() and os.environ["RANK"] != "0"
-        ):  # the first process has the run directory
+        if under_torchrun() and os.environ["RANK"] != "0":  # the first has the run directory
             sys.argv += [f"hydra.run.dir={outcomes}", "hydra.output_subdir=null"]
         if sweep:
             os.environ[OUTCOMES] = outcomes
@@ -43,100 +53,75 @@ def launch() -> None:
         try:
             _job()
         except (HydraException, OmegaConfBaseException) as error:
-            refuse(_sentence(error))
-        except (PermissionError, NotADirectoryError, FileExistsError, OSError) as error:
-            if not _from_run_directory(error):
+            refuse(_sentence(error, sweep))
+        except OSError as error:
+            if _inside_job or error.filename is None:
                 raise
-            refuse(
-                f"the run directory {error.filename!r} cannot be written; pass hydra.run.dir=<a folder of yours>."
-            )
+            # Hydra could not make the run directory.
+            refuse(unwritable(error.filename))
         finally:
-            failed = _print_table(Path(outcomes)) if sweep else 0
+            failed = print_table(Path(outcomes)) if sweep else 0
     if failed:
         sys.exit(1)
 
 
-def _sentence(error: BaseException) -> str:
-    """One sentence, with the valid choices, for what Hydra and OmegaConf refuse."""
-    chain: list[BaseException] = []
-    seen: BaseException | None = error
-    while seen is not None:
-        chain.append(seen)
-        seen = seen.__cause__ or seen.__context__
-    for link in chain:
-        if isinstance(link, MissingConfigException) and link.missing_cfg_file and link.options:
-            group, _, name = link.missing_cfg_file.rpartition("/")
-            valid = [option for option in link.options if not option.startswith("_")]
-            return f"unknown {group} {name!r}: choose one of {', '.join(valid)}."
-        if isinstance(link, ValidationError):
-            return f"{link.full_key}: {str(link.msg or link).splitlines()[0].rstrip('.')}."
-        parent = getattr(link, "parent_node", None)
-        if isinstance(link, OmegaConfBaseException) and parent is not None:
-            keys = ", ".join(str(key) for key in parent if key not in ("kind", "hydra"))
-            where = str(link.full_key).rpartition(".")[0] or "the configuration"
-            return f"unknown key {link.full_key!r}: {where} has {keys}."
-    if "add --multirun" in str(error):
-        return f"{str(error).splitlines()[0].split(chr(39))[1]} has several values: add -m to sweep over them."
-    first = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    return (
-        first
-        if isinstance(error, ConfigCompositionException | HydraException)
-        else f"{first.rstrip('.')}."
-    )
+def _sentence(error: BaseException, sweep: bool) -> str:
+    """One sentence, with the valid choices, for what Hydra and OmegaConf refuse.
+
+    Hydra wraps what OmegaConf raises, and itself: the error that knows the choices may be any of
+    the causes of the one that arrives here.
+    """
+    for cause in _causes(error):
+        sentence = _unknown_choice(cause) or _wrong_value(cause) or _unknown_key(cause)
+        if sentence:
+            return sentence
+    # The first thing that Hydra refuses, in an error without fields.
+    several = None if sweep else _override_of_several_values()
+    if several:
+        return f"{several} has several values: add -m to sweep over them."
+    return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
-def _from_run_directory(error: OSError) -> bool:
-    """Whether Hydra itself failed to make the run directory, before our code was reached."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__") == "normlab.train.job":
-            return error.filename is not None and "record" in str(error.filename)
-        traceback = traceback.tb_next
-    return error.filename is not None
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error itself, what it was raised from, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
-def _print_table(folder: Path) -> int:
-    """The outcome of every job of a sweep; returns how many failed."""
-    outcomes = [json.loads(file.read_text()) for file in sorted(folder.iterdir())]
-    if not outcomes:
-        return 0
-    from rich.console import Console
-    from rich.table import Table
+def _unknown_choice(error: BaseException) -> str | None:
+    """Of `norm=nothing`: no file of that name in the group's folder."""
+    if not (isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options):
+        return None
+    group, _, name = error.missing_cfg_file.rpartition("/")
+    valid = [option for option in error.options if not option.startswith("_")]
+    return f"unknown {group} {name!r}: choose one of {', '.join(valid)}."
 
-    columns = list(
-        dict.fromkeys(
-            item.split("=", 1)[0] for outcome in outcomes for item in outcome["overrides"]
-        )
-    )
-    values = [dict(item.split("=", 1) for item in outcome["overrides"]) for outcome in outcomes]
-    varied = [
-        column for column in columns if len({row.get(column) for row in values}) > 1
-    ] or columns
-    table = Table(
-        *varied,
-        "status",
-        "test accuracy",
-        "test loss",
-        "val loss",
-        "seconds",
-        box=None,
-        pad_edge=False,
-    )
-    for outcome, row in zip(outcomes, values, strict=True):
-        record = outcome["summary"]
-        status = record["status"] + (" (done before)" if outcome["skipped"] else "")
-        if record["status"] == "failed":
-            status += f": {record['message']}"
-        metrics = record["metrics"]
-        numbers = [
-            f"{metrics[name]:.4f}" if metrics.get(name) is not None else "-"
-            for name in ("test_accuracy", "test_loss", "val_loss")
-        ]
-        table.add_row(
-            *(row.get(column, "") for column in varied),
-            status,
-            *numbers,
-            f"{record['duration_s']:.1f}",
-        )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-    return sum(outcome["summary"]["status"] not in ("ok", "diverged") for outcome in outcomes)
+
+def _wrong_value(error: BaseException) -> str | None:
+    """Of `optim.lr=fast`: a value of another type than the schema's."""
+    if not isinstance(error, ValidationError):
+        return None
+    first_line = str(error.msg or error).splitlines()[0]
+    return f"{error.full_key}: {first_line.rstrip('.')}."
+
+
+def _unknown_key(error: BaseException) -> str | None:
+    """Of `optim.foo=1`: no such key in the schema."""
+    if not isinstance(error, OmegaConfBaseException) or error.parent_node is None:
+        return None
+    keys = [str(key) for key in error.parent_node if key not in ("kind", "hydra")]
+    where = str(error.full_key).rpartition(".")[0] or "the configuration"
+    return f"unknown key {error.full_key!r}: {where} has {', '.join(keys)}."
+
+
+def _override_of_several_values() -> str | None:
+    """The first argument that only a sweep can have, such as `norm=batchnorm,groupnorm`."""
+    arguments = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
+    try:
+        overrides = OverridesParser.create().parse_overrides(arguments)
+    except HydraException:  # said better by the error that we are asked about
+        return None
+    swept = (override.input_line for override in overrides if override.is_sweep_override())
+    return next(swept, None)

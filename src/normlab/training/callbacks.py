@@ -34,35 +34,47 @@ class Progress(L.Callback):
             transient=True,
         )
 
-    def on_train_start(self, trainer: L.Trainer, task: Task) -> None:  # type: ignore[override]
-        unit = "images" if task.data.modality == "image" else "sequences"
+    def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        assert isinstance(task, Task)
+        setup = task.training_setup
         self.row = self.bar.add_task(
-            "", total=task.total_steps, completed=task.step, loss=float("nan"), rate=0, unit=unit
+            "",
+            total=setup.steps,
+            completed=task.step,
+            loss=float("nan"),
+            rate=0,
+            unit="images" if setup.data.modality == "image" else "sequences",
         )
         self.began, self.first = time.perf_counter(), task.step
         self.bar.start()
 
-    def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
-        rate = (task.step - self.first) * self.samples_per_step / (time.perf_counter() - self.began)
+    def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
+        assert isinstance(task, Task)
+        samples = (task.step - self.first) * self.samples_per_step
+        rate = samples / (time.perf_counter() - self.began)
         self.bar.update(self.row, completed=task.step, loss=task.curve["train_loss"][-1], rate=rate)
 
-    def on_train_end(self, trainer: L.Trainer, task: Task) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         self.bar.stop()
 
-    def on_exception(self, trainer: L.Trainer, task: Task, exception: BaseException) -> None:  # type: ignore[override]
+    def on_exception(
+        self, trainer: L.Trainer, task: L.LightningModule, exception: BaseException
+    ) -> None:
         self.bar.stop()
 
 
 class SaveCheckpoint(L.Callback):
-    """Writes `last.ckpt` every `every` steps, at the end of the chunk that reaches them, in one step."""
+    """Writes `last.ckpt` every `every` steps: at the end of the chunk that reaches them."""
 
     def __init__(self, folder: Path, every: int) -> None:
         self.path = folder / "last.ckpt"
         self.every = every
         self.saved = 0
 
-    def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
-        if task.step // self.every > self.saved // self.every or task.step >= task.total_steps:
+    def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
+        assert isinstance(task, Task)
+        due = task.step // self.every > self.saved // self.every
+        if due or task.step >= task.training_setup.steps:
             # Every process takes part, the first alone writes and has a draft to put in place.
             draft = replacing(self.path) if trainer.is_global_zero else nullcontext(self.path)
             with draft as path:

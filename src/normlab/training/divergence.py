@@ -14,11 +14,13 @@ def divergence(
     Args:
         steps: optimizer steps done at each measurement, rising.
         losses: mean training loss in nats between a measurement and the one before.
-        trivial_loss: what a model reaches that ignores its input (ln of the classes, unigram entropy).
+        total_steps: of the whole run.
+        trivial_loss: what a model reaches that ignores its input: ln of the classes, unigram
+            entropy.
 
-    A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without warm-up fails like that.
-    Half way through, a run is stuck if it spent the second quarter above `STUCK` without falling; at the end, if it
-    spent the last quarter there.
+    A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without
+    warm-up fails like that. Half way through, a run is stuck if it spent the second quarter above
+    `STUCK` without falling; at the end, if it spent the last quarter there.
     """
     if not math.isfinite(losses[-1]):
         return f"the loss is not finite by step {steps[-1]}"

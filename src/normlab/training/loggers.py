@@ -1,4 +1,7 @@
-"""Lightning loggers from the `logger` group. `record.json` is always written; these are for looking at curves."""
+"""Lightning loggers from the `logger` group, for looking at curves.
+
+`record.json` is written whatever they are.
+"""
 
 import netrc
 import os
@@ -11,10 +14,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from torch import Tensor
 
+from normlab.config.schema import Config, WandbConfig
+from normlab.models.options import TransformerConfig
 from normlab.records.record import Record
 from normlab.training.lightning import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
-# Charts that TensorBoard shows side by side, by regular expressions of tags, over all runs of a folder.
+# Charts that TensorBoard shows side by side, by regular expressions of tags, over all runs of a
+# folder.
 LAYOUT = {
     "training": {
         "loss": ["Multiline", ["train/loss", "val/loss"]],
@@ -30,43 +36,43 @@ LAYOUT = {
 _TAG_LENGTH = 64  # wandb refuses a longer one
 
 
-def build_loggers(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) -> list[Logger]:
-    """The loggers that `cfg` (group logger) switches on, with the run's configuration already in them."""
+def build_loggers(
+    cfg: Config, run_dir: Path, name: str, parameters: dict[str, Any]
+) -> list[Logger]:
+    """The loggers that `cfg.logger` switches on, with the run's `parameters` already in them."""
     loggers: list[Logger] = []
-    if cfg.csv:
+    if cfg.logger.csv:
         loggers.append(CSVLogger(run_dir, name="csv", version="", flush_logs_every_n_steps=1))
-    if cfg.tensorboard:
+    if cfg.logger.tensorboard:
         board = TensorBoardLogger(run_dir, name="tensorboard", version="", default_hp_metric=False)
         board.experiment.add_custom_scalars(LAYOUT)
         loggers.append(board)
-    if cfg.wandb is not None:
-        loggers.append(_wandb_logger(cfg.wandb, run_dir, name, config))
+    if cfg.logger.wandb is not None:
+        loggers.append(_wandb_logger(cfg, cfg.logger.wandb, run_dir, name))
     for logger in loggers:
-        logger.log_hyperparams(config)
+        logger.log_hyperparams(parameters)
     return loggers
 
 
-def _wandb_logger(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) -> WandbLogger:
-    """A run of its own, online with a key that works, else offline; never a question on the terminal."""
+def _wandb_logger(cfg: Config, options: WandbConfig, run_dir: Path, name: str) -> WandbLogger:
+    """A run of its own, online with a key that works, else offline; never a question."""
     import wandb
 
     mode, reason = wandb_mode()
-    group = cfg.group or os.environ.get("NORMLAB_SWEEP")
-    tags = [
-        *cfg.tags,
-        *(f"{what}: {config[what]}"[:_TAG_LENGTH] for what in ("claim", "arm") if config.get(what)),
-    ]
+    group = options.group or os.environ.get("NORMLAB_SWEEP")
+    of_claim = {"claim": cfg.claim, "arm": cfg.arm}
+    tags = [f"{what}: {value}"[:_TAG_LENGTH] for what, value in of_claim.items() if value]
 
-    def start(mode: str) -> WandbLogger:
+    def start(mode: Any) -> WandbLogger:
         run = wandb.init(
-            project=cfg.project,
+            project=options.project,
             name=name,
             group=group,
-            job_type=config.get("stage") or ("sweep" if group else "train"),
-            tags=tags,
-            config={"panels": panel_keys(config)},
+            job_type=cfg.stage or ("sweep" if group else "train"),
+            tags=[*options.tags, *tags],
+            config={"panels": panel_keys(cfg)},
             dir=str(run_dir),
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             reinit="create_new",
             settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
         )
@@ -79,11 +85,9 @@ def _wandb_logger(cfg: Any, run_dir: Path, name: str, config: dict[str, Any]) ->
             raise
         mode, reason = "offline", f"online failed: {str(error).splitlines()[0]}"
         logger = start(mode)
-    hint = (
-        ""
-        if mode != "offline"
-        else f"; push it later with: wandb sync {Path(logger.experiment.dir).parent}"
-    )
+    hint = ""
+    if mode == "offline":
+        hint = f"; push it later with: wandb sync {Path(logger.experiment.dir).parent}"
     print(f"wandb: {mode} ({reason}){hint}", file=sys.stderr)
     return logger
 
@@ -111,15 +115,14 @@ def _netrc_key(host: str) -> str | None:
     return entry[2] if entry else None
 
 
-def panel_keys(config: dict[str, Any]) -> dict[str, Any]:
+def panel_keys(cfg: Config) -> dict[str, str | int]:
     """What the dashboards group and order runs by, and no single key of a configuration says."""
-    norm, model, data = config.get("norm", {}), config.get("model", {}), config.get("data", {})
-    keys = {
-        "norm": norm.get("kind"),
-        "normalization_batch": norm.get("ghost_batch") or data.get("batch_size"),
+    keys: dict[str, str | int] = {
+        "norm": cfg.norm.kind,
+        "normalization_batch": cfg.normalization_batch,
     }
-    if "placement" in model:
-        keys["placement_depth"] = f"{model['placement']}, {model['depth']} layers"
+    if isinstance(cfg.model, TransformerConfig):
+        keys["placement_depth"] = f"{cfg.model.placement.value}, {cfg.model.depth} layers"
     return keys
 
 
@@ -132,8 +135,8 @@ def log_histograms(logger: Any, values: dict[str, Tensor], step: int) -> None:
         import wandb
 
         drawn: Any = {
-            tag: wandb.Histogram(np_histogram=np.histogram(t.numpy(), bins=64))
-            for tag, t in values.items()
+            tag: wandb.Histogram(np_histogram=np.histogram(tensor.numpy(), bins=64))
+            for tag, tensor in values.items()
         }
         logger.log_metrics(drawn, step=step)
 
@@ -141,19 +144,23 @@ def log_histograms(logger: Any, values: dict[str, Tensor], step: int) -> None:
 def close_loggers(loggers: list[Logger], record: Record) -> None:
     """Give every logger the final metrics of a finished record, and close it.
 
-    Raises nothing: what goes wrong here is a warning, for the record counts, and so does an error of the training.
+    Raises nothing: what goes wrong here is a warning, for the record counts, and so does an error
+    of the training.
     """
     for logger in loggers:
         try:
             _close(logger, record)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            words = f"warning: {type(logger).__name__} was not closed ({reason}): its curves may lack their end"
-            print(f"{words}, the record is not affected.", file=sys.stderr)
+            print(
+                f"warning: {type(logger).__name__} was not closed ({reason}): its curves may lack "
+                "their end, the record is not affected.",
+                file=sys.stderr,
+            )
 
 
 def _close(logger: Logger, record: Record) -> None:
-    """A wandb run takes the record along and is finished, so that the next run of this process starts its own."""
+    """A wandb run takes the record along and is finished, so that the next run starts its own."""
     finished = record.status in ("ok", "diverged")
     try:
         if finished:
@@ -172,7 +179,10 @@ def _close(logger: Logger, record: Record) -> None:
 
 
 def _log_record(run: Any, record: Record) -> None:
-    """The record as an artifact, in the run's own folder: nothing is copied to the home directory until it is sent."""
+    """The record as an artifact, from a file in the run's own folder.
+
+    So nothing is copied to the home directory until it is sent.
+    """
     import wandb
 
     path = Path(run.dir).parent / "record.json"

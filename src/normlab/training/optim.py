@@ -2,21 +2,22 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
+from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Decay, OptimConfig, SGDConfig
 from normlab.errors import NormLabError, choices
 
 
 def parameters_by_role(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Every trainable parameter under one of `matrix`, `embedding`, `bias`, `norm`.
 
-    The role follows from the module that owns the parameter, never from its name or from the norm's kind: whatever
-    belongs neither to a convolution or linear layer nor to an embedding belongs to a norm (gains, shifts, thresholds,
-    DyT's alpha, and the length that weight normalisation splits off).
+    The role follows from the module that owns the parameter, never from its name or from the norm's
+    kind: whatever belongs neither to a convolution or linear layer nor to an embedding belongs to a
+    norm (gains, shifts, thresholds, DyT's alpha, and the length that weight normalisation splits
+    off).
     """
     roles: dict[str, list[nn.Parameter]] = {"matrix": [], "embedding": [], "bias": [], "norm": []}
     seen: set[int] = set()
@@ -25,20 +26,25 @@ def parameters_by_role(model: nn.Module) -> dict[str, list[nn.Parameter]]:
             if id(parameter) in seen or not parameter.requires_grad:
                 continue
             seen.add(id(parameter))
-            if isinstance(module, nn.Embedding):
-                role = "embedding"
-            elif isinstance(module, nn.Conv2d | nn.Linear):
-                role = "bias" if name == "bias" else "matrix"
-            elif isinstance(module, ParametrizationList):
-                role = "norm" if parameter.numel() == parameter.shape[0] else "matrix"
-            else:
-                role = "norm"
-            roles[role].append(parameter)
+            roles[_role(module, name, parameter)].append(parameter)
     return roles
 
 
-def build_optimizer(cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
-    """SGD or AdamW; weight decay on matrices only, whatever the norm. Fused: one call per step, on CPU too.
+def _role(module: nn.Module, name: str, parameter: nn.Parameter) -> str:
+    if isinstance(module, nn.Embedding):
+        return "embedding"
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        return "bias" if name == "bias" else "matrix"
+    # Weight normalisation splits a matrix into directions and lengths, one length an output.
+    if isinstance(module, ParametrizationList) and parameter.numel() != parameter.shape[0]:
+        return "matrix"
+    return "norm"
+
+
+def build_optimizer(cfg: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """SGD or AdamW; weight decay on matrices only, whatever the norm.
+
+    Fused: one call per step, on the CPU too.
 
     Raises:
         NormLabError: unknown optimizer, learning rate or decay below zero.
@@ -52,18 +58,20 @@ def build_optimizer(cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
         for role, parameters in parameters_by_role(model).items()
         if parameters
     ]
-    if cfg.name == "sgd":
+    if isinstance(cfg, SGDConfig):
         nesterov = cfg.nesterov and cfg.momentum > 0
         return torch.optim.SGD(
             groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True
         )
-    if cfg.name == "adamw":
+    if isinstance(cfg, AdamWConfig):
         return torch.optim.AdamW(groups, lr=cfg.lr, betas=(cfg.beta1, cfg.beta2), fused=True)
-    raise choices("optimizer", cfg.name, ["sgd", "adamw"])
+    raise choices("optimizer", cfg.name, OPTIM_CONFIGS)
 
 
-def learning_rate(cfg: Any, total_steps: int) -> Callable[[int], float]:
-    """The learning rate of 0-based step `step`: linear warm-up over `cfg.warmup` of the steps, then decay to zero.
+def learning_rate(cfg: OptimConfig, total_steps: int) -> Callable[[int], float]:
+    """The learning rate of a 0-based step.
+
+    Linear warm-up over the share `cfg.warmup` of the steps, then decay to zero.
 
     Raises:
         NormLabError: a warm-up outside 0..1.
@@ -71,14 +79,13 @@ def learning_rate(cfg: Any, total_steps: int) -> Callable[[int], float]:
     if not 0 <= cfg.warmup <= 1:
         raise NormLabError(f"optim.warmup={cfg.warmup}: give the share of all steps, from 0 to 1.")
     warmup_steps = round(cfg.warmup * total_steps)
-    decay = cfg.decay.value
 
     def rate(step: int) -> float:
         if step < warmup_steps:
             return cfg.lr * (step + 1) / warmup_steps
         done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-        if decay == "cosine":
+        if cfg.decay is Decay.cosine:
             return cfg.lr * 0.5 * (1 + math.cos(math.pi * done))
-        return cfg.lr * (1 - done) if decay == "linear" else cfg.lr
+        return cfg.lr * (1 - done) if cfg.decay is Decay.linear else cfg.lr
 
     return rate

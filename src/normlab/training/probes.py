@@ -4,11 +4,13 @@ Each looks at a copy of the model once per chunk, so the run itself is the same 
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from normlab.config.schema import Probe
 from normlab.training.lightning import L
 from normlab.training.loggers import log_histograms
 from normlab.training.step import loss_of
@@ -21,7 +23,8 @@ _VALUES = 10_000  # of a tensor at most make its histogram: more would show the 
 class ProbeCallback(L.Callback):
     """Fills `rows`: {probe, step, and per depth one value for each layer in forward order}.
 
-    `values` is what a layer's numbers were made of at the last look, for the histograms of loggers that have some.
+    `values` is what a layer's numbers were made of at the last look, for the histograms of loggers
+    that have some.
     """
 
     def __init__(self) -> None:
@@ -29,27 +32,25 @@ class ProbeCallback(L.Callback):
         self.values: dict[str, Tensor] = {}
 
     def keep(self, name: str, tensor: Tensor) -> None:
+        """Note the values of layer `name` for its histogram."""
         flat = tensor.detach().flatten()
         self.values[name] = flat[:: -(-len(flat) // _VALUES)].float().cpu()
 
-    def on_train_batch_end(self, trainer: L.Trainer, task: Task, *_: Any) -> None:  # type: ignore[override]
-        x, y = task.data.batch(0)
-        model = copy.deepcopy(task.model).train()
-        row = self.measure(model, x, y)
+    def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
+        assert isinstance(task, Task)
+        x, y = task.training_setup.data.batch(0)
+        row = self.measure(copy.deepcopy(task.model).train(), x, y)
         self.rows.append({"step": task.step, **row})
+        probe, layers = row["probe"], row["layers"]
         for logger in task.loggers:
             for key in row.keys() - {"probe", "layers"}:
-                values = {
-                    f"{row['probe']}/{key}/{name}": v
-                    for name, v in zip(row["layers"], row[key], strict=True)
-                }
-                logger.log_metrics(values, step=task.step)
-            tagged = {
-                f"{row['probe']}/histogram/{name}": tensor for name, tensor in self.values.items()
-            }
-            log_histograms(logger, tagged, task.step)
+                tags = [f"{probe}/{key}/{layer}" for layer in layers]
+                logger.log_metrics(dict(zip(tags, row[key], strict=True)), step=task.step)
+            values = {f"{probe}/histogram/{name}": value for name, value in self.values.items()}
+            log_histograms(logger, values, task.step)
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
+        """A row: the probe's name, the names of the layers, and values for each of them."""
         raise NotImplementedError  # every probe below has its own
 
 
@@ -58,19 +59,14 @@ class GradientNorm(ProbeCallback):
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
         loss_of(model, x, y).backward()
-        layers = [
-            (name, module)
-            for name, module in model.named_modules()
-            if isinstance(module, _WEIGHTED)
-        ]
-        for name, module in layers:
-            if module.weight.grad is not None:
-                self.keep(name, module.weight.grad)
-        norms = [
-            float(module.weight.grad.norm()) if module.weight.grad is not None else 0.0
-            for _, module in layers
-        ]
-        return {"probe": "gradient_norm", "layers": [name for name, _ in layers], "norm": norms}
+        norms = {}
+        for name, module in model.named_modules():
+            if isinstance(module, _WEIGHTED):
+                gradient = module.weight.grad
+                norms[name] = 0.0 if gradient is None else float(gradient.norm())
+                if gradient is not None:
+                    self.keep(name, gradient)
+        return {"probe": "gradient_norm", "layers": list(norms), "norm": list(norms.values())}
 
 
 class Activations(ProbeCallback):
@@ -98,7 +94,9 @@ class Activations(ProbeCallback):
 
 
 class RunningStats(ProbeCallback):
-    """How far running statistics are from this batch's, per norm layer that keeps them, median over channels.
+    """How far running statistics are from this batch's, per norm layer that keeps them.
+
+    The median over channels of
 
     `mean_drift` = |running_mean - batch mean| / batch standard deviation,
     `variance_ratio` = running_var / batch variance.
@@ -115,15 +113,15 @@ class RunningStats(ProbeCallback):
 
         def hook(name: str) -> Any:
             def note(module: Any, inputs: tuple[Tensor, ...]) -> None:
-                axes = [0, 2, 3] if inputs[0].dim() == 4 else list(range(inputs[0].dim() - 1))
-                variance, mean = torch.var_mean(inputs[0].float(), dim=axes)
-                drift = (module.running_mean - mean).abs() / variance.clamp_min(1e-12).sqrt()
+                h = inputs[0].float()
+                axes = [0, 2, 3] if h.dim() == 4 else list(range(h.dim() - 1))
+                variance, mean = torch.var_mean(h, dim=axes)
+                variance = variance.clamp_min(1e-12)
+                drift = (module.running_mean - mean).abs() / variance.sqrt()
                 self.keep(name, drift)
                 row["layers"].append(name)
                 row["mean_drift"].append(float(drift.median()))
-                row["variance_ratio"].append(
-                    float((module.running_var / variance.clamp_min(1e-12)).median())
-                )
+                row["variance_ratio"].append(float((module.running_var / variance).median()))
 
             return note
 
@@ -134,9 +132,13 @@ class RunningStats(ProbeCallback):
         return row
 
 
-_PROBES = {"gradient_norm": GradientNorm, "activations": Activations, "running_stats": RunningStats}
+_PROBES: dict[Probe, type[ProbeCallback]] = {
+    Probe.gradient_norm: GradientNorm,
+    Probe.activations: Activations,
+    Probe.running_stats: RunningStats,
+}
 
 
-def build_probes(names: list[Any]) -> list[ProbeCallback]:
+def build_probes(wanted: Sequence[Probe]) -> list[ProbeCallback]:
     """The callbacks that `probes=[...]` names."""
-    return [_PROBES[name.value]() for name in names]
+    return [_PROBES[probe]() for probe in wanted]

@@ -1,4 +1,10 @@
-"""Several processes that work as one: started together, given a process group, ended together. Torch-free to import."""
+"""Several processes that work as one: started together, given a group, ended together.
+
+Torch-free at import. Not torch's launchers (torch.multiprocessing, torch.distributed.elastic): they
+end a process without what it has started, hand an error on as text, so that a NormLabError is no
+longer one, and report the first process that they see fail, which is often one that only lost its
+connection to the one that died.
+"""
 
 import multiprocessing
 import os
@@ -11,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
+from normlab.config.schema import Accelerator, TrainerConfig
 from normlab.errors import NormLabError
 
 WAIT_S = 300.0  # that a process waits for the others at most
@@ -24,15 +31,17 @@ class GroupError(RuntimeError):
 
 
 def under_torchrun() -> bool:
+    """Whether torchrun has started this process, as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def backend_of(trainer: Any) -> str:
-    """Of torch.distributed, for the configuration's group `trainer`."""
-    return "nccl" if trainer.accelerator.value == "gpu" else "gloo"
+def backend_of(trainer: TrainerConfig) -> str:
+    """The backend of torch.distributed."""
+    return "nccl" if trainer.accelerator is Accelerator.gpu else "gloo"
 
 
-def wait_of(trainer: Any) -> float:
+def wait_of(trainer: TrainerConfig) -> float:
+    """Seconds that a process waits for the others at most."""
     return WAIT_S if trainer.timeout_s is None else trainer.timeout_s
 
 
@@ -55,12 +64,16 @@ def run_group(
     timeout_s: float | None = None,
     preload: tuple[str, ...] = (),
 ) -> list[Any]:
-    """What `function(*arguments)` returns in each of `world_size` processes that share a torch.distributed group.
+    """What `function(*arguments)` returns in each of `world_size` processes that share a group.
 
-    function: importable by its name; it returns plain values, which outlive their process. wait_s: how long a process
-    waits for the others; timeout_s: for all of it. One that raises, dies or is late ends all of them, and whatever they
-    have started, at once. preload: modules that a server imports once, from which later groups of this process start in
-    milliseconds; without, each process is new.
+    One that raises, dies or is late ends all of them, and whatever they have started, at once.
+
+    Args:
+        function: importable by its name; it returns plain values, which outlive their process.
+        wait_s: how long a process waits for the others at most.
+        timeout_s: how long all of it may take.
+        preload: modules that a server imports once, from which later groups of this process start
+            in milliseconds; without, each process is new.
 
     Raises:
         NormLabError: the function's own, from any rank.
@@ -76,8 +89,10 @@ def run_group(
         try:
             for rank in range(world_size):
                 receiving, sending = context.Pipe(duplex=False)
-                place = (rank, world_size, f"file://{folder}/store", backend, wait_s)
-                process = context.Process(target=_rank, args=(function, arguments, place, sending))
+                member = _Member(rank, world_size, f"file://{folder}/store", backend, wait_s)
+                process = context.Process(
+                    target=_run_member, args=(function, arguments, member, sending)
+                )
                 process.start()
                 sending.close()  # so that a dead process is the end of its channel
                 processes.append(process)
@@ -90,7 +105,10 @@ def run_group(
 
 @contextmanager
 def _start_method(method: str) -> Iterator[None]:
-    """New processes are told the default method of their parent, and in a worker of loky's they do not know it."""
+    """New processes are told the default method of their parent.
+
+    In a worker of loky's that is a method which they do not know.
+    """
     before = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method(method, force=True)
     try:
@@ -99,37 +117,50 @@ def _start_method(method: str) -> Iterator[None]:
         multiprocessing.set_start_method(before, force=True)
 
 
-def _rank(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    place: tuple[Any, ...],
-    out: Connection,
-) -> None:
-    """The whole life of one process of a group."""
-    rank, world_size, store, backend, wait_s = place
-    os.setpgid(0, 0)  # to be killed together with what it starts
-    prepare_worker()
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
-    if rank:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    try:
+class _Member(NamedTuple):
+    """One process of a group, and where it meets the others."""
+
+    rank: int
+    world_size: int
+    store: str
+    backend: str
+    wait_s: float
+
+    def join(self) -> None:
         import datetime
 
-        import torch
+        import torch.distributed
 
         torch.set_num_threads(1)
-        limit = datetime.timedelta(seconds=wait_s)
         torch.distributed.init_process_group(
-            backend, store, rank=rank, world_size=world_size, timeout=limit
+            self.backend,
+            self.store,
+            rank=self.rank,
+            world_size=self.world_size,
+            timeout=datetime.timedelta(seconds=self.wait_s),
         )
+
+
+def _run_member(
+    function: Callable[..., Any], arguments: tuple[Any, ...], member: _Member, out: Connection
+) -> None:
+    """The whole life of one process of a group."""
+    os.setpgid(0, 0)  # to be killed together with what it starts
+    prepare_worker()
+    rank = str(member.rank)
+    os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(member.world_size)}
+    if member.rank:  # one of them speaks for all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        member.join()
         value = function(*arguments)
         sys.stdout.flush()
         out.send((True, value))
     except NormLabError as error:
         out.send((False, error))
     except BaseException as error:
-        words = str(error).splitlines() or [""]
-        failure = GroupError(f"rank {rank}: {type(error).__name__}: {words[0]}")
+        first_line = next(iter(str(error).splitlines()), "")
+        failure = GroupError(f"rank {rank}: {type(error).__name__}: {first_line}")
         failure.add_note(traceback.format_exc())
         out.send((False, failure))
     finally:
@@ -143,40 +174,41 @@ def _collect(
     results: dict[int, Any] = {}
     failures: list[Exception] = []
     until = None if timeout_s is None else time.monotonic() + timeout_s
-    open_ = list(channels)
-    while open_:
-        ready = wait(open_, None if until is None else max(0.0, until - time.monotonic()))
+    waiting = list(channels)
+    while waiting:
+        ready = wait(waiting, None if until is None else max(0.0, until - time.monotonic()))
         if not ready:
             if not failures:
-                late = ", ".join(str(channels.index(channel)) for channel in open_)
+                late = ", ".join(str(channels.index(channel)) for channel in waiting)
                 failures.append(GroupError(f"rank {late}: no result within {timeout_s:g} s"))
             break
         for channel in ready:
             assert isinstance(channel, Connection)
             rank = channels.index(channel)
-            open_.remove(channel)
+            waiting.remove(channel)
             try:
-                good, value = channel.recv()
+                done, value = channel.recv()
             except (EOFError, OSError):
+                # A process that died sent nothing; what it does to others is their connection's
+                # error, and comes after it.
                 processes[rank].join(_GRACE_S)
-                failures.insert(
-                    0, GroupError(f"rank {rank} died: exit status {processes[rank].exitcode}")
-                )
+                died = GroupError(f"rank {rank} died: exit status {processes[rank].exitcode}")
+                failures.insert(0, died)
                 continue
-            if good:
+            if done:
                 results[rank] = value
             else:
                 failures.append(value)
         if failures:
             until = min(until or float("inf"), time.monotonic() + _GRACE_S)
     if failures:
-        # A process that died sent nothing; what it does to others is their connection's error.
-        raise next((one for one in failures if isinstance(one, NormLabError)), failures[0])
+        refusals = (failure for failure in failures if isinstance(failure, NormLabError))
+        raise next(refusals, failures[0])
     return [results[rank] for rank in range(len(channels))]
 
 
 def _kill(process: BaseProcess) -> None:
-    """End the process, which has done all that is asked of it or will never, and what it has started."""
+    """End the process, which has done its work or never will, and what it has started."""
     assert process.pid is not None
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

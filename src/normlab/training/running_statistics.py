@@ -1,4 +1,4 @@
-"""The running statistics of a network's batch norms: which layers keep them, and how to estimate them anew."""
+"""The running statistics of batch norms: which layers keep them, and how to estimate them anew."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,9 +21,10 @@ def re_estimate(
     momentum: float | None = None,
     bf16: bool = False,
 ) -> None:
-    """Replace running statistics, in place: their average over `batches` in train mode (`momentum` None: cumulative).
+    """Replace running statistics, in place, by their average over `batches` in train mode.
 
-    With whole batches of some hundred samples this is the precise batch norm of Wu & Johnson 2021.
+    `momentum` None: cumulative. With whole batches of some hundred samples this is the precise
+    batch norm of Wu & Johnson 2021.
     """
     device_type = next(model.parameters()).device.type
     for layer in batch_norms(model):

@@ -56,10 +56,10 @@ def test_sides_take_turns_in_whole_chunks(monkeypatch):
         lm_step.GPT, "forward", lambda self, ids: (seen.append("bare"), bare(self, ids))[1]
     )
     with pytest.raises(InterruptedError):
-        lm_step._row(8, 1, 2, 8, rounds=2)
+        lm_step._row(lm_step.Size(8, 1, 2, 8), rounds=2)
 
 
 def test_a_fit_that_breaks_ends_the_benchmark(monkeypatch):
     monkeypatch.setattr(Transformer, "forward", lambda self, ids: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        lm_step._row(8, 1, 2, 8, rounds=2)
+        lm_step._row(lm_step.Size(8, 1, 2, 8), rounds=2)

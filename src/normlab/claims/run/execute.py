@@ -12,7 +12,7 @@ from pathlib import Path
 from normlab.claims.claim import Claim
 from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
-from normlab.config.remembered import trial_config
+from normlab.config.cache import trial_config
 from normlab.records.measurement import as_measurement
 from normlab.records.provenance import code_state
 from normlab.records.record import Record

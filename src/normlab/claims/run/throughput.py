@@ -19,7 +19,7 @@ from normlab.claims.design import Job
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.run.engines import run_all
 from normlab.claims.run.engines.local import LocalEngine
-from normlab.config.remembered import plain_config
+from normlab.config.cache import plain_config
 from normlab.data.availability import is_here
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import trial_key

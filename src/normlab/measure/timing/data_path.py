@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from normlab.config.schema import ImageDataConfig
+import normlab.models.torchvision_operators  # noqa: F401
 from normlab.data.availability import is_here
 from normlab.data.image_sources import Pool, RawImages, read_images
 from normlab.data.images import ImageData
+from normlab.data.options import ImageDataConfig
 from normlab.measure.timing.harness import CONTROL_TOLERANCE
 
 _BASELINE_IMAGES = 2000

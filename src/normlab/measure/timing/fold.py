@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import normlab.models.torchvision_operators  # noqa: F401
 from normlab.measure.timing.conditions import cuda_clock, timing_conditions
 from normlab.measure.timing.harness import Comparison, compare_until_valid
 from normlab.measure.timing.layers import FORMATS

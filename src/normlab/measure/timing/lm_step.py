@@ -1,7 +1,8 @@
-"""Our training step of a language model, Lightning and all, against nanoGPT's arrangement as a bare PyTorch loop."""
+"""Our training step of a language model, Lightning and all, against nanoGPT's as a bare loop."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
@@ -10,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from normlab.config.schema import compose
-from normlab.data import load_data
+from normlab.config.compose import compose
+from normlab.config.schema import Config
+from normlab.data import Dataset, load_data
 from normlab.measure.timing.harness import Comparison, compare
-from normlab.models import build_model
-from normlab.training.fit import build_trainer
 from normlab.training.lightning import L
+from normlab.training.setup import set_up
 from normlab.training.task import Task
+from normlab.training.trainer import build_trainer
 
-CHUNK_STEPS = (
-    10  # steps of either side in a timing; fit itself takes 50 and so pays for Lightning less often
-)
+# Of either side in a timing; fit itself takes 50 and so pays for Lightning less often.
+CHUNK_STEPS = 10
 HEADS = 4
 LR, BETAS, WEIGHT_DECAY = 1e-3, (0.9, 0.95), 0.1
 
@@ -40,14 +41,17 @@ class GPTBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, t, c = x.shape
         q, k, v = self.c_attn(self.ln_1(x)).split(c, dim=2)
-        q, k, v = (part.view(n, t, HEADS, c // HEADS).transpose(1, 2) for part in (q, k, v))
+        q, k, v = (each.view(n, t, HEADS, c // HEADS).transpose(1, 2) for each in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.attn_proj(y.transpose(1, 2).contiguous().view(n, t, c))
         return x + self.mlp_proj(F.gelu(self.c_fc(self.ln_2(x))))
 
 
 class GPT(nn.Module):
-    """GPT-2 as nanoGPT arranges it without biases: positions, blocks, a last norm, and the embedding as the head."""
+    """GPT-2 as nanoGPT arranges it without biases.
+
+    Positions, blocks, a last norm, and the embedding as the head.
+    """
 
     def __init__(self, context: int, vocabulary: int, width: int, depth: int) -> None:
         super().__init__()
@@ -67,10 +71,11 @@ class GPT(nn.Module):
 
 
 class Turns(L.Callback):
-    """Times a fit, chunk by chunk, against `bare`: both run in the thread of the fit, as `compare` in another asks.
+    """Times a fit, chunk by chunk, against `bare`.
 
-    The same thread, since memory is handed out by another allocator in each. A chunk lasts from its start to the start
-    of the next: whatever Lightning does between them is in it.
+    Both run in the thread of the fit, as `compare` in another asks: the same thread, since memory
+    is handed out by another allocator in each. A chunk lasts from its start to the start of the
+    next: whatever Lightning does between them is in it.
     """
 
     def __init__(self, bare: Callable[[], Any], rounds: int) -> None:
@@ -95,9 +100,7 @@ class Turns(L.Callback):
             self.over = True
             self.asked.put(None)
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, task: Task, batch: Any, batch_idx: int
-    ) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         if self.in_chunk:
             self.done.put(True)
         while (side := self.asked.get()) is not None:
@@ -111,81 +114,106 @@ class Turns(L.Callback):
         self.pool.shutdown()
 
 
+@dataclass(frozen=True)
+class Size:
+    """Of a model and its batches."""
+
+    width: int
+    depth: int
+    batch_size: int
+    context: int
+
+
+SIZES = (Size(64, 3, 32, 64), Size(128, 4, 16, 128))
+
+
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """Rows for width 64 with 3 blocks on 32 x 64 tokens and width 128 with 4 on 16 x 128; `ratio` = time per step of
-    `fit`'s loop over that of the bare loop, goal 1."""
-    sizes = [(64, 3, 32, 64), (128, 4, 16, 128)]
-    return [_row(*size, rounds=3 if quick else 30) for size in (sizes[:1] if quick else sizes)]
+    """A row for each of SIZES; `ratio` = time per step of `fit`'s loop over that of the bare loop.
+
+    The goal is 1.
+    """
+    return [_row(size, rounds=3 if quick else 30) for size in (SIZES[:1] if quick else SIZES)]
 
 
-def _row(width: int, depth: int, batch_size: int, context: int, rounds: int) -> dict[str, Any]:
-    cfg = compose(
+def _compose(size: Size) -> Config:
+    return compose(
         [
-            *(
-                "model=transformer",
-                f"model.width={width}",
-                f"model.depth={depth}",
-                f"model.num_heads={HEADS}",
-            ),
-            *(
-                f"data.batch_size={batch_size}",
-                f"data.context={context}",
-                "trainer.max_steps=1000000",
-            ),
-            *(f"optim.lr={LR}", f"optim.beta1={BETAS[0]}", f"optim.beta2={BETAS[1]}"),
-            *(f"optim.weight_decay={WEIGHT_DECAY}", "trainer.stop_diverged=false"),
+            "model=transformer",
+            f"model.width={size.width}",
+            f"model.depth={size.depth}",
+            f"model.num_heads={HEADS}",
+            f"data.batch_size={size.batch_size}",
+            f"data.context={size.context}",
+            "trainer.max_steps=1000000",
+            f"optim.lr={LR}",
+            f"optim.beta1={BETAS[0]}",
+            f"optim.beta2={BETAS[1]}",
+            f"optim.weight_decay={WEIGHT_DECAY}",
+            "trainer.stop_diverged=false",
         ]
     )
-    torch.set_num_threads(1)
-    data, bare_data = (
-        load_data(cfg.data, cfg.seed) for _ in range(2)
-    )  # each has its own epoch in hand
 
-    model = GPT(context, data.num_outputs, width, depth)
+
+def _bare_loop(model: nn.Module, data: Dataset) -> Callable[[], None]:
+    """CHUNK_STEPS training steps as nanoGPT takes them."""
     decayed = [parameter for parameter in model.parameters() if parameter.dim() == 2]
     others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
-        lr=LR, betas=BETAS, fused=True,
-    )  # fmt: skip
+    groups = [
+        {"params": decayed, "weight_decay": WEIGHT_DECAY},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=LR, betas=BETAS, fused=True)
     steps = count()
 
     def bare() -> None:
         for _ in range(CHUNK_STEPS):
-            x, y = bare_data.batch(next(steps))
+            x, y = data.batch(next(steps))
             logits = model(x)
             loss = F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    ours = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
-    assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in model.parameters())
-    task = Task(ours, data, cfg, cfg.trainer.max_steps, CHUNK_STEPS)
-    turns = Turns(bare, rounds)
+    return bare
+
+
+def _row(size: Size, rounds: int) -> dict[str, Any]:
+    cfg = _compose(size)
+    torch.set_num_threads(1)
+    ours = set_up(cfg)
+    theirs = GPT(size.context, ours.data.num_outputs, size.width, size.depth)
+    assert _count(ours.model) == _count(theirs)
+    # Each side has its own epoch in hand.
+    turns = Turns(_bare_loop(theirs, load_data(cfg.data, cfg.seed)), rounds)
+    task = Task(ours, CHUNK_STEPS)
     try:
-        build_trainer(cfg.trainer, [turns], []).fit(task, task.chunks())
+        build_trainer(cfg.trainer, [turns]).fit(task, task.chunks())
     finally:
         turns.close()
-    result = turns.result.result()
-    tokens = CHUNK_STEPS * batch_size * context
+    compared = turns.result.result()
+    tokens = CHUNK_STEPS * size.batch_size * size.context
     return {
         "benchmark": "lm-step",
         "subject": "fit's loop",
         "baseline": "nanoGPT's arrangement, bare loop",
-        "shape": f"width {width}, {depth} blocks, {batch_size}x{context} tokens",
-        "ratio": result.ratio,
-        "ratio_low": result.ratio_low,
-        "ratio_high": result.ratio_high,
-        "control": result.control,
-        "void": not result.valid,
+        "shape": f"width {size.width}, {size.depth} blocks, {size.batch_size}x{size.context} tokens",
+        "ratio": compared.ratio,
+        "ratio_low": compared.ratio_low,
+        "ratio_high": compared.ratio_high,
+        "control": compared.control,
+        "void": not compared.valid,
         "goal": "<= 1",
-        "rounds": result.rounds,
-        "tokens_per_s": tokens / result.subject_s,
-        "baseline_tokens_per_s": tokens / result.baseline_s,
+        "rounds": compared.rounds,
+        "tokens_per_s": tokens / compared.subject_s,
+        "baseline_tokens_per_s": tokens / compared.baseline_s,
         "dtype": "float32",
         "mode": "eager",
         "device": "cpu",
         "threads": 1,
         "torch": torch.__version__,
     }
+
+
+def _count(model: nn.Module) -> int:
+    """Parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())

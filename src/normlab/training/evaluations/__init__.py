@@ -1,16 +1,18 @@
-"""Evaluations of a trained network beyond its own: the same weights under other conditions, without training again.
+"""Evaluations of a trained network beyond its own: the same weights under other conditions.
 
-`evaluations=[statistics]` adds the metrics of each to the record. Every one works on a copy of the model. Torch-free.
+`evaluations=[statistics]` adds the metrics of each to the record. Nothing is trained again, and
+every one works on a copy of the model. Torch-free at import.
 """
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from normlab.training.task import Task
+    from normlab.training.setup import Setup
 
-# Which module of this folder has the function of that name, `function(task) -> {metric: value}`. Named, so that a
-# trial depends on the code of its own evaluations only.
+# Which module of this folder has the function of that name, `function(setup) -> {metric: value}`.
+# Named, so that a trial depends on the code of its own evaluations only.
 MODULES = {
     "accumulation": "batching",
     "adaptation": "shift",
@@ -26,7 +28,8 @@ MODULES = {
 }
 
 
-def evaluation(name: str, task: "Task") -> dict[str, float]:
-    """The metrics of the evaluation `name`, one of `MODULES`."""
+def evaluation(name: str, setup: "Setup") -> dict[str, float]:
+    """The metrics of the evaluation `name`, one of `MODULES`, of the trained network of `setup`."""
     module = importlib.import_module(f"normlab.training.evaluations.{MODULES[name]}")
-    return getattr(module, name)(task)
+    measure: Callable[[Setup], dict[str, float]] = getattr(module, name)
+    return measure(setup)

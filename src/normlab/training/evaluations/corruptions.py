@@ -1,7 +1,8 @@
-"""Eight corruptions of images in three severities, made on the fly: the shifts that evaluations put a network under.
+"""Eight corruptions of images in three severities, made on the fly.
 
-Kinds as in Hendrycks & Dietterich (2019), as far as 16x16 pixels show them; the strengths are ours. All work on
-normalised images, one unit being the standard deviation of the training pixels, and clip to the range of the images.
+Kinds as in Hendrycks & Dietterich (2019), as far as 16x16 pixels show them; the strengths are ours.
+All work on normalised images, one unit being the standard deviation of the training pixels, and
+clip to the range of the images.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def noise(x: Tensor, level: float, draw: Draw) -> Tensor:
 
 
 def impulses(x: Tensor, level: float, draw: Draw) -> Tensor:
-    """A share `level` of the pixels becomes black or white; the clipping that follows says what these are."""
+    """A share `level` of the pixels becomes black or white: far outside, and clipped afterwards."""
     where = draw((len(x), 1, *x.shape[2:]))
     cut = float(torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(1 - level / 2)))
     return x.masked_fill(where > cut, 1e3).masked_fill(where < -cut, -1e3)
@@ -60,9 +61,10 @@ def pixelate(x: Tensor, level: float, draw: Draw) -> Tensor:
     return F.interpolate(small, x.shape[2:], mode="nearest")
 
 
-CORRUPTIONS: dict[
-    str, tuple[Callable[[Tensor, float, Draw], Tensor], tuple[float, float, float]]
-] = {
+Corruption = Callable[[Tensor, float, Draw], Tensor]  # of images (N, C, H, W), at a level
+
+# The function, and its level at each severity.
+CORRUPTIONS: dict[str, tuple[Corruption, tuple[float, float, float]]] = {
     "brightness": (brightness, (0.5, 1.0, 1.5)),
     "contrast": (contrast, (0.6, 0.4, 0.2)),
     "colour": (colour, (0.3, 0.7, 1.2)),
@@ -75,7 +77,10 @@ CORRUPTIONS: dict[
 
 
 def corrupt(x: Tensor, name: str, severity: int) -> Tensor:
-    """(N, C, H, W) under a corruption, `severity` 1 to 3 (0: as it is). The same numbers are drawn every time."""
+    """(N, C, H, W) under a corruption, `severity` 1 to 3 (0: as it is).
+
+    The same random numbers are drawn every time.
+    """
     if severity == 0:
         return x
     function, levels = CORRUPTIONS[name]

@@ -1,32 +1,35 @@
 """A trained text model on sequences longer than those that it was trained on."""
 
 import copy
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from normlab.data import load_data
-from normlab.training.task import Task
+from normlab.data.options import TextDataConfig
+from normlab.training.setup import Setup
 
 
 @torch.inference_mode()
-def twice_context(task: Task) -> dict[str, float]:
-    """On test windows of twice the context T: `within_test_loss` at its first T characters, `beyond_test_loss` at the
-    next T, in nats. Nothing for images, and for a model that cannot read more than its context.
+def twice_context(setup: Setup) -> dict[str, float]:
+    """On test windows of twice the context T, the loss at the first T characters and at the next T.
+
+    In nats: `within_test_loss` and `beyond_test_loss`. Nothing for images, and for a model that
+    cannot read more than its context.
     """
-    if task.data.modality != "text" or hasattr(task.model, "context"):
+    cfg = setup.cfg.data
+    if not isinstance(cfg, TextDataConfig) or hasattr(setup.model, "context"):
         return {}
-    cfg = copy.deepcopy(task.cfg.data)
-    cfg.context *= 2
-    data = load_data(cfg, task.cfg.seed, next(task.model.parameters()).device)
-    model = copy.deepcopy(task.model).eval()
+    twice = replace(cfg, context=2 * cfg.context)
+    data = load_data(twice, setup.cfg.seed, next(setup.model.parameters()).device)
+    model = copy.deepcopy(setup.model).eval()
     losses = []
     for x, y in data.eval_batches("test"):
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=task.bf16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=setup.bf16):
             logits = model(x).float()
-        losses.append(
-            F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view_as(y)
-        )
+        loss = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+        losses.append(loss.view_as(y))  # (windows, 2 T)
     by_position = torch.cat(losses).double().mean(0)  # (2 T,)
     within, beyond = by_position.chunk(2)
     return {"within_test_loss": float(within.mean()), "beyond_test_loss": float(beyond.mean())}

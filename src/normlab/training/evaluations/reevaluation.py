@@ -2,81 +2,90 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from normlab.data import load_data
+from normlab.data import Dataset, load_data
 from normlab.training.running_statistics import batch_norms, re_estimate
+from normlab.training.setup import Setup
 from normlab.training.step import evaluate
-from normlab.training.task import Task
 
 
-def statistics(task: Task) -> dict[str, float]:
-    """Test accuracy and loss with other statistics than the running ones; nothing for a model without any.
+def statistics(setup: Setup) -> dict[str, float]:
+    """Test accuracy and loss with other statistics than the running ones.
 
-    `batch`: of the test batch itself, in groups of the size that training used; `instance`: of each sample.
+    `batch`: of the test batch itself, in groups of the size that training used; `instance`: of each
+    sample. Nothing for a model without running statistics.
     """
     metrics: dict[str, float] = {}
-    layers = batch_norms(task.model)
+    layers = batch_norms(setup.model)
     if not layers or not all(hasattr(layer, "statistics") for layer in layers):
         return metrics  # BatchRenorm evaluates with running statistics only
-    size = task.cfg.norm.get("ghost_batch") or task.cfg.data.batch_size
+    size = setup.cfg.normalization_batch
     for name in ("batch", "instance"):
-        model = copy.deepcopy(task.model)
+        model = copy.deepcopy(setup.model)
         for layer in batch_norms(model):
             layer.statistics, layer.ghost_batch = name, size
-        loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+        loss, accuracy = evaluate(model, setup.data.eval_batches("test"), setup.bf16)
         metrics |= {f"{name}_test_loss": loss, f"{name}_test_accuracy": accuracy}
     return metrics
 
 
-def precise(task: Task) -> dict[str, float]:
-    """`precise_test_accuracy` and loss: running statistics averaged anew over the training batches of an epoch, which
-    are put together to 500 samples or more (Wu & Johnson 2021); nothing for a model without any.
+def precise(setup: Setup) -> dict[str, float]:
+    """`precise_test_accuracy` and loss: with running statistics averaged anew (Wu & Johnson 2021).
 
-    The batches are augmented as in training: padding alone changes the statistics of small images, and a network that
-    is normalized with those of unaugmented images does worse than with its noisy running ones.
+    Over the training batches of an epoch, which are put together to 500 samples or more. These are
+    augmented as in training: padding alone changes the statistics of small images, and a network
+    that is normalized with those of unaugmented images does worse than with its noisy running ones.
+    Nothing for a model without running statistics.
     """
-    if not batch_norms(task.model):
+    if not batch_norms(setup.model):
         return {}
-    model = copy.deepcopy(task.model)
-    re_estimate(model, large_batches(task.data, 500), bf16=task.bf16)
-    loss, accuracy = evaluate(model, task.data.eval_batches("test"), task.bf16)
+    model = copy.deepcopy(setup.model)
+    re_estimate(model, large_batches(setup.data, 500), bf16=setup.bf16)
+    loss, accuracy = evaluate(model, setup.data.eval_batches("test"), setup.bf16)
     return {"precise_test_loss": loss, "precise_test_accuracy": accuracy}
 
 
-def large_batches(data: Any, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The training batches of one epoch, as many put together as make `size` samples; what is left makes none."""
-    parts: list[tuple[Tensor, Tensor]] = []
+def large_batches(data: Dataset, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training batches of one epoch, as many put together as make `size` samples.
+
+    What is left at the end makes none.
+    """
+    xs: list[Tensor] = []
+    ys: list[Tensor] = []
     for step in range(data.steps_per_epoch):
-        parts.append(data.batch(step))
-        if sum(len(y) for _, y in parts) >= size:
-            x, y = (torch.cat(values) for values in zip(*parts, strict=True))
-            parts = []
-            yield x, y
+        x, y = data.batch(step)
+        xs.append(x)
+        ys.append(y)
+        if sum(map(len, ys)) >= size:
+            yield torch.cat(xs), torch.cat(ys)
+            xs, ys = [], []
 
 
 CONTRASTS = (0.25, 0.5, 1.0, 2.0)
 
 
 @torch.no_grad()
-def contrast(task: Task) -> dict[str, float]:
-    """Share of test images whose contrast can be read from the trained network's last features: `contrast_accuracy`.
+def contrast(setup: Setup) -> dict[str, float]:
+    """`contrast_accuracy`: of how many test images the last features tell the contrast.
 
-    Each image is multiplied by one of four contrasts, drawn per image, and the contrast is the label of a linear
-    probe (ridge regression on one-hot labels, fitted on the validation split). Chance is 0.25.
+    Each image is multiplied by one of four contrasts, drawn per image, and the contrast is the
+    label of a linear probe (ridge regression on one-hot labels, fitted on the validation split).
+    Chance is 0.25.
     """
-    model: Any = copy.deepcopy(task.model).eval()  # every image model ends in `head`
+    model: Any = copy.deepcopy(setup.model).eval()  # every image model ends in `head`
     features: list[Tensor] = []
     model.head.register_forward_pre_hook(lambda head, inputs: features.append(inputs[0]))
-    generator = torch.Generator().manual_seed(task.cfg.seed)
+    generator = torch.Generator().manual_seed(setup.cfg.seed)
 
     def probe_data(split: str) -> tuple[Tensor, Tensor]:
         features.clear()
         labels = []
-        for x, _ in task.data.eval_batches(split):
+        for x, _ in setup.data.eval_batches(split):
             label = torch.randint(len(CONTRASTS), (len(x),), generator=generator)
             labels.append(label)
             model(x * torch.tensor(CONTRASTS)[label].view(-1, 1, 1, 1).to(x))
@@ -97,19 +106,15 @@ def contrast(task: Task) -> dict[str, float]:
     return {"contrast_accuracy": float(((design(x) @ weights).argmax(1) == label).double().mean())}
 
 
-def whole_test(task: Task) -> dict[str, float]:
-    """Loss and accuracy on the whole test split, whatever `data.eval_subset` says: `whole_test_accuracy`.
+def whole_test(setup: Setup) -> dict[str, float]:
+    """Loss and accuracy on the whole test split, whatever `data.eval_subset` says.
 
-    For effects of a point and less: of two nets that disagree on 4 of 10 images, 2,000 images alone give the paired
-    difference a standard deviation of 1.4 points.
+    `whole_test_accuracy` is for effects of a point and less: of two nets that disagree on 4 of 10
+    images, 2,000 images alone give the paired difference a standard deviation of 1.4 points.
     """
-    cfg = copy.deepcopy(task.cfg.data)
-    cfg.eval_subset = None
-    data = load_data(
-        cfg,
-        task.cfg.seed,
-        next(task.model.parameters()).device,
-        channels_last=task.cfg.trainer.channels_last,
-    )
-    loss, accuracy = evaluate(task.model, data.eval_batches("test"), task.bf16)
+    cfg = replace(setup.cfg.data, eval_subset=None)
+    device = next(setup.model.parameters()).device
+    channels_last = setup.cfg.trainer.channels_last
+    data = load_data(cfg, setup.cfg.seed, device, channels_last=channels_last)
+    loss, accuracy = evaluate(setup.model, data.eval_batches("test"), setup.bf16)
     return {"whole_test_loss": loss, "whole_test_accuracy": accuracy}

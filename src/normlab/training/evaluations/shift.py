@@ -1,70 +1,74 @@
-"""Evaluations of a trained network on data that it was not trained on: corrupted, and in unseen styles.
+"""Evaluations of a trained network on other data than its own: corrupted, and in unseen styles.
 
-All images of a split are looked at together, so that a group of samples that share statistics can be any of them.
+All images of a split are looked at together, so that a group of samples that share statistics can
+be any of them.
 """
 
 import copy
-from typing import Any
+from dataclasses import replace
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from normlab.data import load_data
+from normlab.data import Dataset, load_data
+from normlab.data.options import ImageDataConfig
 from normlab.training.evaluations.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from normlab.training.running_statistics import batch_norms
+from normlab.training.setup import Setup
 from normlab.training.step import evaluate
-from normlab.training.task import Task
 
 UNSEEN_STYLES = tuple(range(1000, 1008))
 ADAPTATION_SIZES = (256, 4, 1)  # samples that share statistics in an adapted network
 CHUNK = 512  # images that go through the network at once
 
 
-def whole_split(data: Any, split: str) -> tuple[Tensor, Tensor]:
+def whole_split(data: Dataset, split: str) -> tuple[Tensor, Tensor]:
     """x (n, C, H, W) and y (n,) of a split."""
     xs, ys = zip(*data.eval_batches(split), strict=True)
     return torch.cat(xs), torch.cat(ys)
 
 
 @torch.inference_mode()
-def predictions(model: nn.Module, x: Tensor, size: int = 1, bf16: bool = False) -> Tensor:
-    """Classes (n,) in the mode that the model is in; the calls divide no group of `size` consecutive samples."""
-    chunk = max(1, CHUNK // size) * size
+def predictions(model: nn.Module, x: Tensor, size: int = 1, *, bf16: bool = False) -> Tensor:
+    """Classes (n,) in the mode that the model is in.
+
+    The calls divide no group of `size` consecutive samples.
+    """
+    chunks = x.split(max(1, CHUNK // size) * size)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        return torch.cat([model(part).argmax(1) for part in x.split(chunk)])
+        return torch.cat([model(chunk).argmax(1) for chunk in chunks])
 
 
-def corruptions(task: Task) -> dict[str, float]:
-    """Test accuracy under each corruption and severity, in eval mode, nothing adapted; and their means."""
-    model = copy.deepcopy(task.model).eval()
-    x, y = whole_split(task.data, "test")
+def corruptions(setup: Setup) -> dict[str, float]:
+    """Test accuracy under each corruption and severity, and the means; nothing is adapted."""
+    model = copy.deepcopy(setup.model).eval()
+    x, y = whole_split(setup.data, "test")
     metrics: dict[str, float] = {}
     for name in CORRUPTIONS:
         for severity in SEVERITIES:
-            correct = predictions(model, corrupt(x, name, severity), bf16=task.bf16) == y
+            correct = predictions(model, corrupt(x, name, severity), bf16=setup.bf16) == y
             metrics[f"{name}_{severity}_accuracy"] = float(correct.double().mean())
-        metrics[f"{name}_accuracy"] = _mean(
-            [metrics[f"{name}_{severity}_accuracy"] for severity in SEVERITIES]
-        )
+        at_severities = [metrics[f"{name}_{severity}_accuracy"] for severity in SEVERITIES]
+        metrics[f"{name}_accuracy"] = _mean(at_severities)
     metrics["corrupted_accuracy"] = _mean([metrics[f"{name}_accuracy"] for name in CORRUPTIONS])
     return metrics
 
 
-def adaptation(task: Task) -> dict[str, float]:
-    """Test accuracy of a batch norm net on corrupted streams, with the statistics of the stream itself.
+def adaptation(setup: Setup) -> dict[str, float]:
+    """Test accuracy of a batch norm net on corrupted streams, with the stream's own statistics.
 
-    Each group of N samples is predicted with its own statistics: the full adaptation of Schneider et al. 2020 (no
-    weight on the source's statistics). `adapted_N`: groups of N in random order, means over all corruptions and
-    severities; `adapted_sorted`: groups of 256 of a stream sorted by class; `adapted_mixed`: groups of 256 in which all
-    corruptions and severities meet, and `mixed` the same stream without adaptation; `adapted_clean`: groups of 256 of
-    the test split as it is. Nothing for a model without such layers.
+    Each group of N samples is predicted with its own statistics: the full adaptation of Schneider
+    et al. 2020 (no weight on the source's statistics). `adapted_N`: groups of N in random order,
+    means over all corruptions and severities; `adapted_sorted`: groups of 256 of a stream sorted by
+    class; `adapted_mixed`: groups of 256 in which all corruptions and severities meet, and `mixed`
+    the same stream without adaptation; `adapted_clean`: groups of 256 of the test split as it is.
+    Nothing for a model without such layers.
     """
-    model = copy.deepcopy(task.model).eval()
+    model = copy.deepcopy(setup.model).eval()
     layers = batch_norms(model)
     if not layers or not all(hasattr(layer, "statistics") for layer in layers):
         return {}
-    x, y = whole_split(task.data, "test")
+    x, y = whole_split(setup.data, "test")
     by_class = y.argsort(stable=True)
     kinds = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     scores: dict[str, list[float]] = {}
@@ -72,7 +76,7 @@ def adaptation(task: Task) -> dict[str, float]:
     def score(name: str, x: Tensor, y: Tensor, size: int | None) -> None:
         for layer in layers:
             layer.statistics, layer.ghost_batch = "batch" if size else "running", size
-        correct = predictions(model, x, size or 1, task.bf16) == y
+        correct = predictions(model, x, size or 1, bf16=setup.bf16) == y
         scores.setdefault(name, []).append(float(correct.double().mean()))
 
     mixed = x.clone()
@@ -88,12 +92,18 @@ def adaptation(task: Task) -> dict[str, float]:
     return {f"{name}_accuracy": _mean(values) for name, values in scores.items()}
 
 
-def styles(task: Task) -> dict[str, float]:
-    """`unseen_styles_accuracy`: of the test split in eight styles that no training used (see normlab.data.styles)."""
-    cfg = OmegaConf.merge(task.cfg.data, {"styles": list(UNSEEN_STYLES)})
-    device = next(task.model.parameters()).device
-    data = load_data(cfg, task.cfg.seed, device, channels_last=task.cfg.trainer.channels_last)
-    return {"unseen_styles_accuracy": evaluate(task.model, data.eval_batches("test"), task.bf16)[1]}
+def styles(setup: Setup) -> dict[str, float]:
+    """`unseen_styles_accuracy`: of the test split in eight styles that no training used.
+
+    See normlab.data.styles. Nothing for other data than images.
+    """
+    if not isinstance(setup.cfg.data, ImageDataConfig):
+        return {}
+    cfg = replace(setup.cfg.data, styles=list(UNSEEN_STYLES))
+    device = next(setup.model.parameters()).device
+    data = load_data(cfg, setup.cfg.seed, device, channels_last=setup.cfg.trainer.channels_last)
+    _, accuracy = evaluate(setup.model, data.eval_batches("test"), setup.bf16)
+    return {"unseen_styles_accuracy": accuracy}
 
 
 def _mean(values: list[float]) -> float:

@@ -6,20 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normlab.training.task import Task
+from normlab.training.setup import Setup
 
 
 @torch.no_grad()
-def stream(task: Task) -> dict[str, float]:
-    """`stream_growth`: root mean square after the last block over that after the first, on the first test batch.
+def stream(setup: Setup) -> dict[str, float]:
+    """`stream_growth`: root mean square after the last block over that after the first.
 
-    `stream_first`, `stream_last`: the two; `stream_largest`: the largest absolute value after any block. Nothing for a
-    model without blocks.
+    On the first test batch. `stream_first`, `stream_last`: the two; `stream_largest`: the largest
+    absolute value after any block. Nothing for a model without blocks.
     """
-    blocks = getattr(task.model, "blocks", None)
+    blocks = getattr(setup.model, "blocks", None)
     if blocks is None:
         return {}
-    model: Any = copy.deepcopy(task.model).eval()
+    model: Any = copy.deepcopy(setup.model).eval()
     outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -27,11 +27,9 @@ def stream(task: Task) -> dict[str, float]:
 
     for block in model.blocks:
         block.register_forward_hook(keep)
-    x, _ = next(iter(task.data.eval_batches("test")))
+    x, _ = next(iter(setup.data.eval_batches("test")))
     model(x)
-    first, last = (
-        float(output.double().square().mean().sqrt()) for output in (outputs[0], outputs[-1])
-    )
+    first, last = _root_mean_square(outputs[0]), _root_mean_square(outputs[-1])
     largest = max(float(output.abs().max()) for output in outputs)
     return {
         "stream_growth": last / first,
@@ -39,3 +37,7 @@ def stream(task: Task) -> dict[str, float]:
         "stream_last": last,
         "stream_largest": largest,
     }
+
+
+def _root_mean_square(x: Tensor) -> float:
+    return float(x.double().square().mean().sqrt())

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from normlab.config.schema import compose
+from normlab.config.compose import compose
 from normlab.measure.gradients import flow_before_and_after, hidden_gradient_norms
 
 

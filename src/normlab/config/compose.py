@@ -1,0 +1,182 @@
+"""From conf/ and overrides to a `Config`: Hydra composes, the schema checks, one function converts.
+
+Hydra merges each file of conf/ into its dataclass (`- _batchnorm` in its defaults list names it),
+so an unknown key or a value of the wrong type is refused before anything heavy is imported.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, SGDConfig
+from normlab.data.options import (
+    DATA_CONFIGS,
+    DocumentDataConfig,
+    ImageDataConfig,
+    ImageFolderConfig,
+    TextDataConfig,
+    TextFileConfig,
+)
+from normlab.errors import choices
+from normlab.models.options import (
+    MODEL_CONFIGS,
+    MLPConfig,
+    NormConfig,
+    PlainCNNConfig,
+    ReparamConfig,
+    ResNetConfig,
+    RNNConfig,
+    TransformerConfig,
+)
+from normlab.norms.registry import declared_kinds, options_schema
+from normlab.records.places import CONF
+from normlab.records.record import trial_key
+
+
+@dataclass(kw_only=True)
+class ComposedConfig(Config):
+    """`Config` as Hydra sees it: the groups whose type the choice decides take any of them.
+
+    The options of a norm lie flat beside its kind (`norm.eps=1e-3`), in a type that its file gives.
+    """
+
+    norm: Any
+    reparam: Any
+    model: Any
+    data: Any
+    optim: Any
+
+
+@dataclass
+class CustomNormConfig:
+    kind: str = "custom"
+    target: str | None = None  # package.module.Class
+    options: Any = None  # keywords of the class: {name: value}
+
+
+# (group, name in a defaults list) -> the type
+SCHEMAS: dict[tuple[str | None, str], type] = {
+    (None, "_config"): ComposedConfig,
+    **{("norm", f"_{kind}"): options_schema(kind) for kind in declared_kinds()},
+    ("norm", "_custom"): CustomNormConfig,
+    ("reparam", "_reparam"): ReparamConfig,
+    ("model", "_plaincnn"): PlainCNNConfig,
+    ("model", "_resnet"): ResNetConfig,
+    ("model", "_mlp"): MLPConfig,
+    ("model", "_transformer"): TransformerConfig,
+    ("model", "_rnn"): RNNConfig,
+    ("data", "_image"): ImageDataConfig,
+    ("data", "_imagefolder"): ImageFolderConfig,
+    ("data", "_text"): TextDataConfig,
+    ("data", "_textfile"): TextFileConfig,
+    ("data", "_documents"): DocumentDataConfig,
+    ("optim", "_sgd"): SGDConfig,
+    ("optim", "_adamw"): AdamWConfig,
+}
+for (_group, _name), _schema in SCHEMAS.items():
+    ConfigStore.instance().store(group=_group, name=_name, node=_schema)
+for _kind in declared_kinds():
+    if not (CONF / "norm" / f"{_kind}.yaml").is_file():  # a norm that is one file
+        ConfigStore.instance().store(group="norm", name=_kind, node=options_schema(_kind))
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """The configuration that `python train.py <overrides>` composes.
+
+    Raises:
+        HydraException, OmegaConfBaseException: what Hydra refuses.
+        NormLabError: what `typed` refuses.
+    """
+    return typed(compose_node(overrides))
+
+
+def compose_node(overrides: Sequence[str] = ()) -> DictConfig:
+    """The same as Hydra gives it, without Hydra's own settings."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("config", list(overrides))
+
+
+def typed(node: DictConfig) -> Config:
+    """`node`, composed by Hydra or read from a record, as instances of the types that declare it.
+
+    Raises:
+        NormLabError: a key that nothing reads; an unknown model, data set or optimizer.
+        OmegaConfBaseException: a value of the wrong type, or none where one must be given.
+    """
+    check_keys(node)
+    whole: Any = OmegaConf.merge(OmegaConf.structured(ComposedConfig), _without_hydra(node))
+    # A record, or a file of a user's own, holds plain values: their type follows from the name.
+    for group, what, types in (
+        ("model", "model", MODEL_CONFIGS),
+        ("data", "data set", DATA_CONFIGS),
+        ("optim", "optimizer", OPTIM_CONFIGS),
+    ):
+        name = whole[group].name
+        if name not in types:
+            raise choices(what, name, types)
+        whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
+    whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
+    norm = plain(whole.norm)
+    values = vars(OmegaConf.to_object(whole))
+    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+
+
+def to_dict(cfg: Config) -> dict[str, Any]:
+    """The configuration as plain values, nested as in conf/: what records hold and keys are of."""
+    values = asdict(cfg)
+    norm = values.pop("norm")
+    named: dict[str, Any] = _names({**values, "norm": {"kind": norm["kind"], **norm["options"]}})
+    return named
+
+
+def plain(node: DictConfig) -> dict[str, Any]:
+    """What Hydra composed as plain values, whether or not it is a `Config`, without Hydra's own."""
+    values: Any = OmegaConf.to_container(_without_hydra(node), enum_to_str=True)
+    return dict(values)
+
+
+def check_keys(node: DictConfig) -> None:
+    """Return if every key is one that something reads: Hydra lets `+key=value` add any.
+
+    Raises:
+        NormLabError: it is not; with the keys that there are.
+    """
+    _check_group("", node, Config)
+    for key in map(str, node):
+        if OmegaConf.is_dict(node[key]):
+            _check_group(f"{key}.", node[key], OmegaConf.get_type(node, key))
+
+
+def _check_group(prefix: str, node: DictConfig, schema: Any) -> None:
+    keys = [str(key) for key in node]
+    known = keys
+    if is_dataclass(schema):
+        known = [item.name for item in fields(schema)]
+    for key in keys:
+        if key not in known and key != "hydra":
+            raise choices("key", f"{prefix}{key}", known)
+
+
+def _without_hydra(node: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
+
+
+def _names(value: Any) -> Any:
+    """Plain values, with each enumerated choice by its name."""
+    if isinstance(value, dict):
+        return {key: _names(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_names(item) for item in value]
+    return value.name if isinstance(value, Enum) else value
+
+
+def _trial(*, _root_: DictConfig) -> str:
+    return trial_key(plain(_root_))
+
+
+OmegaConf.register_new_resolver("trial", _trial, replace=True)

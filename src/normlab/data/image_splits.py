@@ -1,0 +1,81 @@
+"""The images of each split as byte tensors: chosen, resized, restyled, and their fingerprint."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from normlab.data.image_sources import RawImages
+from normlab.data.options import ImageDataConfig
+from normlab.data.splits import first, split_indices
+from normlab.data.styles import restyle
+
+_STATISTICS_IMAGES = 5000
+
+
+@dataclass(frozen=True)
+class ImageSplits:
+    """`pixels` uint8 (n, H, W, C) and `labels` int64 (n,) of the splits "train", "val" and "test".
+
+    `sample`, uint8 (m, H, W, C), is what normalization is worked out from: the first 5,000 images
+    of the training split or all of them, whatever the subset, without styles.
+    """
+
+    pixels: dict[str, Tensor]
+    labels: dict[str, Tensor]
+    sample: Tensor
+
+    def fingerprint(self, num_classes: int, *options: object) -> str:
+        """12 hexadecimal digits that change with any value, and with `options`."""
+        digest = hashlib.sha256(repr((num_classes, options)).encode())
+        for split, images in self.pixels.items():
+            digest.update(f"{split}{tuple(images.shape)}".encode())
+            digest.update(images.contiguous().numpy().data)
+            digest.update(self.labels[split].numpy().data)
+        digest.update(self.sample.contiguous().numpy().data)
+        return digest.hexdigest()[:12]
+
+
+def split_images(cfg: ImageDataConfig, raw: RawImages) -> ImageSplits:
+    """The images that `cfg` asks for, on the CPU.
+
+    Raises:
+        NormLabError: it asks for more than there are.
+    """
+    published_test = None if raw.test is None else len(raw.test.labels)
+    indices = split_indices(len(raw.train.labels), published_test)
+    counts = {split: _count(cfg, raw.name, split, index) for split, index in indices.items()}
+    pixels, labels = {}, {}
+    for split, index in indices.items():
+        pool = raw.test if split == "test" and raw.test is not None else raw.train
+        chosen = index[: counts[split]]
+        pixels[split] = _resized(pool.images[chosen], cfg.image_size)
+        labels[split] = torch.from_numpy(pool.labels[chosen].astype(np.int64))
+    sample = pixels["train"][:_STATISTICS_IMAGES]
+    whole = indices["train"][:_STATISTICS_IMAGES]
+    if len(sample) < len(whole):  # a subset must not change what an image looks like
+        sample = _resized(raw.train.images[whole], cfg.image_size)
+    if cfg.styles:
+        for split, images in pixels.items():
+            pixels[split] = torch.from_numpy(restyle(images.numpy(), cfg.styles))
+    return ImageSplits(pixels, labels, sample)
+
+
+def _count(cfg: ImageDataConfig, name: str, split: str, index: NDArray[np.int64]) -> int:
+    option = "subset" if split == "train" else "eval_subset"
+    what = f"images of the {split} split of {name}"
+    return first(getattr(cfg, option), len(index), f"data.{option}", what)
+
+
+def _resized(images: NDArray[np.uint8], size: int | None) -> Tensor:
+    """uint8 (N, H, W, C) to (N, size, size, C): bilinear with antialiasing, as PIL does it."""
+    pixels = torch.from_numpy(images)
+    if size is None or pixels.shape[1:3] == (size, size):
+        return pixels
+    channels_first = pixels.permute(0, 3, 1, 2)
+    small = F.interpolate(channels_first, (size, size), mode="bilinear", antialias=True)
+    return small.permute(0, 2, 3, 1).contiguous()
