@@ -9,7 +9,7 @@ averages are then collected anew over 600 batches of n with every momentum at on
 Cost: normlab run bn-momentum-tiny-batch --profile cpu    2 minutes on one core
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
@@ -17,7 +17,10 @@ from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
-from normlab.measure.networks import Trained, train_network
+from normlab.measure.networks import train_network
+
+if TYPE_CHECKING:
+    from normlab.training.setup import Setup
 
 MOMENTA = (0.5, 0.3, 0.1, 0.03, 0.01, None)  # None: the average of all batches
 BATCHES = 600  # 0.99^600 of the starting values is left: 0.2 %
@@ -25,7 +28,7 @@ BATCHES = 600  # 0.99^600 of the starting values is left: 0.2 %
 Averages = dict[float | None, list[tuple[Any, Any]]]  # momentum -> mean and variance of each layer
 
 
-def collect(trained: Trained, layers: list[Any], n: int) -> Averages:
+def collect(trained: "Setup", layers: list[Any], n: int) -> Averages:
     """The running averages over `BATCHES` batches of `n` training samples, of every momentum."""
     import torch
 

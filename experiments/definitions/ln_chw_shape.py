@@ -10,14 +10,17 @@ half the epochs, on tuning seeds.
 Cost: normlab run ln-chw-shape --profile cpu    4 minutes on one core
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import difference, value
 from normlab.claims.rules import Exact, Within
-from normlab.measure.networks import Trained, train_network
+from normlab.measure.networks import train_network
+
+if TYPE_CHECKING:
+    from normlab.training.setup import Setup
 
 RATES = (0.01, 0.03, 0.1)
 SHAPES = ((128, 8, 8), (64, 32, 32))
@@ -59,11 +62,11 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     elements = options["norm"] == "elements"
     kind, adapt = ("layernorm", per_element) if elements else (options["norm"], None)
 
-    def run(rate: float, seed: int, *overrides: str) -> Trained:
+    def run(rate: float, seed: int, *overrides: str) -> "Setup":
         given = (*options["overrides"], f"norm={kind}", f"optim.lr={rate}", *overrides)
         return train_network(given, seed, adapt)
 
-    def accuracy(trained: Trained, split: str) -> float:
+    def accuracy(trained: "Setup", split: str) -> float:
         return evaluate(trained.model, trained.data.eval_batches(split))[1]
 
     share = refused()

@@ -13,8 +13,8 @@ from normlab.claims.protocols.documents import (
     padded_arm,
 )
 from normlab.claims.rules import MainReason
-from normlab.models.options import PAD
 from normlab.measure.networks import train_network
+from normlab.models.layers import PAD
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED
 from normlab.training.step import evaluate
 

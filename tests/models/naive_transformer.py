@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from normlab.models.options import PAD
+from normlab.models.layers import PAD
 from normlab.models.transformer import Transformer
 from normlab.norms import make_norm
 

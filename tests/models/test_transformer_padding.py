@@ -15,7 +15,7 @@ from naive_transformer import (
 )
 
 from normlab.errors import NormLabError
-from normlab.models.options import PAD
+from normlab.models.layers import PAD
 from normlab.norms import KINDS, Norm
 
 

@@ -15,7 +15,7 @@ from normlab.data.options import DocumentDataConfig, DocumentTask
 from normlab.data.sampling import epoch_generator, local_part
 from normlab.data.splits import first
 from normlab.errors import NormLabError
-from normlab.models.options import PAD
+from normlab.models.layers import PAD
 
 UNKNOWN, MASK = 1, 2
 SPECIAL = ("<pad>", "<unknown>", "<mask>")

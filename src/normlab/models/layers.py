@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+PAD = 0  # the token that is no word: what a short sequence is filled up with
+
 
 class NormFactory(Protocol):
     """`normlab.norms.make_norm` with the kind and its options filled in."""

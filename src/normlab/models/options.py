@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, fields
 from enum import Enum
 
-PAD = 0  # the token that is no word: what a short sequence is filled up with
-
 
 @dataclass
 class NormConfig:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from normlab.errors import NormLabError, choices
 from normlab.models.attention import Attention, Cache, Visibility
 from normlab.models.branches import PLACEMENTS, Block, MLPBranch, Residual
-from normlab.models.layers import NormFactory, normal_
-from normlab.models.options import PAD
+from normlab.models.layers import PAD, NormFactory, normal_
 
 INITS = ("gpt2", "xavier")
 PADDINGS = ("counted", "masked", "zeroed")
