@@ -271,8 +271,12 @@ def test_a_norm_that_was_edited_runs_again_and_its_references_do_not(tmp_path):
     with ScoreStore(tmp_path, frn) as store:
         fill(store, frn, 5, 0.5, {"source": "an older one"})
         fill(store, groupnorm, 5, 0.5, {"source": "an older one"})
-        left = {record.claim for record in store.done().values()}
-    assert left == {"groupnorm-images"}
+        for norm in (frn, groupnorm):
+            config = {"trial": "layer", "options": {"norm": norm.measured}}
+            draw = Record(f"draw of {norm.name}", config, "layer", norm.name, status="ok")
+            store.append("layer", draw)
+        left = {(record.claim, record.arm) for record in store.done().values()}
+    assert left == {("groupnorm-images", "groupnorm"), ("layer", "groupnorm")}
 
 
 def test_void_timings_and_other_machines_are_measured_again(tmp_path):

@@ -21,7 +21,7 @@ def records():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recorded_draw_gives_the_same_bits(records, kind):
-    """If only the last line fails, the file was changed: add its hash to `score/subject.py`."""
+    """Whatever has been changed in the file of the norm since."""
     options = {"norm": subject_of(kind).measured}
     key = trial_key({"trial": "layer", "version": 1, "options": options, "seed": 0})
     torch.manual_seed(0)

@@ -160,9 +160,13 @@ def write_sources(
     _write(folder / SOURCES, content)
 
 
-@cache
 def code_state() -> CodeState:
     """The commit of this checkout, whether it was changed since, and the source."""
+    return {**_code_state()}  # a record may be changed, this not
+
+
+@cache
+def _code_state() -> CodeState:
     changed = _git(
         "status", "--porcelain", "--untracked-files=no",
         "--", "src", "conf", "experiments", "train.py",

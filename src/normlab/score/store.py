@@ -15,12 +15,13 @@ class ScoreStore(Store):
     """A `Store` that counts as done only what says something of `subject` as it is now, here.
 
     Left out: records of another architecture; void timings, which are measured again; and trainings
-    of the subject with code that has been edited since. Those of the references stay, and the page
-    says so where code has changed.
+    and draws of the subject with code that has been edited since. Those of the references stay, and
+    so do timings: the page says where code has changed.
     """
 
     def __init__(self, folder: Path, subject: Subject) -> None:
-        self.own = {f"{subject.slug}-{family}" for family in ("images", "text")}
+        self._subject = subject
+        self._trained = {f"{subject.slug}-{family}" for family in ("images", "text")}
         self._done: dict[str, Record] | None = None
         super().__init__(folder)
 
@@ -31,26 +32,27 @@ class ScoreStore(Store):
     def void(self, arms: Iterable[str]) -> int:
         """Timings of these whose control is off and that have not been measured again."""
         wanted = set(arms)
-        return sum(
-            bool(record.metrics.get("void"))
-            for record in self.records.values()
-            if record.arm in wanted
-        )
+        timings = [record for record in self.records.values() if record.arm in wanted]
+        return sum(bool(record.metrics.get("void")) for record in timings)
 
     def done(self) -> dict[str, Record]:
+        """The records that count."""
         if self._done is None:
             known = load_sources(self.folder)
-            self._done = {
-                key: record
-                for key, record in super().done().items()
-                if _from_here(record)
-                and not record.metrics.get("void")
-                and (record.claim not in self.own or changed_files(record, known) == set())
-            }
+            self._done = {}
+            for key, record in super().done().items():
+                edited = self._is_own(record) and changed_files(record, known) != set()
+                if _from_here(record) and not record.metrics.get("void") and not edited:
+                    self._done[key] = record
         return self._done
+
+    def _is_own(self, record: Record) -> bool:
+        """Whether it is of the subject alone, and no timing."""
+        if record.claim == "layer":
+            return record.section("options").get("norm") == self._subject.measured
+        return record.claim in self._trained
 
 
 def _from_here(record: Record) -> bool:
-    return not record.device.startswith("cpu (") or record.device.startswith(
-        f"cpu ({platform.machine()},"
-    )
+    here = f"cpu ({platform.machine()},"
+    return not record.device.startswith("cpu (") or record.device.startswith(here)

@@ -17,30 +17,23 @@ from normlab.norms.registry import declared_kinds
 from normlab.records.code_hash import file_hash
 from normlab.records.places import PACKAGE
 from normlab.records.record import target_hash
-from normlab.records.tree import here
 
-# What keys of recorded measurements call the code of a norm's file, by the hash of the file now. A
-# file that was changed and gives the same bits (tests/score/test_keys.py) gets a line here.
+# What keys of recorded measurements call the code of a kind. Whether it has been edited since,
+# their provenance tells.
 _CODE_IN_KEYS = {
-    "9297c220": "6c53dcba",  # batchnorm, batchrenorm
-    "8fc1c2db": "6c53dcba",  # batchnorm, told its properties by keyword
-    "b1b6d406": "6c53dcba",  # batchrenorm, in a file of its own
-    "f6694386": "ee3af3c0",  # layernorm
-    "13434c8d": "ee3af3c0",
-    "9d3e5e40": "3d92dbad",  # groupnorm
-    "cc7ca01c": "3d92dbad",
-    "c2341c24": "6b886340",  # rmsnorm
-    "8576baf8": "6b886340",
-    "45c66596": "82690352",  # frn
-    "816706ee": "82690352",
-    "5e27b2c2": "88768957",  # dyt
-    "cf1224d0": "88768957",
+    "batchnorm": "6c53dcba",
+    "batchrenorm": "6c53dcba",
+    "dyt": "88768957",
+    "frn": "82690352",
+    "groupnorm": "3d92dbad",
+    "layernorm": "ee3af3c0",
+    "rmsnorm": "6b886340",
 }
 
 
 @dataclass(frozen=True)
 class Subject:
-    """`kind` with `options`, as `make_norm` takes them; `code` is the hash of the file that holds it."""
+    """`kind` with `options`, as `make_norm` takes them; `code` is what keys call its code."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +68,7 @@ class Subject:
 
     @property
     def measured(self) -> dict[str, Any]:
-        """What `make_norm` needs, and the code, so that a measurement is made again after an edit."""
+        """What `make_norm` needs, and the code: a norm from elsewhere is another after an edit."""
         return {"kind": self.kind, **self.options, "code": self.code}
 
 
@@ -105,7 +98,7 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
         subject = Subject("custom", custom, target_hash(custom)[name])
     else:
         declared = declared_kinds().get(name)
-        subject = Subject(name, given, _code(declared.path) if declared else "")
+        subject = Subject(name, given, _code(name, declared.path) if declared else "")
         unknown = [key for key in given if declared and key not in subject.spec.options]
         if unknown:
             raise NormLabError(
@@ -122,12 +115,9 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
     return subject
 
 
-def _code(path: Path) -> str:
-    """The code of a norm's file, as keys call it."""
-    if not path.is_relative_to(PACKAGE):
-        return file_hash(path)
-    code = here().hashes[f"norms/{path.name}"]
-    return _CODE_IN_KEYS.get(code, code)
+def _code(kind: str, path: Path) -> str:
+    """What keys call the code of a kind: of one of the package's only its name, if it has one."""
+    return _CODE_IN_KEYS.get(kind, "") if path.is_relative_to(PACKAGE) else file_hash(path)
 
 
 def _written(value: Any) -> str:
