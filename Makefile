@@ -14,8 +14,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 # GroupNorm, then BatchNorm with one sample per statistic, on real handwritten digits.
 demo: $(VENV)/.installed
-	$(BIN)/python train.py norm=groupnorm
-	$(BIN)/python train.py norm=batchnorm norm.ghost_batch=1
+	$(BIN)/python train.py norm=groupnorm hydra.run.dir=runs/demo/groupnorm
+	$(BIN)/python train.py norm=batchnorm norm.ghost_batch=1 'evaluations=[statistics]' \
+	  hydra.run.dir=runs/demo/batchnorm
+	$(BIN)/python scripts/demo.py runs/demo/groupnorm runs/demo/batchnorm
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal

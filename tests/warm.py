@@ -218,10 +218,19 @@ def become(command: Command) -> None:
         descriptor = os.open(name, flags)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    _own_wandb_folder()
     python_path = command.environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[0:1] = ["", *filter(None, python_path)]
     with forked_workers():
         _run_and_exit(list(command.arguments))
+
+
+def _own_wandb_folder() -> None:
+    """wandb makes a folder when it is imported, and removes it at its end: that of all forks."""
+    from wandb.sdk.data_types import _private
+
+    _private.MEDIA_TMP._finalizer.detach()
+    _private.MEDIA_TMP.__init__("wandb-media")
 
 
 def _run_and_exit(arguments: list[str]) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A norm is one file and a claim is one file, as README shows them."""
+"""A norm is one file and a claim is one file, as docs/ shows them."""
 
 import json
 import os
@@ -11,9 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+PAGES = {"Add a norm": "norms.md", "Add a claim": "claims.md"}
+
+
 def shown(heading):
-    """The code under a heading of README."""
-    section = (ROOT / "README.md").read_text().split(f"### {heading}\n")[1]
+    """The code under a heading of docs/."""
+    section = (ROOT / "docs" / PAGES[heading]).read_text().split(f"## {heading}\n")[1]
     return re.search(r"```python\n(.*?)```", section, re.S)[1]
 
 
