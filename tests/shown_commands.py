@@ -8,9 +8,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-# Appended to each training: two steps, on data that every installation has.
-TRAIN = ["trainer.max_steps=2", "trainer.max_epochs=null", "data.eval_subset=20"]
-EMBEDDED = {"cifar10": "digits", "tiny_shakespeare": "pydoc", "ag_news": "pydoc_lines"}
+# Appended to each training; and smaller amounts, and data that every installation has, in the place
+# of what is shown.
+TRAIN = ["trainer.max_steps=2"]
+SMALLER = {
+    "seed=0,1": ["seed=0"],
+    "data.batch_size=2,16,64": ["data.batch_size=2"],
+    "model.depth=24": ["model.depth=2"],
+    "trainer.checkpoint_every=100": ["trainer.checkpoint_every=1"],
+    "data=cifar10": ["data=digits"],
+    "data=tiny_shakespeare": ["data=pydoc", "data.eval_subset=2000"],
+    "data=ag_news": ["data=pydoc_lines", "data.eval_subset=50"],
+    "data.subset=5000": ["data.subset=64"],
+}
 
 # What a command gets in addition, so that it ends within seconds and writes to the working folder.
 # The longest beginning that fits counts.
@@ -18,9 +28,9 @@ SMALL = {
     "normlab list": ["--results", "none"],
     "normlab show": ["--results", "none"],
     "normlab verdict": ["--results", "none", "rmsnorm-equal-loss"],
-    "normlab run": ["--profile", "smoke"],
+    "normlab run": ["--profile", "smoke", "--workers", "1"],
+    "normlab run bn-batch-below-16": ["--profile", "smoke", "--dry-run"],
     "normlab recheck": ["--results", "none"],
-    "normlab score": ["--profile", "smoke", "--minutes", "0"],
     "normlab convert --to groupnorm": ["torchvision:resnet18"],
 }
 
@@ -34,6 +44,8 @@ LEFT_OUT = {
     "cd": "belongs to the shell",
     "ssh": "needs a cluster",
     "ray start": "needs a cluster",
+    "normlab run gn-ln-fix-small-batch --norm": "tests/claims/test_guests.py runs other norms",
+    "normlab score": "tests/score runs the battery",
     "normlab run bn-noniid-batches --engine": "tests/claims/test_runner.py runs both engines",
     "normlab run --all": "tests/claims/test_smoke.py walks through every claim",
     "normlab run rmsnorm-7-64-faster": "tests/measure/timing runs its trials",
@@ -43,7 +55,7 @@ LEFT_OUT = {
     "torchrun": "tests/training/test_train_devices.py starts it",
     "tensorboard": "serves until it is stopped",
     "wandb sync": "needs a key; tests/training has a server that takes its place",
-    "make": "sets up an environment; the commands of `make demo` are run below",
+    "make": "sets up an environment; its own commands are run here",
 }
 # The same, for a command without more words, or for a training with one of these.
 LEFT_OUT_EXACTLY = {"normlab advise": "asks on a terminal; tests/tools/test_advise.py answers"}
@@ -87,18 +99,10 @@ class Command:
     def small(self) -> list[str]:
         """The words of what runs in its place, within seconds."""
         words = list(self.words)
-        if self.trains:
-            return [_embedded(word) for word in words] + TRAIN
+        if self.trains and "--cfg" not in words:
+            return [one for word in words for one in SMALLER.get(word, [word])] + TRAIN
         fitting = [beginning for beginning in SMALL if self.begins(beginning)]
         return words + (SMALL[max(fitting, key=len)] if fitting else [])
-
-
-def _embedded(word: str) -> str:
-    """An override with data that are always here, and few of them."""
-    if word.startswith("data.subset="):
-        return "data.subset=64"
-    group, _, name = word.partition("=")
-    return f"data={EMBEDDED.get(name, name)}" if group == "data" else word
 
 
 def fenced(page: Path, language: str) -> list[str]:
