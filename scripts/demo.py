@@ -1,7 +1,7 @@
 """What `make demo` showed: python scripts/demo.py GROUPNORM_RUN BATCHNORM_RUN
 
-Reads record.json of both runs. The second is BatchNorm with one sample per statistic, evaluated with
-the statistics of each image as well (`evaluations=[statistics]`).
+Reads record.json of both runs. The second is BatchNorm with one sample per statistic, evaluated
+with the statistics of each image as well (`evaluations=[statistics]`).
 """
 
 import sys

@@ -1,8 +1,9 @@
-"""What synchronized batch norm costs between the GPUs of this machine: python scripts/syncbn_gpus.py
+"""What synchronized batch norm costs between this machine's GPUs: python scripts/syncbn_gpus.py
 
-A ResNet-8 on 32x32 images, 8, 64 and 512 a GPU, by 2, 4 and 8 GPUs as far as there are so many, through NCCL: a
-training step with our layer and with torch.nn.SyncBatchNorm against one with plain batch norm, interleaved. First it
-says what it finds; with fewer than two GPUs, or without NCCL, it says so and exits with status 2.
+A ResNet-8 on 32x32 images, 8, 64 and 512 a GPU, by 2, 4 and 8 GPUs as far as there are so many,
+through NCCL. A training step with our layer, and one with torch.nn.SyncBatchNorm, are timed against
+one with plain batch norm, in turns. First it prints which GPUs there are; with fewer than two, or
+without NCCL, it says so and exits with status 2.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What README.md, CONTRIBUTING.md and docs/ show can be run: each command at a small size, each block of code."""
+"""What README.md, CONTRIBUTING.md and docs/ show can be run: commands at small sizes, and code."""
 
 import os
 import re
@@ -8,8 +8,18 @@ import sys
 import pytest
 import torch
 import typer.main
-from shown_commands import LEFT_OUT, LEFT_OUT_EXACTLY, LEFT_OUT_WITH, PAGES, ROOT, SMALL
-from shown_commands import Command, commands, demo, fenced
+from shown_commands import (
+    LEFT_OUT,
+    LEFT_OUT_EXACTLY,
+    LEFT_OUT_WITH,
+    PAGES,
+    ROOT,
+    SMALL,
+    Command,
+    commands,
+    demo,
+    fenced,
+)
 from torch import nn
 
 from normlab.claims.registry import slugs
@@ -21,7 +31,7 @@ TRAININGS = [command for command in ALL if command.trains]
 OF_NORMLAB = [command for command in ALL if command.words[0] == "normlab"]
 
 # The class that the pages call my_package.my_module.MyNorm.
-MY_NORM = '''
+MY_NORM = """
 from torch import nn
 
 
@@ -32,7 +42,7 @@ class MyNorm(nn.Module):
 
     def forward(self, x):
         return self.alpha * x / (1 + x.abs())
-'''
+"""
 
 
 def test_the_pages_show_commands():
@@ -71,7 +81,7 @@ def test_what_is_left_out_or_made_small_is_shown():
 
 @pytest.mark.parametrize("page", [*(page.name for page in PAGES), "Makefile"])
 def test_commands_run(page, tmp_path):
-    """In one folder, in the order of the page, so that a command may use what one before it made."""
+    """In one folder, in the order of the page: a command may use what one before it made."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "my_module.py").write_text(MY_NORM)
     for name in ("train.py", "scripts"):
@@ -94,7 +104,7 @@ def run(command: Command, folder) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_runs(page):
-    """A page's blocks one after another, with a network and images by the names that the pages use."""
+    """The blocks of a page one after another, with a network and images by the pages' names."""
     network = nn.Sequential(
         nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4),
@@ -107,10 +117,11 @@ def test_code_runs(page):
 
 
 def test_links_lead_to_files():
-    for page in (*PAGES, ROOT / "CHANGELOG.md"):
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)|(?:src|srcset)=\"([^\"]+)\"", page.read_text()):
-            target = page.parent / (link[0] or link[1])
-            assert target.exists(), f"{page.name} links to {target}, which is not there"
+    for page in (*PAGES, ROOT / "CHANGELOG.md", ROOT / "VERDICTS.md"):
+        text = page.read_text()
+        links = re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", text)
+        for link in links + re.findall(r'(?:src|srcset)="([^"]+)"', text):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
 
 
 def test_the_groups_of_train_are_all_told():

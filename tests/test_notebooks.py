@@ -36,8 +36,11 @@ def test_no_outputs_are_committed(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path, tmp_path):
-    """nbmake in a process of its own. An empty data folder leaves only the kernel that ipykernel brings along, whose
-    Python is the one that runs it; nothing is written beside the notebook."""
+    """nbmake in a process of its own; nothing is written beside the notebook.
+
+    An empty data folder leaves only the kernel that ipykernel brings along, whose Python is the one
+    that runs it.
+    """
     before = sorted(path.parent.iterdir())
     folders = ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     environment = {
@@ -48,8 +51,8 @@ def test_runs(path, tmp_path):
     environment |= {"OMP_NUM_THREADS": "1"}
     environment.pop("MPLBACKEND", None)  # the kernel draws into the notebook
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=1200",
-         "-p", "no:xdist", str(path)],
+        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3",
+         "--nbmake-timeout=1200", "-p", "no:xdist", str(path)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]

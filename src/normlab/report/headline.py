@@ -1,7 +1,7 @@
-"""The picture of README.md: accuracy against the normalization batch, from the records of one claim.
+"""The picture of README.md: accuracy against the normalization batch, from records of one claim.
 
-matplotlib draws it twice, for a light and a dark page. The same records and the same matplotlib give
-the same bytes: ids have a fixed salt, no date is written, and text stays text.
+matplotlib draws it twice, for a light and a dark page. The same records and the same matplotlib
+give the same bytes: ids have a fixed salt, no date is written, and text stays text.
 """
 
 import io
@@ -24,7 +24,7 @@ SIZE = (7.6, 3.8)  # inches of 72 points
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one page: of text and axes, of the grid, and of each norm. Told apart without hue, too."""
+    """Colours of one page: of text and axes, of the grid, and of each norm in turn."""
 
     ink: str
     grid: str
@@ -39,7 +39,10 @@ THEMES = {
 
 @dataclass(frozen=True)
 class Curve:
-    """Of one norm: the accuracy in per cent by normalization batch, or one (at 0) where that does not matter."""
+    """Of one norm: the accuracy in per cent by normalization batch.
+
+    A norm that depends on no batch has one value, at 0.
+    """
 
     kind: str
     at: Mapping[int, Summary]
@@ -58,9 +61,7 @@ class Headline:
     caption: str
 
 
-def headline_of(
-    claims: Sequence[Claim], verdicts: Sequence[Any], store: Store
-) -> Headline | None:
+def headline_of(claims: Sequence[Claim], verdicts: Sequence[Any], store: Store) -> Headline | None:
     """Of the trials that decided the claim `HEADLINE`; None where none are recorded.
 
     `verdicts`: of each claim, in the same order.
@@ -144,8 +145,9 @@ def _curve(axes: Any, curve: Curve, colour: str) -> None:
     points = [curve.at[0]] * 2 if curve.flat else list(curve.at.values())
     xs = list(axes.get_xlim()) if curve.flat else list(curve.at)
     means = [point.mean for point in points]
-    dashes = (0, (5, 2)) if curve.flat else "-"
-    axes.plot(xs, means, color=colour, linestyle=dashes, marker="" if curve.flat else "o", markersize=4)
+    # Dashes and dots tell them apart without colour, too.
+    dashes, marker = ((0, (5, 2)), "") if curve.flat else ("-", "o")
+    axes.plot(xs, means, color=colour, linestyle=dashes, marker=marker, markersize=4)
     low = [point.mean if point.low is None else point.low for point in points]
     high = [point.mean if point.high is None else point.high for point in points]
     axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)

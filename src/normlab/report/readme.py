@@ -1,4 +1,4 @@
-"""What README.md shows of the records: a picture and eight answers. Built from them, never typed."""
+"""What README.md shows of the records: a picture and eight answers. Built, never typed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

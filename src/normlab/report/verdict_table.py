@@ -1,4 +1,4 @@
-"""VERDICTS.md: every claim in one row, and what was measured of it below. Built from the records."""
+"""VERDICTS.md: every claim in one row, what was measured of it below. Built from the records."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ is in [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats o
 
 
 def verdict_page(cards: Sequence[Card]) -> str:
-    """The whole file: a table and the parts of its claims for each verdict, in the order of VERDICTS."""
+    """The whole file: for each verdict a table of its claims, then their parts."""
     if all(card.verdict == NO_DATA for card in cards):
         return f"# Verdicts\n\n{EMPTY}\n"
     sections = [HEAD.format(counts=counts(cards))]
@@ -63,7 +63,8 @@ def _short(card: Card) -> str:
 
 
 def _details(card: Card) -> str:
-    head = f"**{card.claim.slug}**: {plain('; '.join(card.claim.documents))}. {plain(card.evidence)}"
+    documents = plain("; ".join(card.claim.documents))
+    head = f"**{card.claim.slug}**: {documents}. {plain(card.evidence)}"
     return "\n".join([f"{head}\n", *(f"- {_part(clause)}" for clause in card.clauses)])
 
 
