@@ -1,9 +1,8 @@
 """What README.md, CONTRIBUTING.md and docs/ show can be run: commands at small sizes, and code."""
 
-import os
 import re
 import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +20,7 @@ from shown_commands import (
     fenced,
 )
 from torch import nn
+from warm import Warm, training_environment
 
 from normlab.claims.registry import slugs
 from normlab.cli import app
@@ -80,7 +80,7 @@ def test_what_is_left_out_or_made_small_is_shown():
 
 
 @pytest.mark.parametrize("page", [*(page.name for page in PAGES), "Makefile"])
-def test_commands_run(page, tmp_path):
+def test_commands_run(page, warm, tmp_path):
     """In one folder, in the order of the page: a command may use what one before it made."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "my_module.py").write_text(MY_NORM)
@@ -88,18 +88,14 @@ def test_commands_run(page, tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     for command in ALL:
         if command.page == page and not command.left_out:
-            done = run(command, tmp_path)
+            done = run(command, warm, tmp_path)
             assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-def run(command: Command, folder) -> subprocess.CompletedProcess:
+def run(command: Command, warm: Warm, folder: Path) -> subprocess.CompletedProcess[str]:
     program, *words = command.small
-    start = {"python": [sys.executable], "normlab": [sys.executable, "-m", "normlab.cli"]}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "COLUMNS": "160"}
-    return subprocess.run(
-        [*start[program], *words], cwd=folder, env=environment,
-        capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    start = {"python": [], "normlab": ["-m", "normlab.cli"]}[program]
+    return warm.run(*start, *words, cwd=folder, env=training_environment())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
