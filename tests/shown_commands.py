@@ -31,6 +31,7 @@ SMALL = {
     "normlab run": ["--profile", "smoke", "--workers", "1"],
     "normlab run bn-batch-below-16": ["--profile", "smoke", "--dry-run"],
     "normlab recheck": ["--results", "none"],
+    "normlab dashboard": ["--records", "runs"],
     "normlab convert --to groupnorm": ["torchvision:resnet18"],
 }
 
@@ -46,6 +47,7 @@ LEFT_OUT = {
     "ray start": "needs a cluster",
     "normlab run gn-ln-fix-small-batch --norm": "tests/claims/test_guests.py runs other norms",
     "normlab score": "tests/score runs the battery",
+    "normlab run rmsnorm-equal-loss --profile smoke --logger": "tests/claims/test_logged_trials.py",
     "normlab run bn-noniid-batches --engine": "tests/claims/test_runner.py runs both engines",
     "normlab run --all": "tests/claims/test_smoke.py walks through every claim",
     "normlab run rmsnorm-7-64-faster": "tests/measure/timing runs its trials",

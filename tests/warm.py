@@ -226,7 +226,7 @@ def become(command: Command) -> None:
 
 
 def _own_wandb_folder() -> None:
-    """wandb makes a folder when it is imported, and removes it at its end: that of all forks."""
+    """wandb makes a folder when it is imported: the first fork to end would remove that of all."""
     from wandb.sdk.data_types import _private
 
     _private.MEDIA_TMP._finalizer.detach()

@@ -46,21 +46,18 @@ def answer_cards(**changed):
 def batches(tmp_path, monkeypatch):
     """(claim, store): BatchNorm over 1, 8 and 64 samples at 50.1, 50.8 and 56.4 %; GroupNorm."""
     sizes = (1, 8, 64)
-    arms = [Arm(f"of {n}", ("norm=batchnorm", f"norm.ghost_batch={n}")) for n in sizes]
+    at = [{"norm": "batchnorm", "normalization_batch": n} for n in sizes]
+    arms = [Arm(f"of {n}", (f"norm.ghost_batch={n}",), at=at[i]) for i, n in enumerate(sizes)]
+    arms.append(Arm("other", ("norm=groupnorm",), at={"norm": "groupnorm"}))
     rule = Part("fall", "", difference("of 64", "of 1"), AtLeast(1.0))
-    one = claim("headline", rules=(rule,), arms=(*arms, Arm("other", ("norm=groupnorm",))))
+    one = claim("headline", rules=(rule,), arms=tuple(arms))
     monkeypatch.setattr(headline, "HEADLINE", "headline")
 
     def measure(job, noise):
         size = next((n for n in sizes if job.arm == f"of {n}"), 20)
         return {"metrics": accuracy(0.5 + size / 1000)}
 
-    store = fill(tmp_path, one, measure)
-    for record in store.records.values():
-        size = record.arm.removeprefix("of ")
-        batch_norm = {"kind": "batchnorm", "ghost_batch": int(size)} if size != "other" else None
-        record.config["norm"] = batch_norm or {"kind": "groupnorm"}
-    return one, store
+    return one, fill(tmp_path, one, measure)
 
 
 def test_blocks_are_put_between_their_marks():

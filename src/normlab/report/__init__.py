@@ -1,1 +1,1 @@
-"""Records -> results/report/index.html, the table in README.md and results/verdicts.json. See `build.py`."""
+"""Records -> verdicts.json, README.md, VERDICTS.md and the page. See `build.py`."""

@@ -70,7 +70,7 @@ def headline_of(claims: Sequence[Claim], verdicts: Sequence[Any], store: Store) 
         NormLabError: matplotlib is not installed.
     """
     index = [claim.slug for claim in claims].index(HEADLINE)
-    curves = _curves(collect(claims[index], verdicts[index], store))
+    curves = _curves(claims[index], collect(claims[index], verdicts[index], store))
     if not curves:
         return None
     title = "Test accuracy against the number of samples that share their statistics"
@@ -78,14 +78,13 @@ def headline_of(claims: Sequence[Claim], verdicts: Sequence[Any], store: Store) 
     return Headline(pictures, title, _caption(curves))
 
 
-def _curves(trials: Trials) -> list[Curve]:
+def _curves(claim: Claim, trials: Trials) -> list[Curve]:
     by_kind: dict[str, dict[int, Summary]] = {}
-    for arm, by_seed in trials.records.items():
-        of_arm = summary(trials.points(arm, "test_accuracy"))
-        if of_arm is None:
-            continue
-        norm = next(iter(by_seed.values())).config["norm"]
-        by_kind.setdefault(norm["kind"], {})[norm.get("ghost_batch") or 0] = of_arm
+    for arm in claim.arms:
+        of_arm = summary(trials.points(arm.name, "test_accuracy"))
+        if of_arm is not None:
+            batch = int(arm.at.get("normalization_batch", 0))
+            by_kind.setdefault(str(arm.at["norm"]), {})[batch] = of_arm
     return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in TITLES if kind in by_kind]
 
 
