@@ -151,7 +151,7 @@ CLAIM = Claim(
             "CUDA's autocast has a rule for each of the five layers; without one it takes 16 bits "
             "as they come",
             Quantity(
-                "layers with a rule for CUDA's autocast in torch's table of operations",
+                "layers with an entry for CUDA's autocast in torch's table of operations",
                 "of 5 layers",
                 cast_by_autocast,
             ),

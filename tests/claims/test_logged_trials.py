@@ -1,4 +1,4 @@
-"""`normlab run --logger`: trainings leave logs with their claim, arm and stage; their keys stay, nothing else logs."""
+"""`normlab run --logger`: trainings log with claim, arm and stage; keys stay, nothing else logs."""
 
 import json
 import os
@@ -8,7 +8,8 @@ from wandb_server import sync
 TRAINED = '''"""A claim of one arm that trains for four steps."""
 
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.rules import greater_by
+from normlab.claims.quantity import value
+from normlab.claims.rules import AtLeast
 
 CLAIM = Claim(
     slug="trained",
@@ -19,10 +20,14 @@ CLAIM = Claim(
     arms=(Arm("groups", ("norm=groupnorm",)),),
     protocols={
         "cpu": Protocol(
-            ("data=digits", "trainer.max_steps=4"), seeds=1, learning_rates=(0.01, 0.1), tuning_seeds=1, extend=False
+            ("data=digits", "trainer.max_steps=4"),
+            seeds=1,
+            learning_rates=(0.01, 0.1),
+            tuning_seeds=1,
+            extend=False,
         )
     },
-    parts=(Part("all", "It trains.", "1", lambda e: greater_by(e.values("groups", "val_accuracy"), 1.0)),),
+    parts=(Part("all", "It trains.", value("groups", "val_accuracy"), AtLeast(1.0)),),
 )
 '''
 

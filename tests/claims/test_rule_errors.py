@@ -159,7 +159,7 @@ def outcomes(successes, trials):
 @pytest.mark.parametrize("n", [3, 5, 20])
 @pytest.mark.parametrize("above", [True, False])
 def test_a_rate_is_seldom_wrong(n, above):
-    """Every possible outcome with its probability, at the threshold itself: nothing is simulated."""
+    """Every possible outcome with its probability, at the threshold itself."""
     for threshold in np.linspace(0, 1, 21):
         rule = Rate(float(threshold), above)
         chances = scipy.stats.binom.pmf(np.arange(n + 1), n, threshold)
