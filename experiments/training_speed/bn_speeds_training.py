@@ -15,7 +15,7 @@ last loss up to 57 steps early, its whole budget; its ratios were 3.25, 2.81, 2.
 Cost: normlab run bn-speeds-training --profile cpu    about a minute on 2 cores
 """
 
-from collections.abc import Mapping, Sequence
+import math
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from normlab.claims.evidence import Evidence, Values
 from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeastTimes
+from normlab.records.record import Record
 
 LAST = 3  # entries of the curve that are the loss at the end
 DEPTHS = (5, 10)
@@ -47,12 +48,17 @@ def arms() -> tuple[Arm, ...]:
     return (*tuned, *same_rate)
 
 
-def steps_to(curve: Mapping[str, Sequence[float]], loss: float) -> float:
+def losses(record: Record) -> Values:
+    """The training losses of the curve; infinite where they are not finite."""
+    recorded = record.curve["train_loss"]
+    return np.array([math.inf if loss is None else loss for loss in recorded])
+
+
+def steps_to(record: Record, loss: float) -> float:
     """Steps to the first entry of the curve at or below `loss`; all of them if there is none."""
-    for step, value in zip(curve["step"], curve["train_loss"], strict=True):
-        if value <= loss:
-            return step
-    return curve["step"][-1]
+    steps = np.array(record.curve["step"], dtype=float)
+    reached = steps[losses(record) <= loss]
+    return float(reached[0] if len(reached) else steps[-1])
 
 
 def speedup(arm: str, baseline: str) -> Quantity:
@@ -63,8 +69,8 @@ def speedup(arm: str, baseline: str) -> Quantity:
         ratios: list[float] = []
         pairs = zip(evidence.trials(arm), evidence.trials(baseline), strict=True)
         for record, base in pairs:
-            loss = float(np.mean(base.curve["train_loss"][-LAST:]))
-            ratios.append(steps_to(base.curve, loss) / steps_to(record.curve, loss))
+            loss = float(losses(base)[-LAST:].mean())
+            ratios.append(steps_to(base, loss) / steps_to(record, loss))
         log_ratio: Values = np.log(ratios)
         return log_ratio
 
