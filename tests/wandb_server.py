@@ -1,4 +1,5 @@
-"""A server that says yes to wandb: what arrives when wandb's own reader replays the file of an offline run."""
+"""A server that says yes to wandb: what arrives when wandb's own reader replays the file of an
+offline run."""
 
 import gzip
 import json
@@ -35,7 +36,8 @@ ANSWERS = {
 
 
 class Received:
-    """`calls[name]`: the variables of each GraphQL call; `history`: every step's values, in order."""
+    """`calls[name]`: the variables of each GraphQL call; `history`: every step's values, in
+    order."""
 
     def __init__(self):
         self.calls, self.history = {}, []
@@ -56,7 +58,8 @@ class Received:
 
 @contextmanager
 def wandb_server(status=200):
-    """(address, Received) of a server on a free port of this machine; with a status of 401 it knows no key."""
+    """(address, Received) of a server on a free port of this machine; with a status of 401 it
+    knows no key."""
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
@@ -91,8 +94,12 @@ def sync(run, folder):
         environment = {**os.environ, **places, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
         environment.pop("WANDB_MODE", None)
         done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(run)], env=environment, cwd=folder, timeout=600,
-            capture_output=True, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "wandb", "sync", str(run)],
+            env=environment,
+            cwd=folder,
+            timeout=600,
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     return received

@@ -3,11 +3,11 @@
 Said by: "Normalization Deep-Dive".
 Primary source: the reference implementations in the `transformers` library.
 Measured: an audit. Each model is built from a tiny configuration, without weights, and its
-placement follows from which tensor is added to which in a forward pass. Pre-LN is counted strictly: a norm
-before every branch and none after a branch or after a sum. So a sandwich (Gemma 2) and norms after
-the branch only (OLMo 2) are exceptions, although no norm is on the skip path there. The list was
-fixed before it was counted, though some of it served to try the counter out: 15 families from GPT-2
-on, among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
+placement follows from which tensor is added to which in a forward pass. Pre-LN is counted strictly:
+a norm before every branch and none after a branch or after a sum. So a sandwich (Gemma 2) and norms
+after the branch only (OLMo 2) are exceptions, although no norm is on the skip path there. The list
+was fixed before it was counted, though some of it served to try the counter out: 15 families from
+GPT-2 on, among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
 Cost: normlab run preln-default-families    30 seconds on one core
 """
 

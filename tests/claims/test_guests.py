@@ -1,4 +1,5 @@
-"""`normlab run --norm`: another norm under a claim's protocol, which leaves the claim's own verdict alone."""
+"""`normlab run --norm`: another norm under a claim's protocol, which leaves the claim's own
+verdict alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Arms of padded documents: masked padding is no padding, and how the share of padding's cost decides."""
+"""Arms of padded documents: masked padding is no padding, and how the share of padding's cost
+decides."""
 
 import numpy as np
 import pytest

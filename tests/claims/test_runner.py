@@ -1,4 +1,5 @@
-"""Nothing recorded is lost, whatever is killed and when; a crash or a hang does not stop the rest."""
+"""Nothing recorded is lost, whatever is killed and when; a crash or a hang does not stop the
+rest."""
 
 import json
 import os
@@ -53,8 +54,13 @@ def test_a_crash_a_hang_and_a_dying_worker_stop_nobody_else(toy, tmp_path, monke
     tally, store = run(toy(arms, seeds=2, timeout=3.0), tmp_path / "results")
     status = {(record.arm, record.seed): record.status for record in store.records.values()}
     expected = {
-        "work": "ok", "crash": "failed", "hang": "timeout", "deaf": "timeout", "die": "failed", "die once": "ok",
-    }  # fmt: skip
+        "work": "ok",
+        "crash": "failed",
+        "hang": "timeout",
+        "deaf": "timeout",
+        "die": "failed",
+        "die once": "ok",
+    }
     assert status == {(arm, seed): word for arm, word in expected.items() for seed in range(2)}
     assert tally.done == 12 and tally.failed == 8
     messages = {record.arm: record.message for record in store.records.values()}

@@ -1,4 +1,5 @@
-"""Every claim's whole code path, from the command line, in seconds each: `normlab run --all --profile smoke`."""
+"""Every claim's whole code path, from the command line, in seconds each: `normlab run --all
+--profile smoke`."""
 
 import os
 
@@ -17,7 +18,8 @@ def test_all_claims_run_under_smoke_and_feed_no_verdict(normlab, tmp_path):
     ran = {record.claim for record in Store(results).done().values()}
     # A claim whose trials another one runs too has none of its own.
     assert len(ran) > 0.6 * len(slugs())
-    # Trainings under smoke are other trials than those of any other profile: no evidence, even where they lie.
+    # Trainings under smoke are other trials than those of any other profile: no evidence, even
+    # where they lie.
     trained = {claim.slug for claim in load_all() if claim.trial is None}
     assert {
         row["verdict"] for row in verdicts(load_all(), Store(results)) if row["slug"] in trained

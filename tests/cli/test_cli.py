@@ -12,7 +12,10 @@ from normlab.claims.run.benchmarks import run_benchmark
 def test_help_names_the_commands_and_imports_nothing_heavy(normlab):
     done = normlab("--help")
     assert done.returncode == 0 and "bench" in done.stdout
-    heavy = "import sys, normlab.cli, normlab.train.launch; print({'torch', 'lightning', 'wandb'} & set(sys.modules))"
+    heavy = (
+        "import sys, normlab.cli, normlab.train.launch; print({'torch', 'lightning', 'wandb'} "
+        "& set(sys.modules))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip()
         == "set()"

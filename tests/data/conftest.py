@@ -1,4 +1,5 @@
-"""Small data sets in their published forms, and an environment without the user's caches and without a network."""
+"""Small data sets in their published forms, and an environment without the user's caches and
+without a network."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -32,7 +32,8 @@ def text_cfg(name: str = "pydoc", **options: Any) -> TextDataConfig:
 
 
 def numbered(n: int = 60, size: int = 6, num_test: int | None = None) -> RawImages:
-    """Images that differ everywhere, labelled with their number: what comes out of a batch can be told apart."""
+    """Images that differ everywhere, labelled with their number: what comes out of a batch can
+    be told apart."""
 
     def pool(count: int, seed: int) -> Pool:
         pixels = np.random.default_rng(seed).integers(
@@ -52,7 +53,8 @@ def document_cfg(
 
 
 def numbered_documents(n: int = 200, longest: int = 20) -> RawDocuments:
-    """Document i has 1 to `longest` tokens; each ends in its own number, so that what comes out can be told apart."""
+    """Document i has 1 to `longest` tokens; each ends in its own number, so that what comes out
+    can be told apart."""
     draw = np.random.default_rng(0)
     lengths = 1 + np.arange(n) % longest
     words = [f"w{i}" for i in range(30)]

@@ -1,4 +1,5 @@
-"""Documents from where they come: AG News, lines of the standard library's help, and how both are split."""
+"""Documents from where they come: AG News, lines of the standard library's help, and how both
+are split."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""What a DocumentData promises: padding to the token, vocabulary, which words are hidden, and its batches."""
+"""What a DocumentData promises: padding to the token, vocabulary, which words are hidden, and
+its batches."""
 
 import math
 from collections import Counter
@@ -246,7 +247,8 @@ def test_trivial_loss_against_a_hand_computation():
     expected = -(val * np.log((train + 1) / (train + 1).sum())).sum() / val.sum()
     assert make(raw=uneven).trivial_loss == pytest.approx(expected) and 0.5 < expected < 0.7
 
-    # 14 training documents: 28 times a, 14 times b, and with the one each of padding, unknown, mask, a and b 47
+    # 14 training documents: 28 times a, 14 times b, and with the one each of padding, unknown,
+    # mask, a and b 47
     same = RawDocuments("same", 2, [["a", "b", "a"]] * 20, np.arange(20) % 2)
     data = make("masked", same, mask_share=0.5, batch_size=4, vocabulary=5)
     targets = [data.vocabulary[y] for y in whole(data, "val")[1].flatten() if y != IGNORED]

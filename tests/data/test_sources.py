@@ -168,7 +168,8 @@ def test_real_texts(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["cifar10", "tiny_shakespeare", "wikitext2"])
 def test_from_the_hub(name, monkeypatch):
-    """What is asked of `datasets`, answered here in place of the hub; no file of ours is in the way afterwards."""
+    """What is asked of `datasets`, answered here in place of the hub; no file of ours is in the
+    way afterwards."""
     import datasets
 
     def load_dataset(repo, config, revision):

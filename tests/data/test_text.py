@@ -1,4 +1,5 @@
-"""What a TextData promises: vocabulary, windows, and the loss of a model that knows frequencies alone."""
+"""What a TextData promises: vocabulary, windows, and the loss of a model that knows frequencies
+alone."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Distances of batch statistics from running ones, against numbers worked out by hand and by simulation."""
+"""Distances of batch statistics from running ones, against numbers worked out by hand and by
+simulation."""
 
 import copy
 
@@ -12,9 +13,18 @@ from normlab.measure.fluctuation import fluctuations
 from normlab.norms import make_norm
 
 TEXT = (
-    "model=transformer", "model.width=16", "model.num_heads=2", "model.depth=1", "data=pydoc_lines",
-    "data.task=masked", "data.crop=16", "data.context=16", "data.batch_size=8", "norm=batchnorm", "optim.lr=0.01",
-)  # fmt: skip
+    "model=transformer",
+    "model.width=16",
+    "model.num_heads=2",
+    "model.depth=1",
+    "data=pydoc_lines",
+    "data.task=masked",
+    "data.crop=16",
+    "data.context=16",
+    "data.batch_size=8",
+    "norm=batchnorm",
+    "optim.lr=0.01",
+)
 IMAGES = ("model=plaincnn", "model.width=4", "data=digits", "data.batch_size=8", "norm=batchnorm")
 
 
@@ -34,7 +44,8 @@ def measured(
 
 @pytest.mark.parametrize("layout", ["NTC", "NCHW"])
 def test_of_a_batch_with_known_moments(layout):
-    """Channels with values -1 and 1, and 1 and 5, each as often: means 0 and 3, variances (n / (n - 1)) and 4 of it."""
+    """Channels with values -1 and 1, and 1 and 5, each as often: means 0 and 3, variances (n /
+    (n - 1)) and 4 of it."""
     n, positions = 6, 4
     signs = torch.tensor([-1.0, 1.0]).repeat(n * positions // 2).view(n, positions)
     x = torch.stack([signs, 3 + 2 * signs], dim=2)  # (N, T, C)
@@ -50,7 +61,8 @@ def test_of_a_batch_with_known_moments(layout):
 
 @pytest.mark.parametrize("layout", ["NTC", "NCHW"])
 def test_one_value_of_each_sample_ignores_what_positions_share(layout):
-    """All positions of a sample alike: 4 values are then one, in all and in one, which has no fewer."""
+    """All positions of a sample alike: 4 values are then one, in all and in one, which has no
+    fewer."""
     x = torch.randn(64, 1, 300, generator=torch.Generator().manual_seed(0)).expand(64, 4, 300)
     x = x if layout == "NTC" else x.transpose(1, 2).reshape(64, 300, 2, 2)
     found = measured(layout, x)

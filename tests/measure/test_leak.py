@@ -1,4 +1,5 @@
-"""Uniform tokens are uniform and always new; BatchNorm over one sample beats their entropy, LayerNorm cannot."""
+"""Uniform tokens are uniform and always new; BatchNorm over one sample beats their entropy,
+LayerNorm cannot."""
 
 from math import log
 

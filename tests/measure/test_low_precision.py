@@ -1,4 +1,5 @@
-"""Means and variances in 16 bits against sums worked out by hand, and the batch norm that is trained with them."""
+"""Means and variances in 16 bits against sums worked out by hand, and the batch norm that is
+trained with them."""
 
 import math
 
@@ -96,7 +97,8 @@ def test_formula_rounds_eps():
 
 @pytest.mark.parametrize("moments", [None, lowprec.library])
 def test_a_rounded_norm_without_rounding_is_batch_norm(moments):
-    """Outputs, gradients and buffers; of whole float16 numbers, whose moments torch's kernel has right."""
+    """Outputs, gradients and buffers; of whole float16 numbers, whose moments torch's kernel has
+    right."""
     x = torch.randint(-4, 5, (8, 3, 4, 4), generator=torch.Generator().manual_seed(0)).float()
     ours, plain = RoundedNorm(3, moments=moments), make_norm("batchnorm", 3, "NCHW")
     leaves = [x.clone().requires_grad_() for _ in range(2)]

@@ -1,4 +1,5 @@
-"""What is read and given by norms, and how the sizes of activations are followed through a training."""
+"""What is read and given by norms, and how the sizes of activations are followed through a
+training."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""The counts behind fold-automatic: what a tool leaves is found, and a folded network leaves nothing to any."""
+"""The counts behind fold-automatic: what a tool leaves is found, and a folded network leaves
+nothing to any."""
 
 import pytest
 import torch

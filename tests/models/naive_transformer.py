@@ -32,7 +32,8 @@ def build(
 
 
 def randomised(model):
-    """In float64, with weights large enough and gains different enough that nothing hides in a tolerance."""
+    """In float64, with weights large enough and gains different enough that nothing hides in a
+    tolerance."""
     generator = torch.Generator().manual_seed(1)
     model.double()
     with torch.no_grad():

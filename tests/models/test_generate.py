@@ -1,4 +1,5 @@
-"""Decoding step by step against the full forward pass; what is drawn; `normlab sample` on a trained checkpoint."""
+"""Decoding step by step against the full forward pass; what is drawn; `normlab sample` on a
+trained checkpoint."""
 
 import json
 from functools import partial
@@ -112,7 +113,8 @@ def test_norms_that_mix_or_count_positions_are_found_out():
 
 
 def test_draws_follow_the_model():
-    """Relative frequencies of 5,000 draws against softmax(logits / T), each within 5 standard errors."""
+    """Relative frequencies of 5,000 draws against softmax(logits / T), each within 5 standard
+    errors."""
     model = build()
     ids = tokens(1, 4)
     logits = model(ids)[0, -1].detach()
@@ -163,9 +165,19 @@ def test_what_makes_no_sense_is_refused(options, words):
         generate(build(), **{"prompt_ids": tokens(), "length": 3, **options})
 
 
-RUN = ["model=transformer", "data=pydoc", "model.depth=1", "model.width=16", "data.context=32", "data.subset=20000",
-       "data.eval_subset=2000", "trainer.max_steps=30", "trainer.checkpoint_every=30", "logger=none",
-       "hydra.run.dir=run"]  # fmt: skip
+RUN = [
+    "model=transformer",
+    "data=pydoc",
+    "model.depth=1",
+    "model.width=16",
+    "data.context=32",
+    "data.subset=20000",
+    "data.eval_subset=2000",
+    "trainer.max_steps=30",
+    "trainer.checkpoint_every=30",
+    "logger=none",
+    "hydra.run.dir=run",
+]
 
 
 def test_text_from_a_checkpoint_of_train(train, tmp_path):

@@ -1,4 +1,5 @@
-"""Models: same seed, same weights under every norm; every norm takes a step in every model that it fits."""
+"""Models: same seed, same weights under every norm; every norm takes a step in every model that
+it fits."""
 
 import pytest
 import torch

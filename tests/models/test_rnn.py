@@ -1,4 +1,5 @@
-"""The LSTM: against torch's, against its formula written out in float64, per time step, causal, of any length."""
+"""The LSTM: against torch's, against its formula written out in float64, per time step, causal,
+of any length."""
 
 import copy
 from functools import partial
@@ -40,7 +41,8 @@ def stirred(model):
 
 
 def oracle(model, ids, kind, training=True):
-    """Logits from the formula: the cell's lines written out, the norms by norms/reference.py, no view of the model's.
+    """Logits from the formula: the cell's lines written out, the norms by norms/reference.py, no
+    view of the model's.
 
     Replaces the running statistics in `state` of each norm, which is returned.
     """

@@ -97,7 +97,8 @@ def test_draws_depend_on_neither_norm_nor_placement(init):
     ("placement", "beta"), [("deepnorm", (8 * 4) ** -0.25), ("deepnorm_alpha", 1.0), ("pre", 1.0)]
 )
 def test_initial_standard_deviations(placement, beta):
-    """Glorot & Bengio 2010 with DeepNorm's gain on values, outputs and MLP, as in figure 2 of Wang et al. 2022."""
+    """Glorot & Bengio 2010 with DeepNorm's gain on values, outputs and MLP, as in figure 2 of
+    Wang et al. 2022."""
     c = 160
     model = build(depth=4, width=c, num_heads=4, init="xavier", placement=placement, tied=False)
     q, k, v = model.blocks[2].attention.branch.qkv.weight.chunk(3)

@@ -1,4 +1,5 @@
-"""Records that nobody measured: a claim's own plan, filled by a function, in a folder of its own."""
+"""Records that nobody measured: a claim's own plan, filled by a function, in a folder of its
+own."""
 
 import math
 from pathlib import Path
@@ -17,7 +18,8 @@ DEVICE = "cpu (x86_64, 1 thread)"
 
 
 def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda job: False) -> Store:
-    """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the plan is done."""
+    """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the
+    plan is done."""
     protocol = claim.protocols[profile]
     with Store(folder) as store:
         design = Design(claim, protocol)
@@ -63,11 +65,16 @@ def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:
         Part("loss", "the loss is the same", difference("new", "old", "test_loss"), Within(1.0)),
     )
     base = {
-        "statement": "New is better than old.", "documents": ("A <b>bold</b> & plain document",), "source": "Nobody.",
-        "prediction": "supported", "parts": rules[:parts], "arms": (Arm("new", ("norm=frn",)), Arm("old")),
-        "protocols": {"cpu": Protocol(("data=digits",), seeds=seeds)}, "caveats": ("Invented | numbers.",),
+        "statement": "New is better than old.",
+        "documents": ("A <b>bold</b> & plain document",),
+        "source": "Nobody.",
+        "prediction": "supported",
+        "parts": rules[:parts],
+        "arms": (Arm("new", ("norm=frn",)), Arm("old")),
+        "protocols": {"cpu": Protocol(("data=digits",), seeds=seeds)},
+        "caveats": ("Invented | numbers.",),
         "would_change": "Real ones.",
-    }  # fmt: skip
+    }
     return Claim(slug, **{**base, **more})
 
 

@@ -1,4 +1,5 @@
-"""The panels: which lines they hold, that TensorBoard reads them back, and that wandb takes the workspace."""
+"""The panels: which lines they hold, that TensorBoard reads them back, and that wandb takes the
+workspace."""
 
 import hashlib
 import json

@@ -1,4 +1,5 @@
-"""The page as a browser gets it: whole, self-contained, nothing of a record is markup; and its figures."""
+"""The page as a browser gets it: whole, self-contained, nothing of a record is markup; and its
+figures."""
 
 import math
 import re

@@ -42,7 +42,8 @@ class Moving(nn.Module):
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory):
-    """A folder with own_norms.py, from which `normlab score own_norms.MeanAbs` runs; its results lie in it."""
+    """A folder with own_norms.py, from which `normlab score own_norms.MeanAbs` runs; its results
+    lie in it."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "own_norms.py").write_text(FILE)
     return folder

@@ -1,4 +1,5 @@
-"""The battery: what is measured of known layers, which cells a norm enters, resuming, and how an entry is decided."""
+"""The battery: what is measured of known layers, which cells a norm enters, resuming, and how an
+entry is decided."""
 
 import platform
 
@@ -99,10 +100,15 @@ def test_cells_differ_and_the_base_cell_is_shared():
 @pytest.mark.parametrize(
     "name, options",
     [
-        ("nope", []), ("dyt", ["beta=1"]), ("dyt", ["alpha"]), ("dyt", ["alpha=[1"]), ("groupnorm", ["num_groups=abc"]),
-        ("no_such_module.Norm", []), ("syncbatchnorm", []),
+        ("nope", []),
+        ("dyt", ["beta=1"]),
+        ("dyt", ["alpha"]),
+        ("dyt", ["alpha=[1"]),
+        ("groupnorm", ["num_groups=abc"]),
+        ("no_such_module.Norm", []),
+        ("syncbatchnorm", []),
     ],
-)  # fmt: skip
+)
 def test_an_unfit_norm_is_refused_in_a_sentence(name, options):
     with pytest.raises(NormLabError):
         subject_of(name, options)
@@ -119,7 +125,8 @@ def test_options_are_numbers_lists_and_texts_as_they_are_written(own, monkeypatc
 
 
 def test_norms_are_compared_over_the_batches_that_both_ran(own, monkeypatch):
-    """A norm without ghost batches runs 2 and 8 only: an equal one with a knee at 4 is neither better nor worse."""
+    """A norm without ghost batches runs 2 and 8 only: an equal one with a knee at 4 is neither
+    better nor worse."""
     monkeypatch.syspath_prepend(str(own))
     batchnorm, moving, layernorm = (
         subject_of(name) for name in ("batchnorm", "own_norms.Moving", "layernorm")
@@ -194,9 +201,14 @@ def test_widths_and_depths_count_only_what_trains():
 
 @pytest.mark.parametrize(
     "found, verdict",
-    [([3, 4, 3, 4, 3], "supported"), ([7, 8, 7, 8, 7], "refuted"), ([1, 9, 2, 8, 5], "inconclusive"),
-     ([3], "inconclusive"), ([3, 3], "inconclusive")],
-)  # fmt: skip
+    [
+        ([3, 4, 3, 4, 3], "supported"),
+        ([7, 8, 7, 8, 7], "refuted"),
+        ([1, 9, 2, 8, 5], "inconclusive"),
+        ([3], "inconclusive"),
+        ([3, 3], "inconclusive"),
+    ],
+)
 def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, verdict):
     values = np.array(found, dtype=float)
     assert Bound(ROW["domain shift"]).decide(values, "points").verdict == verdict
@@ -229,9 +241,17 @@ def fill(store, subject, seeds, accuracy, code):
                 "corrupted_accuracy": 0.2,
             }
             known[job.key] = Record(
-                job.key, {}, claim.slug, job.arm, job.seed, job.stage, "ok", metrics=metrics, code=code,
+                job.key,
+                {},
+                claim.slug,
+                job.arm,
+                job.seed,
+                job.stage,
+                "ok",
+                metrics=metrics,
+                code=code,
                 device=f"cpu ({platform.machine()}, 1 thread)",
-            )  # fmt: skip
+            )
     for record in known.values():
         store.append(claim.slug, record)
 
@@ -299,8 +319,11 @@ def test_a_score_runs_once_and_is_taken_up_again(scored, run_score, own):
     assert "0 failed" in scored.stdout
     records = Store(own / "results" / "score").records
     assert {record.claim for record in records.values()} == {
-        "layer", "groupnorm-images", "own_norms.MeanAbs-eps-0.01-images", "own_norms.MeanAbs-eps-0.01-text",
-    }  # fmt: skip
+        "layer",
+        "groupnorm-images",
+        "own_norms.MeanAbs-eps-0.01-images",
+        "own_norms.MeanAbs-eps-0.01-text",
+    }
     again = run_score("own_norms.MeanAbs", "--against", "groupnorm", "--option", "eps=0.01")
     assert again.returncode == 0 and "\n0 trials in" in again.stdout, again.stdout + again.stderr
     assert Store(own / "results" / "score").records.keys() == records.keys()

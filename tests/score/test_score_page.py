@@ -1,4 +1,5 @@
-"""The page and the terminal: one file, what is said follows from decided rows, and nothing is decided under smoke."""
+"""The page and the terminal: one file, what is said follows from decided rows, and nothing is
+decided under smoke."""
 
 import re
 from html.parser import HTMLParser

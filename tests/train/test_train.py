@@ -9,9 +9,23 @@ import torch
 
 QUICK = ["trainer.max_steps=20", "data.batch_size=16"]
 FIELDS = {
-    "key", "claim", "arm", "seed", "stage", "status", "metrics", "config", "versions", "device", "data", "code",
-    "steps", "samples", "duration_s", "started",
-}  # fmt: skip
+    "key",
+    "claim",
+    "arm",
+    "seed",
+    "stage",
+    "status",
+    "metrics",
+    "config",
+    "versions",
+    "device",
+    "data",
+    "code",
+    "steps",
+    "samples",
+    "duration_s",
+    "started",
+}
 
 
 def records(folder):

@@ -33,7 +33,8 @@ def misbehave(how: str, pid_file: str) -> int:
 
 
 def layouts_and_modes() -> dict[str, float]:
-    """Largest differences from BatchNorm on the joined batch, in float64, by layout, memory format and count."""
+    """Largest differences from BatchNorm on the joined batch, in float64, by layout, memory
+    format and count."""
     rank = dist.get_rank()
     shapes = {
         "NC": (9, 4),
@@ -69,7 +70,8 @@ def layouts_and_modes() -> dict[str, float]:
 
 
 def saved_buffers(kind: str) -> list[float]:
-    """Running means after one step in DDP, and after its next forward pass, where rank 1's data lie at 10."""
+    """Running means after one step in DDP, and after its next forward pass, where rank 1's data
+    lie at 10."""
     rank = dist.get_rank()
     norm = make_norm(kind, 1, "NC", momentum=1.0)
     model = DistributedDataParallel(norm)

@@ -1,4 +1,5 @@
-"""Evaluations of a trained network: each against a check by hand, and none of them touches the network."""
+"""Evaluations of a trained network: each against a check by hand, and none of them touches the
+network."""
 
 import copy
 

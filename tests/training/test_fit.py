@@ -83,7 +83,8 @@ def test_chunk_size_and_probes_change_nothing():
 
 
 def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):
-    """Two halves with accumulation against the joined batch: the same gradients for GroupNorm, not for BatchNorm."""
+    """Two halves with accumulation against the joined batch: the same gradients for GroupNorm,
+    not for BatchNorm."""
     import normlab.training.setup as module
 
     def losses(kind, batch_size, accumulate):

@@ -106,7 +106,8 @@ def test_wandb_disabled_writes_nothing_and_keeps_the_record(tmp_path, monkeypatc
 
 
 def break_after_training(monkeypatch, method, error=None):
-    """CSVLogger's `method` raises from the evaluation on, which comes after the training and raises `error`."""
+    """CSVLogger's `method` raises from the evaluation on, which comes after the training and
+    raises `error`."""
     from lightning.pytorch.loggers import CSVLogger
 
     module = importlib.import_module("normlab.training.fit")

@@ -1,4 +1,5 @@
-"""Statistics of several processes: synchronized, those of the joined batch; local, those of ghost batches."""
+"""Statistics of several processes: synchronized, those of the joined batch; local, those of
+ghost batches."""
 
 import pytest
 import rank_functions

@@ -1,4 +1,5 @@
-"""An offline run, replayed by wandb's own reader to a server of ours: everything that a dashboard needs arrives."""
+"""An offline run, replayed by wandb's own reader to a server of ours: everything that a
+dashboard needs arrives."""
 
 import base64
 import hashlib
@@ -13,10 +14,19 @@ from normlab.training.fit import fit
 from normlab.training.loggers import panel_keys
 
 RUN = [
-    "norm=batchnorm", "norm.ghost_batch=8", "trainer.max_steps=20", "trainer.chunk_steps=10", "data.batch_size=16",
-    "trainer.progress=false", "logger=wandb", "probes=[gradient_norm,activations,running_stats]",
-    "claim=bn-batch-below-16", "arm='batchnorm 8'", "stage=evaluate", "seed=3",
-]  # fmt: skip
+    "norm=batchnorm",
+    "norm.ghost_batch=8",
+    "trainer.max_steps=20",
+    "trainer.chunk_steps=10",
+    "data.batch_size=16",
+    "trainer.progress=false",
+    "logger=wandb",
+    "probes=[gradient_norm,activations,running_stats]",
+    "claim=bn-batch-below-16",
+    "arm='batchnorm 8'",
+    "stage=evaluate",
+    "seed=3",
+]
 
 
 @pytest.fixture(scope="module")

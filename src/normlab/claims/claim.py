@@ -1,4 +1,5 @@
-"""What a claim is: arms, what is tuned, the rule of each part, all written down before the trials run. Torch-free."""
+"""What a claim is: arms, what is tuned, the rule of each part, all written down before the
+trials run. Torch-free."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,13 +17,15 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a comparison: Hydra overrides on top of the profile's, or options of the claim's own `trial`."""
+    """One side of a comparison: Hydra overrides on top of the profile's, or options of the
+    claim's own `trial`."""
 
     name: str
     overrides: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
     tune: bool = True  # False: runs at the learning rate that its overrides or the profile's give
-    evaluations: tuple[str, ...] = ()  # what else is measured on the trained network, in evaluation trials only
+    # What else is measured on the trained network, in evaluation trials only.
+    evaluations: tuple[str, ...] = ()
     at: Mapping[str, float | str] = field(default_factory=dict)  # coordinates, for figures
 
 
@@ -30,8 +33,8 @@ class Arm:
 class Protocol:
     """How much is run: the same for every arm.
 
-    `learning_rates` is a geometric grid; it is extended where the best lies at its edge. Tuning seeds are 1000 and up,
-    evaluation seeds 0 and up: they never meet.
+    `learning_rates` is a geometric grid; it is extended where the best lies at its edge. Tuning
+    seeds are 1000 and up, evaluation seeds 0 and up: they never meet.
     """
 
     overrides: tuple[str, ...] = ()
@@ -41,12 +44,14 @@ class Protocol:
     tuning_seeds: int = 2
     extend: bool = True  # the grid, where the best rate lies at its edge
     timeout_s: float = 600.0
-    seconds_per_trial: float = 1.0  # expected, for `normlab show`; replaced by what records measured
+    # Expected, for `normlab show`; replaced by what records measured.
+    seconds_per_trial: float = 1.0
 
 
 @dataclass(frozen=True)
 class Part:
-    """One clause of a claim: a statement, the quantity that bears on it, and the rule that decides."""
+    """One clause of a claim: a statement, the quantity that bears on it, and the rule that
+    decides."""
 
     name: str
     statement: str
@@ -87,8 +92,8 @@ Trial = Callable[[Options, int], Mapping[str, Any]]
 class Claim:
     """A claim of shared documents, in our own words, with everything that decides it.
 
-    Either the trials are trainings (arms with overrides, `protocols` by profile and data) or `trial` measures something
-    directly: `trial(options, seed) -> {metric: value}`.
+    Either the trials are trainings (arms with overrides, `protocols` by profile and data) or
+    `trial` measures something directly: `trial(options, seed) -> {metric: value}`.
     """
 
     slug: str
@@ -100,8 +105,10 @@ class Claim:
     arms: tuple[Arm, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
     trial: Trial | None = None
-    trial_version: int = 1  # raised when `trial` computes something else: its records then run again
-    timed: bool = False  # its trials measure time: they run one at a time, after all others, and give no two same bits
+    # Raised when `trial` computes something else: its records then run again.
+    trial_version: int = 1
+    # Its trials measure time: they run one at a time, after all others, and give no two same bits.
+    timed: bool = False
     tuning_metric: str = "val_accuracy"  # of the validation split; a loss is minimised
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict

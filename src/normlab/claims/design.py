@@ -21,7 +21,8 @@ TUNE, EVALUATE = "tune", "evaluate"
 
 @dataclass(frozen=True)
 class Job:
-    """One trial: a training from Hydra overrides, or a direct measurement with a claim's own `trial`."""
+    """One trial: a training from Hydra overrides, or a direct measurement with a claim's own
+    `trial`."""
 
     key: str
     claim: str
@@ -75,7 +76,8 @@ class Design:
         self._jobs: dict[tuple[str, float | None, str], list[Job]] = {}
 
     def jobs(self, arm: Arm, rate: float | None, stage: str) -> list[Job]:
-        """The trials of `arm` at a learning rate, by seed; None: the rate of its own configuration."""
+        """The trials of `arm` at a learning rate, by seed; None: the rate of its own
+        configuration."""
         name = arm.name, rate, stage
         if name not in self._jobs:
             seeds = self.tuning_seeds if stage == TUNE else self.seeds

@@ -25,7 +25,8 @@ class PartWithoutData(Missing):
 
 @dataclass(frozen=True)
 class Evidence:
-    """`records[arm][seed]`; every array is ordered by seed, so that position i is the same seed in each.
+    """`records[arm][seed]`; every array is ordered by seed, so that position i is the same seed in
+    each.
 
     Only seeds that every arm has count: no arm decides with fewer seeds than another.
     """
@@ -50,8 +51,8 @@ class Evidence:
         return [self.records[arm][seed] for seed in self.seeds]
 
     def values(self, arm: str, metric: str = "test_accuracy") -> Values:
-        """(n,) of a metric. A diverged trial counts with what it measured; a loss that is not finite
-        counts as the trivial loss, which is what ignoring the input would give.
+        """(n,) of a metric. A diverged trial counts with what it measured; a loss that is not
+        finite counts as the trivial loss, which is what ignoring the input would give.
 
         Raises:
             Missing: no shared seeds, or the metric is not in the records.
@@ -72,7 +73,8 @@ class Evidence:
         return values
 
     def show(self, arm: str, label: str, values: Values) -> None:
-        """Says that a rule reads `values` (n,), computed from the trials of `arm`; see claims/trials."""
+        """Says that a rule reads `values` (n,), computed from the trials of `arm`; see
+        claims/trials."""
 
     def table(self, arms: Sequence[str], metric: str = "test_accuracy") -> Values:
         """(n, len(arms)) of a metric, seeds by arms."""

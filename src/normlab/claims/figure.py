@@ -1,4 +1,5 @@
-"""The figures that a claim can have on its card, as facts; normlab.report draws them. Torch-free."""
+"""The figures that a claim can have on its card, as facts; normlab.report draws them.
+Torch-free."""
 
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ class Band:
 
 @dataclass(frozen=True)
 class Cells:
-    """Ratios of times over the size of the input, a line for each of `arms` (all, if none is named).
+    """Ratios of times over the size of the input, a line for each of `arms` (all, if none is
+    named).
 
     A mark is one reading's median over the cells of that size; void cells are left out.
     """

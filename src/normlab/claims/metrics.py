@@ -34,9 +34,7 @@ class Metric:
 
 
 _WORDS = {
-    "precise_test_accuracy": (
-        "test accuracy with statistics re-estimated over the training split"
-    ),
+    "precise_test_accuracy": ("test accuracy with statistics re-estimated over the training split"),
     "batch_test_accuracy": "test accuracy with the statistics of each test batch",
     "instance_test_accuracy": "test accuracy with the statistics of each sample",
 }

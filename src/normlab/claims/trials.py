@@ -18,7 +18,8 @@ from normlab.records.verdict import Verdict
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation trial's value. Not `counted`: its seed is missing in another arm, so no rule reads it."""
+    """One evaluation trial's value. Not `counted`: its seed is missing in another arm, so no
+    rule reads it."""
 
     seed: int
     value: float
@@ -28,7 +29,8 @@ class Point:
 
 @dataclass
 class Trials:
-    """Evaluation trials by arm and seed (those of the verdict's device), and how they came about."""
+    """Evaluation trials by arm and seed (those of the verdict's device), and how they came
+    about."""
 
     records: dict[str, dict[int, Record]] = field(default_factory=dict)
     seeds: list[int] = field(default_factory=list)  # that every arm has

@@ -22,7 +22,8 @@ def audit(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Look for the failure modes of norms that the claims measured; each finding names its record."""
+    """Look for the failure modes of norms that the claims measured; each finding names its
+    record."""
     import json
     import sys
 

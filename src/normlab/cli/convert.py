@@ -25,7 +25,8 @@ def convert(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the norms of models built without weights, and what `normlab.convert` makes of them. Writes nothing."""
+    """Show the norms of models built without weights, and what `normlab.convert` makes of them.
+    Writes nothing."""
     names = models or []
     if only_list:
         _list_norms(names, as_json)

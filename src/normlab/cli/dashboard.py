@@ -18,7 +18,8 @@ def dashboard(
         str | None, typer.Option(help="User or team there.  [default: yours]")
     ] = None,
 ) -> None:
-    """The same panels for TensorBoard and as a Weights & Biases workspace; without a key, in files."""
+    """The same panels for TensorBoard and as a Weights & Biases workspace; without a key, in
+    files."""
     from normlab.records.places import RESULTS
     from normlab.report.dashboard.publish import Destination, publish
     from normlab.report.dashboard.series import all_series, read_bench, read_records

@@ -38,7 +38,8 @@ def score(
         Path | None, typer.Option(help="The page.  [default: report/score-NORM.html in there]")
     ] = None,
 ) -> None:
-    """Put a norm through a fixed battery beside others; write what it can and cannot do on one page."""
+    """Put a norm through a fixed battery beside others; write what it can and cannot do on one
+    page."""
     from normlab.report.build import write
     from normlab.report.score_page import html
     from normlab.score.run import run_score

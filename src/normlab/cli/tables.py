@@ -1,4 +1,5 @@
-"""What the tables of several commands have in common. Imported inside the commands: rich takes time."""
+"""What the tables of several commands have in common. Imported inside the commands: rich takes
+time."""
 
 import sys
 

@@ -1,4 +1,5 @@
-"""What the claims about several processes measure, written as each process of a gloo group runs it."""
+"""What the claims about several processes measure, written as each process of a gloo group runs
+it."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,10 +28,12 @@ def in_processes(function: Callable[..., Any], world_size: int, *arguments: Any)
 def synced_layer(
     seed: int, dtype: str, counts: Sequence[int], kind: str = "syncbatchnorm"
 ) -> dict[str, float]:
-    """A layer in processes that hold `counts` samples each, against BatchNorm on all of them in one process.
+    """A layer in processes that hold `counts` samples each, against BatchNorm on all of them in one
+    process.
 
-    Largest differences, relative to the largest value: `output`; gradients of `input`, `weight` and `bias`, the latter
-    two summed over processes; running `mean` and `variance`; and the output in `eval` mode.
+    Largest differences, relative to the largest value: `output`; gradients of `input`, `weight` and
+    `bias`, the latter two summed over processes; running `mean` and `variance`; and the output in
+    `eval` mode.
     """
     rank, generator = dist.get_rank(), torch.Generator().manual_seed(seed)
     n, c = sum(counts), 8
@@ -86,11 +89,13 @@ def synced_layer(
 def network_errors(
     seed: int, own: tuple[str, dict], joined: tuple[str, dict], samples: int
 ) -> dict[str, float]:
-    """A CNN with norm `own` in data-parallel workers of `samples` each, against one process with norm `joined`.
+    """A CNN with norm `own` in data-parallel workers of `samples` each, against one process with
+    norm `joined`.
 
-    Norms are (kind, options). In float64, relative to the largest entry: `gradient` of the first step; and `buffers`,
-    after three steps in which every further worker's data lie 10 deviations apart: those that DDP has in its first
-    process against those of a network that has only ever seen this one's samples.
+    Norms are (kind, options). In float64, relative to the largest entry: `gradient` of the first
+    step; and `buffers`, after three steps in which every further worker's data lie 10 deviations
+    apart: those that DDP has in its first process against those of a network that has only ever
+    seen this one's samples.
     """
     rank, workers = dist.get_rank(), dist.get_world_size()
     generator = torch.Generator().manual_seed(seed)
@@ -149,8 +154,8 @@ class Summed(torch.autograd.Function):
 def sharded_layernorm(seed: int, rows: int = 16, width: int = 256) -> dict[str, float]:
     """LayerNorm whose channels are divided among the workers, against LayerNorm over all of them.
 
-    Largest relative differences of output and input gradient: with each part's `own` statistics, and with `shared`
-    ones, by an all-reduce of both moments.
+    Largest relative differences of output and input gradient: with each part's `own` statistics,
+    and with `shared` ones, by an all-reduce of both moments.
     """
     rank, workers = dist.get_rank(), dist.get_world_size()
     generator = torch.Generator().manual_seed(seed)
@@ -237,7 +242,8 @@ def train_workers(
 
 
 def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tensor:
-    """Indices of this worker's training samples, of labels `y` (n,): random ones, or its classes."""
+    """Indices of this worker's training samples, of labels `y` (n,): random ones, or its
+    classes."""
     rank, workers = dist.get_rank(), dist.get_world_size()
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     owner = y[order] * workers // num_classes if by_class else torch.arange(len(y)) % workers
@@ -245,7 +251,8 @@ def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tens
 
 
 def _pool(layer: Any) -> None:
-    """Replace a layer's running statistics by those of all workers' samples, as far as these statistics tell."""
+    """Replace a layer's running statistics by those of all workers' samples, as far as these
+    statistics tell."""
     workers = dist.get_world_size()
     mean, square = layer.running_mean.clone(), layer.running_var + layer.running_mean.square()
     dist.all_reduce(mean)

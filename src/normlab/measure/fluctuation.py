@@ -1,4 +1,5 @@
-"""How far a batch's statistics are from the running ones, in batch norms of a network in training."""
+"""How far a batch's statistics are from the running ones, in batch norms of a network in
+training."""
 
 from collections.abc import Sequence
 from typing import Any

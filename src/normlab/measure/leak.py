@@ -41,7 +41,8 @@ class UniformTokens:
 
 
 def losses(overrides: Sequence[str], seed: int, uniform: bool) -> dict[str, Any]:
-    """Trains what `python train.py <overrides>` describes: a causal model, on its text or on tokens.
+    """Trains what `python train.py <overrides>` describes: a causal model, on its text or on
+    tokens.
 
     Uniform tokens come in sequences half as long or less, so that there are twice the steps. Any
     norm is let in.

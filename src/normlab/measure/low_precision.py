@@ -1,4 +1,5 @@
-"""Means and variances computed in 16 bits, as naive code and as torch's kernels do, and a batch norm that uses them."""
+"""Means and variances computed in 16 bits, as naive code and as torch's kernels do, and a batch
+norm that uses them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,8 +19,8 @@ Moments = dict[
 def sums(x: Tensor, sizes: Iterable[int]) -> Moments:
     """Sum of x and sum of x², one value after another: mean of squares minus square of the mean.
 
-    Everything is rounded to the dtype of `x` (N, ...), as in every method here but `library`. Each size n in `sizes`
-    gives the moments of the first n values.
+    Everything is rounded to the dtype of `x` (N, ...), as in every method here but `library`. Each
+    size n in `sizes` gives the moments of the first n values.
     """
     totals, squares = _running_sum(x), _running_sum(x * x)
     means = {n: totals[n - 1] / n for n in sizes}
@@ -36,7 +37,8 @@ def two_passes(x: Tensor, sizes: Iterable[int]) -> Moments:
 
 
 def pairs(x: Tensor, sizes: Iterable[int]) -> Moments:
-    """Two passes whose sums are trees, as parallel code adds: errors grow with log N. Sizes are powers of 2."""
+    """Two passes whose sums are trees, as parallel code adds: errors grow with log N. Sizes are
+    powers of 2."""
 
     def tree(values: Tensor) -> Tensor:
         while len(values) > 1:
@@ -51,7 +53,8 @@ def pairs(x: Tensor, sizes: Iterable[int]) -> Moments:
 
 
 def welford(x: Tensor, sizes: Iterable[int]) -> Moments:
-    """Mean and sum of squares around it, corrected value by value (Welford 1962). The count is exact."""
+    """Mean and sum of squares around it, corrected value by value (Welford 1962). The count is
+    exact."""
     wanted, moments = set(sizes), {}
     mean, squares = torch.zeros_like(x[0]), torch.zeros_like(x[0])
     for n, value in enumerate(x[: max(wanted)], start=1):
@@ -64,7 +67,8 @@ def welford(x: Tensor, sizes: Iterable[int]) -> Moments:
 
 
 def library(x: Tensor, sizes: Iterable[int]) -> Moments:
-    """What `F.batch_norm` stores for 16-bit input in the float32 buffers that it has under autocast."""
+    """What `F.batch_norm` stores for 16-bit input in the float32 buffers that it has under
+    autocast."""
     flat, moments = x.flatten(1), {}
     for n in sizes:
         mean, var = torch.zeros(flat.shape[1]), torch.ones(flat.shape[1])
@@ -89,7 +93,8 @@ def exact(x: Tensor, sizes: Iterable[int]) -> Moments:
 
 
 def error(found: tuple[Tensor, Tensor], true: tuple[Tensor, Tensor]) -> Tensor:
-    """How far (x - mean) / deviation is off, (...): root mean square, in units of its own size, which is 1.
+    """How far (x - mean) / deviation is off, (...): root mean square, in units of its own size,
+    which is 1.
 
     Nothing (a deviation of infinity), what is not finite, and more than 1 count as 1.
     """
@@ -121,14 +126,15 @@ def _running_sum(values: Tensor) -> Tensor:
 
 
 class RoundedNorm(BatchNorm):
-    """Batch norm of images whose statistics, or whose formula, are rounded to float16; all else is float32.
+    """Batch norm of images whose statistics, or whose formula, are rounded to float16; all else is
+    float32.
 
     The gradient is that of the float32 formula with the rounded statistics.
 
     Args:
-        eps: added to the variance; where the formula is rounded, so is eps.
-        moments: the method that computes a training batch's moments from its float16 values; None: float32.
-        formula: whether the mean, variance + eps, its root and the quotient are rounded, too.
+        eps: added to the variance; where the formula is rounded, so is eps. moments: the method
+        that computes a training batch's moments from its float16 values; None: float32. formula:
+        whether the mean, variance + eps, its root and the quotient are rounded, too.
     """
 
     def __init__(

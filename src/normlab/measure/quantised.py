@@ -1,4 +1,5 @@
-"""Fake quantisation of small CNNs: integers written as the floating-point numbers that they stand for."""
+"""Fake quantisation of small CNNs: integers written as the floating-point numbers that they
+stand for."""
 
 import copy
 from collections.abc import Iterable
@@ -12,7 +13,8 @@ ACTIVATION_BITS = SCALE_BITS = 8
 
 
 def rounded(weight: Tensor, bits: int, per_channel: bool = False) -> Tensor:
-    """`weight` (out, ...) to the nearest of 2^bits - 1 values, symmetric around 0, one step for all or one each."""
+    """`weight` (out, ...) to the nearest of 2^bits - 1 values, symmetric around 0, one step for
+    all or one each."""
     top = 2 ** (bits - 1) - 1
     dims = tuple(range(1, weight.ndim)) if per_channel else tuple(range(weight.ndim))
     step = (weight.abs().amax(dims, keepdim=True) / top).clamp(min=1e-12)
@@ -20,7 +22,8 @@ def rounded(weight: Tensor, bits: int, per_channel: bool = False) -> Tensor:
 
 
 class Grid(nn.Module):
-    """Rounds to 256 values between the smallest and the largest that it saw in train mode; 0 is one of them."""
+    """Rounds to 256 values between the smallest and the largest that it saw in train mode; 0 is
+    one of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,12 +42,14 @@ class Grid(nn.Module):
 def quantise(
     model: nn.Module, batches: Iterable[Tensor], bits: int, per_channel: bool
 ) -> nn.Module:
-    """A copy of a trained CNN whose `features` are a sequence of layers, in eval mode, as integers would run it.
+    """A copy of a trained CNN whose `features` are a sequence of layers, in eval mode, as integers
+    would run it.
 
-    Weights have `bits`, with a step of their own for each output channel or not; what layers pass on has 8 bits, its
-    range taken from `batches` in the network before rounding. A batch norm that is still there is a layer of its own:
-    its scale has 8 bits and one step, and so has what it reads. Shifts and biases are not rounded (they have 32 bits
-    where it is done), and of the head only its weights.
+    Weights have `bits`, with a step of their own for each output channel or not; what layers pass
+    on has 8 bits, its range taken from `batches` in the network before rounding. A batch norm that
+    is still there is a layer of its own: its scale has 8 bits and one step, and so has what it
+    reads. Shifts and biases are not rounded (they have 32 bits where it is done), and of the head
+    only its weights.
     """
     model = copy.deepcopy(model).eval()
     layers: list[nn.Module] = [Grid()]
@@ -74,7 +79,8 @@ def quantise(
 
 
 def separable(model: nn.Module, input_shape: tuple[int, ...]) -> None:
-    """Each convolution of a plain CNN but the first becomes a depthwise one, norm, ReLU and a 1x1 one, in place.
+    """Each convolution of a plain CNN but the first becomes a depthwise one, norm, ReLU and a 1x1
+    one, in place.
 
     These are the blocks of MobileNet (Howard et al. 2017). For `train_network`, as `adapt`.
     """

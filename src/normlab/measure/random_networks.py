@@ -1,4 +1,5 @@
-"""Random networks with batch norms whose statistics and parameters are those of no fresh network."""
+"""Random networks with batch norms whose statistics and parameters are those of no fresh
+network."""
 
 from collections.abc import Callable
 
@@ -12,8 +13,9 @@ BATCH_NORMS = 3  # in each network
 def random_network(kind: str, seed: int) -> tuple[nn.Sequential, Tensor]:
     """Three layers of `kind` with a batch norm behind each, in eval mode, and a batch of inputs.
 
-    Kernel, stride, dilation, groups, bias and activation are drawn; running statistics are those of the network's own
-    inputs, averaged over 4 batches, and scale and shift are random, some scales negative.
+    Kernel, stride, dilation, groups, bias and activation are drawn; running statistics are those of
+    the network's own inputs, averaged over 4 batches, and scale and shift are random, some scales
+    negative.
     """
     generator = torch.Generator().manual_seed(seed)
 

@@ -84,7 +84,8 @@ def course_of_training(
 
 
 def log_range(course: Course, what: str) -> float:
-    """Natural logarithm of the largest over the smallest root mean square, over places and moments."""
+    """Natural logarithm of the largest over the smallest root mean square, over places and
+    moments."""
     sizes = [size for moment in course for size in moment[what]]
     bounded = [min(max(size, 1e-12), 1e12) if math.isfinite(size) else 1e12 for size in sizes]
     return math.log(max(bounded) / min(bounded))

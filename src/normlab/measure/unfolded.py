@@ -71,7 +71,8 @@ TOOLS: dict[str, Callable[[nn.Module, Tensor], Left]] = {
 
 
 def left_by(tool: str, net: nn.Module, x: Tensor) -> tuple[int, float]:
-    """Batch norms left, and the largest error of what the graph computes, relative to the largest output."""
+    """Batch norms left, and the largest error of what the graph computes, relative to the
+    largest output."""
     with torch.no_grad():
         target = net(x)
         left = TOOLS[tool](net, x)

@@ -41,7 +41,8 @@ class Visibility:
 
     @classmethod
     def after(cls, cache: Cache | None, new: int, like: Tensor) -> "Visibility":
-        """Of `new` tokens that follow on those in `cache`, each seeing itself and those before it."""
+        """Of `new` tokens that follow on those in `cache`, each seeing itself and those before
+        it."""
         if cache is None or cache.length == 0:
             return cls(causal=True, cache=cache)
         if new == 1:

@@ -1,4 +1,5 @@
-"""What the page says of each claim, from the claim, its verdict and its trials; the template only lays it out."""
+"""What the page says of each claim, from the claim, its verdict and its trials; the template
+only lays it out."""
 
 from collections import Counter
 from dataclasses import dataclass

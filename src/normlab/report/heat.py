@@ -1,4 +1,5 @@
-"""The heat map: a loss by series and number, each cell between the best of all and the trivial loss."""
+"""The heat map: a loss by series and number, each cell between the best of all and the trivial
+loss."""
 
 import math
 from dataclasses import dataclass

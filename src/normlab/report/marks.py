@@ -38,7 +38,8 @@ def mark(
     faint: bool = False,
     dx: float = 0,
 ) -> str:
-    """One trial: the mark of its series, crossed out if it diverged, hollow if it does not count."""
+    """One trial: the mark of its series, crossed out if it diverged, hollow if it does not
+    count."""
     # A reference each, not a drawing: a page holds thousands.
     where = f'x="{percent(x)}" y="{y}"' + (f' transform="translate({dx:.1f})"' if dx else "")
     name = f"<title>{escape(title)}</title>"

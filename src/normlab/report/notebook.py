@@ -1,4 +1,5 @@
-"""A claim's verdict with the trials behind it, for a look at them: what notebooks read. Torch-free."""
+"""A claim's verdict with the trials behind it, for a look at them: what notebooks read.
+Torch-free."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -55,7 +56,8 @@ class Recorded:
         return np.array([point.value for point in self.trials.points(arm, metric)])
 
     def interval(self, arm: str, metric: str) -> tuple[float, float, float]:
-        """(mean, low, high) of a metric, a 95 % t interval over seeds; NaN for fewer than 2 values."""
+        """(mean, low, high) of a metric, a 95 % t interval over seeds; NaN for fewer than 2
+        values."""
         values = self.values(arm, metric)
         if len(values) < 2:
             return (np.nan, np.nan, np.nan)
@@ -64,7 +66,8 @@ class Recorded:
 
 
 def recorded(slug: str, folder: Path = RESULTS) -> Recorded:
-    """What `folder` holds of a claim. A claim that is not there, or has not run, is one without data."""
+    """What `folder` holds of a claim. A claim that is not there, or has not run, is one without
+    data."""
     if slug not in slugs():
         return Recorded(slug, None, _store(folder))
     return Recorded(slug, verdict(load_claim(slug), _store(folder)), _store(folder))

@@ -1,4 +1,5 @@
-"""What a claim's rules read of its evaluation trials: a panel for each metric, and for each measure."""
+"""What a claim's rules read of its evaluation trials: a panel for each metric, and for each
+measure."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from normlab.claims.trials import Point, Trials
 
 @dataclass(frozen=True)
 class Watched(Evidence):
-    """Evidence that notes what is read: by metric, or by what a measure is called, and arm, the values by seed."""
+    """Evidence that notes what is read: by metric, or by what a measure is called, and arm, the
+    values by seed."""
 
     reads: dict[str, dict[str, Values]] = field(default_factory=dict)
     measures: dict[str, dict[str, Values]] = field(default_factory=dict)
@@ -36,7 +38,8 @@ class Watched(Evidence):
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of all arms that have it, or a measure of those that a rule asks for it. `read`: what a rule reads."""
+    """One metric of all arms that have it, or a measure of those that a rule asks for it.
+    `read`: what a rule reads."""
 
     name: str
     label: str
@@ -45,7 +48,8 @@ class Panel:
 
 
 def panels(claim: Claim, trials: Trials) -> list[Panel]:
-    """A panel for each metric that the claim's rules read; if they read nothing yet, for the first that is there."""
+    """A panel for each metric that the claim's rules read; if they read nothing yet, for the
+    first that is there."""
     evidence = Watched(trials.records, len(trials.seeds))
     for part in claim.parts if trials.seeds else ():
         with suppress(Missing):

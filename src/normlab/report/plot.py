@@ -22,7 +22,8 @@ class Dot:
 
 @dataclass
 class Series:
-    """A line through means `(x, mean, low, high)` with its trials; in a `band` a single mean, for all x."""
+    """A line through means `(x, mean, low, high)` with its trials; in a `band` a single mean,
+    for all x."""
 
     name: str
     means: list[tuple[float, float, float | None, float | None]]
@@ -40,7 +41,8 @@ class Series:
 
 @dataclass
 class Plot:
-    """Lines over x; bands reach across all x, and have their trials in columns of their own on the right."""
+    """Lines over x; bands reach across all x, and have their trials in columns of their own on
+    the right."""
 
     title: str
     description: str
@@ -101,14 +103,16 @@ class Plot:
         entries = "".join(
             f'<li class="{series.colour}"><svg class="key" aria-hidden="true">'
             f'<line class="mean d{series.index % 4}" x1="0" y1="8" x2="34" y2="8"/>'
-            f'<svg x="17" y="8" class="over"><path class="mark" d="{MARKS[series.index % len(MARKS)]}"/></svg>'
+            '<svg x="17" y="8" class="over"><path class="mark" '
+            f'd="{MARKS[series.index % len(MARKS)]}"/></svg>'
             f"</svg>{escape(series.name)}</li>"
             for series in (*self.series, *self.bands)
         )
         return f'<ul class="legend">{entries}</ul>'
 
     def _name(self, series: Series, main: float) -> str:
-        """The name of a series where it is farthest from all others; "" where that is not far. Hidden on a phone."""
+        """The name of a series where it is farthest from all others; "" where that is not far.
+        Hidden on a phone."""
         others = [one for one in (*self.series, *self.bands) if one is not series]
         best, place = 0.0, ""
         for x, mean, _, _ in series.means[: -(len(series.means) // 3) or None]:
@@ -158,7 +162,10 @@ class Plot:
             y = 100 - self.y(mean)
             ends = (low, high) if low is not None and high is not None else (mean, mean)
             top, bottom = (100 - self.y(end) for end in reversed(ends))
-            inner = f'<rect class="interval" x="0" y="{top:.2f}" width="100" height="{bottom - top:.2f}"/>'
+            inner = (
+                f'<rect class="interval" x="0" y="{top:.2f}" width="100" '
+                f'height="{bottom - top:.2f}"/>'
+            )
             inner += f'<path class="mean d{series.index % 4}" d="M0 {y:.2f}H100"/>'
         else:
             outline = [(x, high) for x, _, high in known] + [

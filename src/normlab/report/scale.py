@@ -9,7 +9,8 @@ from normlab.records.words import power_of_ten, tick
 
 @dataclass(frozen=True)
 class Scale:
-    """Values to percent of an axis; what lies beyond its ends is drawn at them. `given` ticks replace computed ones."""
+    """Values to percent of an axis; what lies beyond its ends is drawn at them. `given` ticks
+    replace computed ones."""
 
     low: float
     high: float

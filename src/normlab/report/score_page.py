@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from normlab.claims.trials import summary
+from normlab.claims.trials import Point, summary
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 from normlab.records.words import device_label, listed, number
 from normlab.report.build import HERE
@@ -137,7 +137,8 @@ def dots(found: Score) -> Markup:
     """A strip for each ability, with a mark and an interval for each norm, and the bound."""
     names = [found.subject.name, *(one.name for one in found.references)]
     legend = "".join(
-        f'<li class="s{index % SERIES}"><svg class="key" aria-hidden="true"><svg x="17" y="8" class="over">'
+        f'<li class="s{index % SERIES}"><svg class="key" aria-hidden="true"><svg x="17" y="8" '
+        'class="over">'
         f'<path class="mark" d="{MARKS[index % len(MARKS)]}"/></svg></svg>{escape(name)}</li>'
         for index, name in enumerate(names)
     )
@@ -165,7 +166,8 @@ def _strip(one: Line, names: list[str]) -> str:
     height = 12 * len(names) + 8
     left, right = (scale(bound), 100.0) if row.sign > 0 else (0.0, scale(bound))
     body = [
-        f'<rect class="zone yes" x="{percent(left)}" y="0" width="{percent(right - left)}" height="{height}"/>',
+        f'<rect class="zone yes" x="{percent(left)}" y="0" width="{percent(right - left)}" '
+        f'height="{height}"/>',
         line(scale(bound), "0", scale(bound), str(height), "zone-edge yes"),
     ]
     for index, name in enumerate(names):
@@ -173,20 +175,26 @@ def _strip(one: Line, names: list[str]) -> str:
             continue
         cell, y = cells[name], str(10 + 12 * index)
         if cell.low is not None and cell.high is not None:
-            body.append(
-                f'<g class="s{index % SERIES}">{line(scale(cell.low), y, scale(cell.high), y, "whisker")}</g>'
-            )
-        body.append(
-            mark(scale(cell.value), y, index, f"s{index % SERIES}", f"{name}: {value(row, cell)}")
-        )  # type: ignore[arg-type]
+            whisker = line(scale(cell.low), y, scale(cell.high), y, "whisker")
+            body.append(f'<g class="s{index % SERIES}">{whisker}</g>')
+        if cell.value is not None:
+            title = f"{name}: {value(row, cell)}"
+            body.append(mark(scale(cell.value), y, index, f"s{index % SERIES}", title))
     body += [text(x, str(height + 13), label, "tick x") for x, label in scale.ticks(4)]
     spoken = "; ".join(f"{name}: {value(row, cell)}" for name, cell in cells.items())
     return (
-        f'<span class="arm">{escape(row.name)}</span><span class="value"><small>{escape(row.unit)}, '
+        f'<span class="arm">{escape(row.name)}</span><span class="value"><small>'
+        f"{escape(row.unit)}, "
         f"{row.asked}</small></span>"
-        f'<svg class="strip" style="height: {height + 18}px" role="img" aria-label="{escape(spoken)}">'
+        f'<svg class="strip" style="height: {height + 18}px" role="img" '
+        f'aria-label="{escape(spoken)}">'
         f"{''.join(body)}</svg>"
     )
+
+
+def _dot(name: str, batch: int, point: Point) -> Dot:
+    title = f"{name}, {batch}, seed {point.seed}: {number(point.value)} %"
+    return Dot(float(batch), point.value, title, point.diverged)
 
 
 def _curve(found: Score) -> Markup:
@@ -196,8 +204,9 @@ def _curve(found: Score) -> Markup:
     for index, (name, sizes) in enumerate(found.batches.items()):
         kept = {n: summary(points) for n, points in sorted(sizes.items())}
         means = [(float(n), s.mean, s.low, s.high) for n, s in kept.items() if s]
-        marks = [Dot(float(n), p.value, f"{name}, {n}, seed {p.seed}: {number(p.value)} %", p.diverged)
-                 for n, points in sizes.items() for p in points]  # fmt: skip
+        marks = []
+        for n, points in sizes.items():
+            marks += [_dot(name, n, point) for point in points]
         if means:
             (bands if len(sizes) == 1 else lines).append(
                 Series(name, means, marks, index=index, short=_short(name))

@@ -1,4 +1,5 @@
-"""A score in words: what a norm can and cannot do, each sentence from a decided row, and what is undecided."""
+"""A score in words: what a norm can and cannot do, each sentence from a decided row, and what is
+undecided."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

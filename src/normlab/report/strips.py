@@ -1,4 +1,5 @@
-"""Strips: one row of an HTML grid each, with a label, a small SVG on a shared scale, and the numbers."""
+"""Strips: one row of an HTML grid each, with a label, a small SVG on a shared scale, and the
+numbers."""
 
 import math
 
@@ -14,7 +15,8 @@ from normlab.report.words import CLASSES
 
 
 def effect_strip(part: PartVerdict) -> Markup:
-    """A part's effect with its 95 % interval, over the zones of its rule; "" without an interval."""
+    """A part's effect with its 95 % interval, over the zones of its rule; "" without an
+    interval."""
     if part.effect is None or part.low is None or part.high is None:
         return Markup("")
     origin = 1.0 if part.log else 0.0
@@ -56,7 +58,8 @@ def _zone(zone: Zone, scale: Scale) -> list[str]:
 
 
 def arm_strips(panel: Panel) -> Markup:
-    """Every trial of every arm as a point, beside the arm's mean and 95 % t interval, those first that a rule reads."""
+    """Every trial of every arm as a point, beside the arm's mean and 95 % t interval, those
+    first that a rule reads."""
     values = [point.value for points in panel.arms.values() for point in points]
     log = min(values) >= 0 and max(values) > 0 and _wide([value for value in values if value > 0])
     limits = [
@@ -85,8 +88,10 @@ def arm_strips(panel: Panel) -> Markup:
     axis = "".join(text(x, "12", label, "tick x") for x, label in ticks)
     heading = escape(panel.label)
     return Markup(
-        f'<h4>{heading}{" (log scale)" if log else ""}</h4><div class="strips" style="--lines: {lines}">{"".join(rows)}'
-        f'<span class="axis-cell"><svg class="strip axis" aria-hidden="true">{axis}</svg></span></div>'
+        f'<h4>{heading}{" (log scale)" if log else ""}</h4><div class="strips" style="--lines: '
+        f'{lines}">{"".join(rows)}'
+        '<span class="axis-cell"><svg class="strip axis" '
+        f'aria-hidden="true">{axis}</svg></span></div>'
     )
 
 
@@ -99,7 +104,8 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
             left, right = scale(found.low), scale(found.high)
             width = percent(right - left)
             body.append(
-                f'<rect class="interval" x="{percent(left)}" y="7" width="{width}" height="12" rx="2"/>'
+                f'<rect class="interval" x="{percent(left)}" y="7" width="{width}" height="12" '
+                'rx="2"/>'
             )
             middle, low, high = numbers([found.mean, found.low, found.high])
             shown = f"{middle} <small>{low} to {high}</small>"
@@ -122,12 +128,16 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
     for place, ((x, diverged_, counted), same) in enumerate(alike.items()):
         seeds = ", ".join(str(point.seed) for point in same)  # the row names the arm
         ends = sorted({point.value for point in same})
-        title = f"seed{'s' * (len(same) > 1)} {seeds}: {' to '.join(numbers([*ends[:1], *ends[1:][-1:]]))}"
+        title = (
+            f"seed{'s' * (len(same) > 1)} {seeds}: "
+            f"{' to '.join(numbers([*ends[:1], *ends[1:][-1:]]))}"
+        )
         title += ", diverged" * diverged_ + ", not counted" * (not counted)
         body.append(mark(x, str(13 + ((place % 3) - 1) * 4), 0, "", title, diverged_, not counted))
     return (
         f'<span class="arm">{escape(arm)}</span><span class="value">{shown}</span>'
-        f'<svg class="strip {colour}" role="img" aria-label="{escape(spoken)}">{"".join(body)}</svg>'
+        f'<svg class="strip {colour}" role="img" '
+        f'aria-label="{escape(spoken)}">{"".join(body)}</svg>'
     )
 
 

@@ -1,8 +1,10 @@
-"""The battery: which trials a norm goes through. Small nets, a second a trial, so that each cell affords five seeds.
+"""The battery: which trials a norm goes through. Small nets, a second a trial, so that each cell
+affords five seeds.
 
-The cells are those of the claims bn-batch-below-16, bn-lr-5-10x, bn-init-insensitive, bn-deeper-nets,
-domain-shift-hurts-bn, bn-noniid-batches and postln-12-layers-warmup, made smaller; each cell tunes its own learning
-rate but those of the learning-rate range. What is changed here changes the keys of every recorded score.
+The cells are those of the claims bn-batch-below-16, bn-lr-5-10x, bn-init-insensitive,
+bn-deeper-nets, domain-shift-hurts-bn, bn-noniid-batches and postln-12-layers-warmup, made smaller;
+each cell tunes its own learning rate but those of the learning-rate range. What is changed here
+changes the keys of every recorded score.
 """
 
 from collections.abc import Sequence
@@ -34,7 +36,8 @@ _CNN = ("model=plaincnn", "model.depth=5")
 
 
 def sizes(subject: Subject) -> tuple[int, ...]:
-    """Normalization batches below the SGD batch; () for a norm whose result is the same for each of them."""
+    """Normalization batches below the SGD batch; () for a norm whose result is the same for each
+    of them."""
     if not subject.spec.batch_dependent:
         return ()
     return GHOSTS if _has_ghosts(subject) else ACCUMULATED
@@ -91,7 +94,8 @@ def depth_arm(subject: Subject, depth: int) -> Arm:
 
 
 def one_class_arm(subject: Subject) -> Arm:
-    """Every group of 8 samples shows one class; where statistics are over samples, they are over such a group."""
+    """Every group of 8 samples shows one class; where statistics are over samples, they are over
+    such a group."""
     groups = (f"data.group_size={GROUP}", "data.group_classes=1")
     return Arm(f"{subject.name}, one class in {GROUP}", (*_CNN, *_over(subject, GROUP), *groups))
 
@@ -154,8 +158,9 @@ def no_text(subject: Subject) -> str:
 
 def _protocols() -> dict[str, dict[str, Protocol]]:
     """By kind of cell, then by profile. Under smoke nothing is tuned."""
-    # 16 wide, so that a group of groupnorm has more than one channel. Rates a factor of 3 apart: with a factor of 5 the
-    # only rate at which dyt trains fell between two, and this was changed before the records that are kept were made.
+    # 16 wide, so that a group of groupnorm has more than one channel. Rates a factor of 3 apart:
+    # with a factor of 5 the only rate at which dyt trains fell between two, and this was changed
+    # before the records that are kept were made.
     images = tiny_protocols("model.width=16", epochs=2, tuning_seeds=1, rates=(0.03, 0.1, 0.3))
     text = text_protocols(
         *("model.init=xavier", "data.batch_size=16", "model.placement=post", "optim.warmup=0"),
@@ -196,7 +201,8 @@ def trained_claim(subject: Subject, family: str, arms: Sequence[Arm]) -> Claim:
 
 
 def battery(subject: Subject, references: Sequence[Subject], timed: bool = True) -> list[Claim]:
-    """What has to be run for `subject` and its references, in this order; with `timed` what they cost, last."""
+    """What has to be run for `subject` and its references, in this order; with `timed` what they
+    cost, last."""
     everyone = (subject, *references)
     claims = [
         replace(

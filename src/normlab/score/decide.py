@@ -1,4 +1,5 @@
-"""Records -> what each norm can do, and which of two does it better. Pure but for reading the store."""
+"""Records -> what each norm can do, and which of two does it better. Pure but for reading the
+store."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,8 @@ BETTER, WORSE, SAME = "better", "worse", "as good"
 
 @dataclass(frozen=True)
 class Cell:
-    """A norm in a row: its verdict on the bound, and its value with the 95 % interval, both as shown.
+    """A norm in a row: its verdict on the bound, and its value with the 95 % interval, both as
+    shown.
 
     verdict: also BARRED, with the reason in `text`, and NO_DATA.
     """
@@ -49,7 +51,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The norm against another in a row: which is better, how sure that is, and the paired difference as shown."""
+    """The norm against another in a row: which is better, how sure that is, and the paired
+    difference as shown."""
 
     norm: str
     word: str  # better | worse | as good, or "" where nothing is decided
@@ -104,7 +107,8 @@ def score(subject: Subject, references: Sequence[Subject], profile: str, store: 
 
 
 def _batches(subject: Subject, profile: str, store: Store) -> dict[int, list[Point]]:
-    """Test accuracy in per cent of each trial, by normalization batch; one entry where none depends on it."""
+    """Test accuracy in per cent of each trial, by normalization batch; one entry where none
+    depends on it."""
     arms = {n: batch_arm(subject, n) for n in (*sizes(subject), SGD_BATCH)}
     claim = trained_claim(subject, "images", tuple(arms.values()))
     recorded = _recorded(claim, profile, store)
@@ -175,7 +179,8 @@ def _difference_parts(row: Row, subject: Subject, other: Subject) -> Iterator[Pa
 
 
 def _word(verdicts: dict[str, str]) -> tuple[str, str]:
-    """The strongest thing that is decided: a difference of the margin, none of the margin, a smaller one."""
+    """The strongest thing that is decided: a difference of the margin, none of the margin, a
+    smaller one."""
     for wanted, words in ((SUPPORTED, (BETTER, WORSE, SAME)), (PARTLY, (BETTER, WORSE))):
         for word in words:
             if verdicts[word] == wanted:

@@ -16,7 +16,8 @@ OFFSETS = (0.0, 10.0)  # its mean, in standard deviations
 
 
 def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]:
-    """batch_error, causal_error, low_precision_error and fold_error of a layer, None where it takes no such input.
+    """batch_error, causal_error, low_precision_error and fold_error of a layer, None where it takes
+    no such input.
 
     norm: what `make_norm` takes; `code` is left out.
     """
@@ -42,7 +43,8 @@ def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]
 
 
 def batch_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> float:
-    """How far a sample's output moves in training when all other samples are drawn anew, beside its root mean square.
+    """How far a sample's output moves in training when all other samples are drawn anew, beside its
+    root mean square.
 
     Float32, so that a norm over samples gives some 1e-7 and not always 0.
     """
@@ -53,7 +55,8 @@ def batch_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Genera
 
 
 def causal_error(norm: nn.Module, generator: torch.Generator) -> float:
-    """How far the first positions' outputs move in training when all later ones are drawn anew, as in `batch_error`."""
+    """How far the first positions' outputs move in training when all later ones are drawn anew,
+    as in `batch_error`."""
     x = torch.randn(SHAPES["NTC"], generator=generator)
     first = x.shape[1] // 2
     later = x.clone()
@@ -64,10 +67,11 @@ def causal_error(norm: nn.Module, generator: torch.Generator) -> float:
 def low_precision_error(
     norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator
 ) -> float:
-    """The largest error of a 16-bit input's output against the same layer in float64, over dtypes, scales and offsets.
+    """The largest error of a 16-bit input's output against the same layer in float64, over dtypes,
+    scales and offsets.
 
-    Root mean square, beside the output's own; what is not finite, or is refused, counts as 1. Rounding the output
-    alone gives 0.002 in bfloat16.
+    Root mean square, beside the output's own; what is not finite, or is refused, counts as 1.
+    Rounding the output alone gives 0.002 in bfloat16.
     """
     worst = 0.0
     for dtype in (torch.bfloat16, torch.float16):
@@ -84,9 +88,11 @@ def low_precision_error(
 
 
 def fold_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> float:
-    """How far a layer in eval mode is from one scale and one shift per channel, beside its largest output. Float64.
+    """How far a layer in eval mode is from one scale and one shift per channel, beside its largest
+    output. Float64.
 
-    The map is read off at inputs of 0 and 1; three batches in train mode have moved what statistics there are.
+    The map is read off at inputs of 0 and 1; three batches in train mode have moved what statistics
+    there are.
     """
     layer = copy.deepcopy(norm).double().train()
     with torch.no_grad():

@@ -18,7 +18,8 @@ def never(subject: Subject) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """An ability: `value` (n,) by seed, of which more is better where `sign` is 1 and worse where it is -1.
+    """An ability: `value` (n,) by seed, of which more is better where `sign` is 1 and worse where
+    it is -1.
 
     log: values are base-2 logarithms; shown are their powers, and differences as ratios.
     exact: an identity: values are errors, and `bound` is the tolerance.

@@ -1,7 +1,7 @@
 """What a norm must show, and when it beats another: one row per ability.
 
-The bounds were written before any evaluation seed ran. They lie between the values that a cell can take (depths,
-batches, widths), so that five equal seeds decide.
+The bounds were written before any evaluation seed ran. They lie between the values that a cell can
+take (depths, batches, widths), so that five equal seeds decide.
 """
 
 from functools import partial
@@ -55,7 +55,8 @@ def _cost(mode: str, name: str, words: str, bound: float) -> Row:
         "cost",
         f"costs at most {bound:g} copies of its input in {words}",
         f"costs more than {bound:g} copies of its input in {words}",
-        "median of 15 rounds, by turns with a copy of 64x32x16x16 values, and with the other norm; one thread",
+        "median of 15 rounds, by turns with a copy of 64x32x16x16 values, and with the other "
+        "norm; one thread",
         "copies",
         lambda subject: (battery.cost_arm(subject, None),),
         lambda evidence, subject: values.beside(evidence, subject, None, mode),
@@ -73,7 +74,8 @@ ROWS = (
         "accuracy",
         can="trains a small CNN",
         cannot="does not train a small CNN",
-        measured="test accuracy of five convolutions after a few hundred steps at most; chance is 10 %",
+        measured="test accuracy of five convolutions after a few hundred steps at most; chance is "
+        "10 %",
         unit="%",
         arms=lambda subject: (battery.base_arm(subject),),
         value=values.accuracy,
@@ -85,7 +87,8 @@ ROWS = (
         "smallest normalization batch",
         can="keeps its accuracy down to a normalization batch of 2",
         cannot="does not keep its accuracy down to a normalization batch of 2",
-        measured="the smallest of 1 to 64 from which on all are within 5 points of 64; where no sample depends on "
+        measured="the smallest of 1 to 64 from which on all are within 5 points of 64; where no "
+        "sample depends on "
         "another, which is measured below, one cell stands for every batch",
         unit="samples",
         arms=_all_sizes,
@@ -124,7 +127,8 @@ ROWS = (
         "initial gains",
         can="trains well over three decades of initial gain or more",
         cannot="trains well over fewer than three decades of initial gain",
-        measured=f"decades of {GAINS[0]:g} to {GAINS[-1]:g} within 5 points of the best gain, each with its own rate",
+        measured=f"decades of {GAINS[0]:g} to {GAINS[-1]:g} within 5 points of the best gain, "
+        "each with its own rate",
         unit="decades",
         arms=lambda subject: tuple(battery.gain_arm(subject, gain) for gain in GAINS),
         value=values.decades(battery.gain_arm, GAINS, 1.0),
@@ -196,7 +200,8 @@ ROWS = (
         "causal safety",
         can="shows no position the later ones",
         cannot="shows a position the later ones: not for causal models",
-        measured="the largest change of the first positions' outputs when all later ones are drawn anew, 20 draws",
+        measured="the largest change of the first positions' outputs when all later ones are "
+        "drawn anew, 20 draws",
         value=values.layer("causal_error"),
         bound=1e-4,
         barred=_no_sequences,
@@ -205,7 +210,8 @@ ROWS = (
         "16-bit inputs",
         can="is right to 1 % on 16-bit inputs of very different scales",
         cannot="is wrong by more than 1 % on some 16-bit inputs",
-        measured="root mean square error against float64, worst of bfloat16 and float16, scales 0.01 to 1000, means "
+        measured="root mean square error against float64, worst of bfloat16 and float16, scales "
+        "0.01 to 1000, means "
         "up to 10 deviations, 20 draws",
         value=values.layer("low_precision_error"),
         bound=0.01,
@@ -226,8 +232,10 @@ ROWS = (
     _cost(MODES[1], "forward-backward cost", "a forward and backward pass", 30),
     exact(
         "foldability",
-        can="is one scale and one shift per channel at evaluation, so it can be folded into the layer before it",
-        cannot="is no fixed scale and shift at evaluation, so it cannot be folded into the layer before it",
+        can="is one scale and one shift per channel at evaluation, so it can be folded into the "
+        "layer before it",
+        cannot="is no fixed scale and shift at evaluation, so it cannot be folded into the layer "
+        "before it",
         measured="the largest distance from such a map in eval mode, 20 draws, float64",
         value=values.layer("fold_error"),
         bound=1e-6,

@@ -91,7 +91,8 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
             ) from None
     if name == "syncbatchnorm":
         raise NormLabError(
-            "syncbatchnorm is batchnorm over several processes, of which a score has none: score that."
+            "syncbatchnorm is batchnorm over several processes, of which a score has none: score "
+            "that."
         )
     if "." in name:
         custom: dict[str, Any] = {"target": name, **({"options": given} if given else {})}

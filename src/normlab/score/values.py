@@ -23,7 +23,8 @@ Values = Callable[[Evidence, Subject], np.ndarray]
 
 
 def learns(evidence: Evidence, subject: Subject) -> np.ndarray:
-    """Accuracy (n,) of the base net. A norm whose net does not learn has nothing to lose, so it must not win by that.
+    """Accuracy (n,) of the base net. A norm whose net does not learn has nothing to lose, so it
+    must not win by that.
 
     Raises:
         Missing: the net does not train, by the mean over seeds.
@@ -55,7 +56,8 @@ def batch_cost(n: int) -> Values:
 def smallest_batch(
     evidence: Evidence, subject: Subject, among: Sequence[int] | None = None
 ) -> np.ndarray:
-    """log2 (n,) of the smallest normalization batch from which on all are within 5 points of 64; 0 for any batch."""
+    """log2 (n,) of the smallest normalization batch from which on all are within 5 points of 64;
+    0 for any batch."""
     whole = learns(evidence, subject)
     sizes = battery.sizes(subject) if among is None else among
     smallest = np.full(len(whole), float(SGD_BATCH if sizes else 1))
@@ -67,9 +69,11 @@ def smallest_batch(
 
 
 def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> np.ndarray:
-    """log2 (n,) of the smallest normalization batch over the other's, both by the sizes that both were run with.
+    """log2 (n,) of the smallest normalization batch over the other's, both by the sizes that both
+    were run with.
 
-    Where one needs no batch it has the smallest size that the other was run with: below that nothing is known of it.
+    Where one needs no batch it has the smallest size that the other was run with: below that
+    nothing is known of it.
     """
     both = [set(battery.sizes(one)) for one in (subject, other)]
     if not both[0] or not both[1]:
@@ -88,7 +92,8 @@ def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> np.nd
 def decades(
     arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], step: float
 ) -> Values:
-    """Decades (n,) of `settings`, `step` apart, that train and come within 5 points of the seed's best."""
+    """Decades (n,) of `settings`, `step` apart, that train and come within 5 points of the
+    seed's best."""
 
     def width(evidence: Evidence, subject: Subject) -> np.ndarray:
         table = evidence.table([arm(subject, setting).name for setting in settings])
@@ -101,7 +106,8 @@ def decades(
 def deepest(
     depths: tuple[int, ...], trains: Callable[[Evidence, Subject, int], np.ndarray]
 ) -> Values:
-    """log2 (n,) of the deepest net up to which all train; 0, a single layer, if the shallowest does not."""
+    """log2 (n,) of the deepest net up to which all train; 0, a single layer, if the shallowest
+    does not."""
 
     def depth_of(evidence: Evidence, subject: Subject) -> np.ndarray:
         good = np.ones(len(evidence.seeds), dtype=bool)
@@ -148,5 +154,6 @@ def layer(metric: str) -> Values:
 
 
 def beside(evidence: Evidence, subject: Subject, other: Subject | None, mode: str) -> np.ndarray:
-    """log2 (n,) of the layer's time in times of another norm's, or of a copy's where `other` is None."""
+    """log2 (n,) of the layer's time in times of another norm's, or of a copy's where `other` is
+    None."""
     return np.log2(evidence.values(battery.cost_arm(subject, other).name, f"{mode}_ratio"))

@@ -1,4 +1,5 @@
-"""The arithmetic of ratios, with clocks that are made up, and the conditions under which real ones run."""
+"""The arithmetic of ratios, with clocks that are made up, and the conditions under which real
+ones run."""
 
 import math
 import resource

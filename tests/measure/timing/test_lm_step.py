@@ -1,4 +1,5 @@
-"""The two sides of `normlab bench lm-step` compute the same; how fast they come out is no test's business."""
+"""The two sides of `normlab bench lm-step` compute the same; how fast they come out is no test's
+business."""
 
 from functools import partial
 
@@ -20,7 +21,8 @@ def test_the_bare_loop_trains_the_same_network():
         width=16,
     )
     bare = lm_step.GPT(8, 11, width=16, depth=2)
-    # Both hold their parameters in the order in which they use them, and ours a norm before its branch.
+    # Both hold their parameters in the order in which they use them, and ours a norm before its
+    # branch.
     assert [p.shape for p in ours.parameters()] == [p.shape for p in bare.parameters()]
     with torch.no_grad():
         for a, b in zip(ours.parameters(), bare.parameters(), strict=True):

@@ -1,4 +1,5 @@
-"""What `normlab bench norms` times is what its rows say, and every implementation of a kind computes the same."""
+"""What `normlab bench norms` times is what its rows say, and every implementation of a kind
+computes the same."""
 
 import json
 import sys
@@ -201,7 +202,11 @@ def test_liger_is_asked_for_on_a_gpu_only(monkeypatch):
     made = []
     transformers = types.ModuleType("liger_kernel.transformers")
     for name in ("LigerRMSNorm", "LigerLayerNorm"):
-        layer = lambda width, eps, name=name: made.append((name, width, eps)) or torch.nn.Identity()
+
+        def layer(width, eps, name=name):
+            made.append((name, width, eps))
+            return torch.nn.Identity()
+
         setattr(transformers, name, layer)
     package = types.ModuleType("liger_kernel")
     package.transformers, package.__spec__ = transformers, types.SimpleNamespace()

@@ -1,4 +1,5 @@
-"""`normlab bench syncbn` and the script for GPUs: what is counted, and that processes agree. No time is asserted."""
+"""`normlab bench syncbn` and the script for GPUs: what is counted, and that processes agree. No
+time is asserted."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Rules: how numbers decide. Each decides, says its own words, and gives its zones to the figure."""
+"""Rules: how numbers decide. Each decides, says its own words, and gives its zones to the
+figure."""
 
 from normlab.claims.rules.cells import MostCells
 from normlab.claims.rules.combine import combine

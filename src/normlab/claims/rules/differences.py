@@ -1,4 +1,5 @@
-"""Rules about differences, positive in the direction of the claim. The unit of replication is the seed.
+"""Rules about differences, positive in the direction of the claim. The unit of replication is the
+seed.
 
 The t intervals hold their level for normal noise and are conservative for symmetric heavy tails.
 They do not hold for an arm that trains well and sometimes collapses: a few seeds may miss the
@@ -101,7 +102,8 @@ class Within(IntervalRule):
 
 @dataclass(frozen=True)
 class Rises(IntervalRule):
-    """(n, k) of k settings: do the values rise with `order` (k,) by `margin`? Negate them for a fall.
+    """(n, k) of k settings: do the values rise with `order` (k,) by `margin`? Negate them for a
+    fall.
 
     The effect is the rise, from the lowest to the highest rank of `order`, of each seed's
     least-squares line over the ranks; it goes through `AtLeast`. That alone would call a curve that

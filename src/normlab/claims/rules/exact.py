@@ -49,7 +49,8 @@ class Exact(Rule):
 
 @dataclass(frozen=True)
 class NotExact(Rule):
-    """The denial of an identity: refuted where `Exact` would support it, supported by an exception."""
+    """The denial of an identity: refuted where `Exact` would support it, supported by an
+    exception."""
 
     tolerance: float
 

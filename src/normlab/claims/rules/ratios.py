@@ -50,9 +50,7 @@ class Between(IntervalRule):
         inside = (low >= inner_low) & (high <= inner_high)
         in_wide = (low >= wide_low) & (high <= wide_high)
         outside = (high < wide_low) | (low > wide_high)
-        verdict = np.select(
-            [inside, in_wide, outside], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE
-        )
+        verdict = np.select([inside, in_wide, outside], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE)
         p = stats.p_inside(values, wide_low, wide_high)
         with np.errstate(over="ignore"):
             return Decision(verdict, np.exp(mean), np.exp(low), np.exp(high), p)

@@ -1,4 +1,5 @@
-"""What a rule is, and what it finds: pure functions of arrays, so that their errors can be simulated."""
+"""What a rule is, and what it finds: pure functions of arrays, so that their errors can be
+simulated."""
 
 import math
 from abc import ABC, abstractmethod
@@ -21,7 +22,8 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found: the verdict, the effect with its 95 % interval, one sentence with the numbers.
+    """What a rule found: the verdict, the effect with its 95 % interval, one sentence with the
+    numbers.
 
     `p` is the p-value of the null hypothesis that a (partly) supported verdict rejects; None says
     that the finding is exact (an identity, an audit). `combine` needs it.
@@ -38,7 +40,8 @@ class Finding:
 
 
 class Decision(NamedTuple):
-    """Of many experiments at once, arrays of one shape: verdicts, effects, 95 % intervals, p-values."""
+    """Of many experiments at once, arrays of one shape: verdicts, effects, 95 % intervals,
+    p-values."""
 
     verdict: NDArray[np.str_]
     effect: Values
@@ -65,7 +68,8 @@ class Rule(ABC):
         """The finding of one experiment; what `values` are is said by each rule."""
 
     def zones(self) -> tuple[Zone, ...]:
-        """Which effects are supported and which refuted; none for what is no interval of effects."""
+        """Which effects are supported and which refuted; none for what is no interval of
+        effects."""
         return ()
 
 

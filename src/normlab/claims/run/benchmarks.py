@@ -1,4 +1,5 @@
-"""Benchmarks by name, and the rows that they leave in results/bench.jsonl. Imports nothing heavy."""
+"""Benchmarks by name, and the rows that they leave in results/bench.jsonl. Imports nothing
+heavy."""
 
 import datetime
 import importlib
@@ -41,7 +42,8 @@ class Benchmark(StrEnum):
 def run_benchmark(
     name: str, *, quick: bool = False, save: bool = True, path: Path = BENCH_FILE
 ) -> list[Row]:
-    """The rows of the benchmark `name`; with `save` appended to `path`, with the time, the commit and the machine."""
+    """The rows of the benchmark `name`; with `save` appended to `path`, with the time, the
+    commit and the machine."""
     module = importlib.import_module(Benchmark(name).module)
     rows: list[Row] = module.run(quick=quick)
     if save:

@@ -15,10 +15,12 @@ _TRIM_THRESHOLD, _MMAP_MAX = (-1, 128 * 1024), (-4, 65536)
 
 @contextmanager
 def timing_conditions() -> Iterator[None]:
-    """One thread, since two on a busy machine measure its scheduler; and blocks of memory are kept for the next call.
+    """One thread, since two on a busy machine measure its scheduler; and blocks of memory are kept
+    for the next call.
 
-    Otherwise glibc hands blocks over 32 MiB back to the system at each free, and every call on a large tensor takes
-    page faults that no layer has to do with. It takes a few calls. Other C libraries are left as they are.
+    Otherwise glibc hands blocks over 32 MiB back to the system at each free, and every call on a
+    large tensor takes page faults that no layer has to do with. It takes a few calls. Other C
+    libraries are left as they are.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

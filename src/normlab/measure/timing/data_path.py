@@ -1,8 +1,10 @@
-"""Training batches of ours against a torch DataLoader with torchvision transforms, images per CPU-second.
+"""Training batches of ours against a torch DataLoader with torchvision transforms, images per
+CPU-second.
 
-Both sides crop with 4 pixels of zero padding, flip, normalise and batch the same 32x32x3 images on one thread; the
-baseline is the one that tutorials show (PIL images, num_workers=0). CPU time and not wall-clock time is compared,
-because that is what either side takes away from training on a busy machine.
+Both sides crop with 4 pixels of zero padding, flip, normalise and batch the same 32x32x3 images on
+one thread; the baseline is the one that tutorials show (PIL images, num_workers=0). CPU time and
+not wall-clock time is compared, because that is what either side takes away from training on a busy
+machine.
 """
 
 import os
@@ -26,7 +28,8 @@ _BATCH_SIZES = (2, 64, 128)
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """One row per batch size and baseline; `ratio` is ours / baseline, with its quartiles over interleaved rounds.
+    """One row per batch size and baseline; `ratio` is ours / baseline, with its quartiles over
+    interleaved rounds.
 
     `control` is the baseline's CPU time against itself in the same rounds: 1 up to noise.
     """

@@ -1,4 +1,5 @@
-"""One block of a language model at inference, and its two norms alone: a deep model repeats it, layer by layer."""
+"""One block of a language model at inference, and its two norms alone: a deep model repeats it,
+layer by layer."""
 
 from collections.abc import Callable
 
@@ -15,7 +16,8 @@ Calls = tuple[Callable[[], object], Callable[[], object]]
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + MLP(norm(x)): pre-norm, no biases, 12 C² weights. Shape: (N, T, C)."""
+    """x + attention(norm(x)), then x + MLP(norm(x)): pre-norm, no biases, 12 C² weights. Shape:
+    (N, T, C)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,10 +46,12 @@ def sides(
     device: str,
     backend: str = "inductor",
 ) -> dict[str, Calls]:
-    """(with RMSNorm, with LayerNorm) of a whole block, and of its norms alone, on `shape` (N, T, C).
+    """(with RMSNorm, with LayerNorm) of a whole block, and of its norms alone, on `shape` (N, T,
+    C).
 
-    T = 1 is a decoding step over a cache of PAST tokens, more are a prefill. Both blocks have the same weights, in the
-    same place; `compiled` compiles the block with its norms, and for the norms alone these.
+    T = 1 is a decoding step over a cache of PAST tokens, more are a prefill. Both blocks have the
+    same weights, in the same place; `compiled` compiles the block with its norms, and for the norms
+    alone these.
     """
     n, t, width = shape
     cell = Cell(shape, dtype, "forward", device=device)

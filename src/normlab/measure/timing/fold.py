@@ -1,8 +1,8 @@
 """Latency of a network with its batch norms folded, against the same network as it was given.
 
-Both sides of a cell have the same layout and run the same way, so that nothing but the folding is in the ratio.
-ONNX Runtime is given graphs with the batch norms in them: by default it folds them itself, and `onnxruntime, as given`
-keeps it from optimizing either side.
+Both sides of a cell have the same layout and run the same way, so that nothing but the folding is
+in the ratio. ONNX Runtime is given graphs with the batch norms in them: by default it folds them
+itself, and `onnxruntime, as given` keeps it from optimizing either side.
 """
 
 import copy
@@ -48,8 +48,15 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     with timing_conditions():
         for device, model, batch, mode in _cells(quick):
             reason = missing(mode)
-            named = {"benchmark": "fold", "subject": "folded", "baseline": model, "mode": mode, "batch_size": batch,
-                     "shape": f"3x{SIZE}x{SIZE}", "dtype": "float32"}  # fmt: skip
+            named = {
+                "benchmark": "fold",
+                "subject": "folded",
+                "baseline": model,
+                "mode": mode,
+                "batch_size": batch,
+                "shape": f"3x{SIZE}x{SIZE}",
+                "dtype": "float32",
+            }
             if reason:
                 rows.append({**named, "device": device, "void": True, "skipped": reason})
             else:
@@ -90,7 +97,8 @@ def measure(
     quick: bool = False,
     backend: str = "inductor",
 ) -> Comparison:
-    """The folded network against the given one; tried again while the control is off. `backend` is torch.compile's."""
+    """The folded network against the given one; tried again while the control is off. `backend`
+    is torch.compile's."""
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         folded, given = _calls(model, batch, mode, device, Path(folder), backend)
         rounds = 5 if quick or batch == BATCHES[-1] else 8

@@ -1,9 +1,10 @@
 """Two callables timed against each other in one process.
 
-Absolute times on a shared machine say little; a ratio whose two sides alternate within milliseconds says a lot. Each
-round times the baseline, the subject and the baseline again, in an order that rotates from round to round, so that a
-slow drift of the clock or of the neighbours falls on all of them alike. The two timings of the baseline are the
-control: their ratio must be 1, and how far it is off bounds what the other ratio can be trusted for.
+Absolute times on a shared machine say little; a ratio whose two sides alternate within milliseconds
+says a lot. Each round times the baseline, the subject and the baseline again, in an order that
+rotates from round to round, so that a slow drift of the clock or of the neighbours falls on all of
+them alike. The two timings of the baseline are the control: their ratio must be 1, and how far it
+is off bounds what the other ratio can be trusted for.
 """
 
 import gc
@@ -46,10 +47,11 @@ def compare(
     min_seconds: float = 0.02,
     clock: Clock | None = None,
 ) -> Comparison:
-    """Times `subject` against `baseline`, interleaved, each sample repeated until it lasts about `min_seconds`.
+    """Times `subject` against `baseline`, interleaved, each sample repeated until it lasts about
+    `min_seconds`.
 
-    `clock` measures on a device that runs behind its host (`conditions.cuda_clock`); leave it out on the
-    CPU.
+    `clock` measures on a device that runs behind its host (`conditions.cuda_clock`); leave it out
+    on the CPU.
     """
     if rounds < 2:
         raise ValueError(f"quartiles need at least 2 rounds, not {rounds}")
@@ -66,7 +68,8 @@ def compare(
             for position in range(3):
                 side = (position + round_) % 3
                 seconds[side] = clock(*sides[side])
-            # Alternating which timing is called the first keeps a trend within the rounds out of the control.
+            # Alternating which timing is called the first keeps a trend within the rounds out of
+            # the control.
             a, b = (0, 2) if round_ % 2 else (2, 0)
             first.append(seconds[a])
             ours.append(seconds[1])
@@ -96,7 +99,8 @@ def compare_until_valid(
     attempts: int = ATTEMPTS,
     **timing: Any,
 ) -> Comparison:
-    """`compare`, again where the control is out of tolerance; the last attempt counts, void if it is, too.
+    """`compare`, again where the control is out of tolerance; the last attempt counts, void if it
+    is, too.
 
     Only the control decides, never the ratio, so that trying again chooses no result.
     """
@@ -107,10 +111,11 @@ def compare_until_valid(
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the median by order statistics, which assumes no distribution; the range below 6 values.
+    """Interval of the median by order statistics, which assumes no distribution; the range below 6
+    values.
 
-    The k-th smallest and k-th largest of n values miss the median where fewer than k of n fair coins show heads, or
-    tails: k is the largest for which that is rare enough.
+    The k-th smallest and k-th largest of n values miss the median where fewer than k of n fair
+    coins show heads, or tails: k is the largest for which that is rare enough.
     """
     ordered, n = sorted(values), len(values)
     k, missed = 1, 2 / 2**n

@@ -1,8 +1,9 @@
 """One norm in the implementations that are timed against one another, and what one call of it is.
 
-`ours` is normlab's; `torch.nn` the library's own layer; `hand-written` the formula in plain tensor operations, as a
-reader of a paper would type it; `compiled` the same through torch.compile, which makes one kernel of it where it can;
-`liger` Liger's Triton kernels (Hsu et al. 2024), on a GPU where they are installed.
+`ours` is normlab's; `torch.nn` the library's own layer; `hand-written` the formula in plain tensor
+operations, as a reader of a paper would type it; `compiled` the same through torch.compile, which
+makes one kernel of it where it can; `liger` Liger's Triton kernels (Hsu et al. 2024), on a GPU
+where they are installed.
 """
 
 import math
@@ -22,7 +23,8 @@ IMPLEMENTATIONS = ("ours", "torch.nn", "hand-written", "compiled", "liger")
 MODES = ("forward", "forward_backward", "evaluation")
 GROUPS, EPS = 8, 1e-5
 FORMATS = {"channels_first": torch.contiguous_format, "channels_last": torch.channels_last}
-# Past 8 shapes of one function dynamo gives up, unless each is kept apart; torch before 2.13 cannot.
+# Past 8 shapes of one function dynamo gives up, unless each is kept apart; torch before 2.13
+# cannot.
 APART: dict[str, Any] = (
     {"isolate_recompiles": True}
     if "isolate_recompiles" in signature(torch.compile).parameters
@@ -41,7 +43,8 @@ _AXES = {  # of the statistics of maps, for the kinds that are written by hand
 
 @dataclass(frozen=True)
 class Cell:
-    """One input, (N, C), (N, T, C) or (N, C, H, W), in float32 or bfloat16 on a device, and what is done with it."""
+    """One input, (N, C), (N, T, C) or (N, C, H, W), in float32 or bfloat16 on a device, and what
+    is done with it."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -81,8 +84,8 @@ def build(
 ) -> nn.Module | None:
     """`kind` for inputs of `cell`, on its device; None where there is no such implementation.
 
-    `groupnorm1` is group norm with one group. Parameters have the dtype of the input, as in a model that was moved
-    there, but for ours, which stay in float32.
+    `groupnorm1` is group norm with one group. Parameters have the dtype of the input, as in a model
+    that was moved there, but for ours, which stay in float32.
     """
     if implementation == "ours":
         name, options = ("groupnorm", {"num_groups": 1}) if kind == "groupnorm1" else (kind, {})
@@ -144,7 +147,8 @@ def _by_hand(kind: str, cell: Cell) -> nn.Module | None:
 
 
 class HandWritten(nn.Module):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, and without mean and bias for RMSNorm; in training only."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias, and without mean and bias for RMSNorm;
+    in training only."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -188,7 +192,8 @@ def _liger(kind: str, cell: Cell) -> nn.Module | None:
 
 
 def call(layer: nn.Module, x: Tensor, mode: str) -> Callable[[], object]:
-    """One call of `layer` on `x`: without a graph, with the gradients of input and parameters, or at evaluation."""
+    """One call of `layer` on `x`: without a graph, with the gradients of input and parameters,
+    or at evaluation."""
     if mode != "forward_backward":
         layer.train(mode == "forward")
 
@@ -204,6 +209,7 @@ def call(layer: nn.Module, x: Tensor, mode: str) -> Callable[[], object]:
 
 
 def copy(x: Tensor) -> Callable[[], object]:
-    """Every value read and written once, into memory that is there: the least that a norm can do."""
+    """Every value read and written once, into memory that is there: the least that a norm can
+    do."""
     target = torch.empty_like(x)
     return lambda: target.copy_(x)

@@ -196,7 +196,8 @@ def _row(size: Size, rounds: int) -> dict[str, Any]:
         "benchmark": "lm-step",
         "subject": "fit's loop",
         "baseline": "nanoGPT's arrangement, bare loop",
-        "shape": f"width {size.width}, {size.depth} blocks, {size.batch_size}x{size.context} tokens",
+        "shape": f"width {size.width}, {size.depth} blocks, {size.batch_size}x{size.context} "
+        "tokens",
         "ratio": compared.ratio,
         "ratio_low": compared.ratio_low,
         "ratio_high": compared.ratio_high,

@@ -1,7 +1,9 @@
-"""What each norm costs, in copies of its own input, and inside a model, in the time of the same model without norms.
+"""What each norm costs, in copies of its own input, and inside a model, in the time of the same
+model without norms.
 
-A copy reads and writes every value once, which is the least that any norm can do. Beside these rows: RMSNorm against
-LayerNorm of the same implementation, and batch norm over ghost batches against batch norm over the whole batch.
+A copy reads and writes every value once, which is the least that any norm can do. Beside these
+rows: RMSNorm against LayerNorm of the same implementation, and batch norm over ghost batches
+against batch norm over the whole batch.
 
     normlab bench norms --quick        2 minutes on one calm core; without --quick 12 to 15
 """
@@ -24,7 +26,8 @@ MODES = ("forward", "forward_backward")
 SIDES, CHANNELS = (8, 16, 32, 64, 128, 256), 64
 ROWS, WIDTHS = (1, 64, 4096, 65536), (256, 1024, 4096, 8192)
 GHOST_BATCHES = (1, 2, 8, 32)
-# Values of a map, and most values of a sequence. On a CPU a cell of 2^24 takes seconds; on a GPU one of 2^29 is 2 GiB.
+# Values of a map, and most values of a sequence. On a CPU a cell of 2^24 takes seconds; on a GPU
+# one of 2^29 is 2 GiB.
 VALUES = {"cpu": (2**20, 2**24), "cuda": (2**26, 2**29)}
 LARGE = 2**21  # from here on, fewer rounds: one call of the slowest kinds takes 50 ms on a CPU
 
@@ -45,7 +48,8 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def grid(device: str, quick: bool) -> Iterator[Cell]:
-    """Maps of equal size, in both memory formats, and sequences of rows by width; cut where VALUES say."""
+    """Maps of equal size, in both memory formats, and sequences of rows by width; cut where
+    VALUES say."""
     values, most = VALUES[device]
     sides = (32, 128) if quick else SIDES if device == "cuda" else (8, 32, 128, 256)
     sizes = ((64, 1024), (4096, 256)) if quick else tuple(product(ROWS, WIDTHS))
@@ -80,7 +84,8 @@ def against_copy(cell: Cell, quick: bool) -> Iterator[Row]:
 
 
 def worthwhile(kind: str, implementation: str, cell: Cell, quick: bool) -> bool:
-    """What a cell is timed for: compiling takes 5 s on a CPU and does not pay there, so a few cells must do."""
+    """What a cell is timed for: compiling takes 5 s on a CPU and does not pay there, so a few
+    cells must do."""
     if kind == "groupnorm1" and (implementation == "ours" or cell.layout != "NCHW"):
         return False  # ours is layernorm there
     if implementation == "compiled" and cell.device == "cpu":
@@ -128,7 +133,8 @@ def ghost_batches(device: str, quick: bool) -> Iterator[Row]:
 
 
 def inside_models(device: str, quick: bool) -> Iterator[Row]:
-    """A training step of each model with each kind of ours, against the same step with norm=none."""
+    """A training step of each model with each kind of ours, against the same step with
+    norm=none."""
     batch, width, context = (256, 64, 256) if device == "cuda" else (16, 16, 64)
     formats = ("channels_first",) if quick else ("channels_first", "channels_last")
     resnets = [
@@ -166,7 +172,8 @@ def inside_models(device: str, quick: bool) -> Iterator[Row]:
 
 
 def refused(one: Callable[[], object]) -> bool:
-    """Whether a norm says that it cannot: one row leaves a batch norm nothing, some kinds need several processes."""
+    """Whether a norm says that it cannot: one row leaves a batch norm nothing, some kinds need
+    several processes."""
     try:
         one()
     except NormLabError:
@@ -204,7 +211,8 @@ def words(cell: Cell) -> Row:
 
 
 def row_of(comparison: Comparison, device: str) -> Row:
-    """What a row says of its timing. `ratio_low` and `ratio_high` are quartiles, `interval_...` is of the median."""
+    """What a row says of its timing. `ratio_low` and `ratio_high` are quartiles, `interval_...`
+    is of the median."""
     return {
         "benchmark": "norms",
         "device": "cpu" if device == "cpu" else device_name(device),

@@ -1,4 +1,5 @@
-"""Seconds from the shell to an answer, whole processes, against a bare `python -c pass` in the same rounds."""
+"""Seconds from the shell to an answer, whole processes, against a bare `python -c pass` in the
+same rounds."""
 
 import os
 import platform
@@ -15,7 +16,8 @@ _COMMANDS = {
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """One row per command: median, quartiles in seconds, the goal, and the ratio to starting Python at all."""
+    """One row per command: median, quartiles in seconds, the goal, and the ratio to starting
+    Python at all."""
     return [
         _row(name, command, goal, rounds=3 if quick else 11)
         for name, (command, goal) in _COMMANDS.items()

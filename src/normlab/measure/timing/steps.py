@@ -1,4 +1,5 @@
-"""One training step of a small network with its norms swapped: what a layer's time is worth inside a model."""
+"""One training step of a small network with its norms swapped: what a layer's time is worth
+inside a model."""
 
 from collections.abc import Callable
 
@@ -13,7 +14,8 @@ from normlab.models.transformer import Transformer
 from normlab.norms import KINDS
 
 VOCABULARY, CLASSES = 256, 10
-_NO_CHANGE = 1e-6  # a learning rate: the step is done in full, but no network is trained away under the clock
+# A learning rate: the step is done in full, but no network is trained away under the clock.
+_NO_CHANGE = 1e-6
 
 
 def resnet_step(
@@ -50,7 +52,8 @@ def transformer_step(
 
 
 def _factory(kind: str, implementation: str, device: str) -> NormFactory:
-    """Norms of one implementation for a model. Not torch.nn's layer norm of maps, which must know their size."""
+    """Norms of one implementation for a model. Not torch.nn's layer norm of maps, which must
+    know their size."""
 
     def norm(num_features: int, layout: str) -> nn.Module:
         shape = {"NCHW": (1, num_features, 1, 1), "NTC": (1, 1, num_features)}[layout]

@@ -1,7 +1,9 @@
-"""What synchronized batch norm costs: a training step with it against one without, by processes of one machine.
+"""What synchronized batch norm costs: a training step with it against one without, by processes of
+one machine.
 
-All processes time the same calls in the same order and take the slowest one's clock, so that they agree on how often
-to call. The floor is what the layers' messages take by themselves, each waited for, as the layers wait for theirs.
+All processes time the same calls in the same order and take the slowest one's clock, so that they
+agree on how often to call. The floor is what the layers' messages take by themselves, each waited
+for, as the layers wait for theirs.
 """
 
 import time
@@ -29,7 +31,8 @@ LAYERS = 7  # batch norms of a ResNet-8
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """Rows at world size 2, on gloo: ours against plain BN, the same by hand, and the messages alone as the floor."""
+    """Rows at world size 2, on gloo: ours against plain BN, the same by hand, and the messages
+    alone as the floor."""
     rounds, seconds = (4, 0.05) if quick else (30, 0.4)
     arguments = (BATCH, "cpu", rounds, seconds, ("ours", "by hand"))
     rows, *_ = run_group(measure_rows, WORLD_SIZE, *arguments, wait_s=120.0, timeout_s=540.0)
@@ -44,7 +47,8 @@ def measure_rows(
     implementations: tuple[str, ...] = ("ours",),
     attempts: int = 3,
 ) -> list[dict[str, Any]]:
-    """In each process of a group: rows for a ResNet-8 on `batch` images of 32x32 a process, on `device`."""
+    """In each process of a group: rows for a ResNet-8 on `batch` images of 32x32 a process, on
+    `device`."""
     world_size = dist.get_world_size()
     place = f"cuda:{dist.get_rank() % torch.cuda.device_count()}" if device == "cuda" else device
     rows = []
@@ -73,7 +77,8 @@ def measure_rows(
 
 
 def count_messages(step: Callable[[], object]) -> dict[str, float]:
-    """{collectives, bytes} that this process's layers send in one step; DDP's own go another way and do not count."""
+    """{collectives, bytes} that this process's layers send in one step; DDP's own go another way
+    and do not count."""
     sent: list[int] = []
     originals = {name: getattr(dist, name) for name in ("all_gather", "all_reduce")}
 
@@ -96,7 +101,8 @@ def count_messages(step: Callable[[], object]) -> dict[str, float]:
 
 
 class _ByHand(nn.Module):
-    """Synchronized batch norm as one would write it: two all-reduces of sums forward, autograd's two backward."""
+    """Synchronized batch norm as one would write it: two all-reduces of sums forward, autograd's
+    two backward."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Our training step, Lightning and all, against a bare PyTorch loop over the same model, batches and optimizer."""
+"""Our training step, Lightning and all, against a bare PyTorch loop over the same model, batches
+and optimizer."""
 
 import time
 from collections.abc import Callable

@@ -1,8 +1,10 @@
-"""Timed trials that claims share: one pair of norms over a grid of cells, and their rules. Torch-free at import.
+"""Timed trials that claims share: one pair of norms over a grid of cells, and their rules.
+Torch-free at import.
 
-A trial is one fresh reading of every cell. What it records of a cell: the log of the ratio of times, null where the
-A/A control was off in every attempt (the cell is void then), the control, and microseconds of both sides. Seeds are
-repetitions: intervals say how far the readings of this machine differ, not how machines differ.
+A trial is one fresh reading of every cell. What it records of a cell: the log of the ratio of
+times, null where the A/A control was off in every attempt (the cell is void then), the control, and
+microseconds of both sides. Seeds are repetitions: intervals say how far the readings of this
+machine differ, not how machines differ.
 """
 
 import math
@@ -53,13 +55,15 @@ def rows(
 def maps(
     sides: tuple[int, ...], values: int = 2**20, channels: int = 64, **more: Any
 ) -> dict[str, Any]:
-    """A grid of square maps (N, C, H, W) of `values` each, with fewer channels where one sample would be larger."""
+    """A grid of square maps (N, C, H, W) of `values` each, with fewer channels where one sample
+    would be larger."""
     wide = [(side, min(channels, values // side**2)) for side in sides]
     return {"shapes": [[values // (c * side**2), c, side, side] for side, c in wide], **more}
 
 
 def layers(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """`subject` against `baseline`, each (kind, implementation) or ("copy", ""), in each cell of the arm's `grid`."""
+    """`subject` against `baseline`, each (kind, implementation) or ("copy", ""), in each cell of
+    the arm's `grid`."""
     from normlab.measure.timing.layers import call, copy
 
     def sides(cell: "Cell") -> tuple[Callable[[], object], Callable[[], object]]:
@@ -78,7 +82,8 @@ def layers(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def steps(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The same inside a model: training steps of `model`, resnet or transformer, in each of its grid's sizes."""
+    """The same inside a model: training steps of `model`, resnet or transformer, in each of its
+    grid's sizes."""
     from normlab.measure.timing import steps as models
 
     step: Callable[..., Callable[[], object]] = getattr(models, f"{options['model']}_step")
@@ -100,7 +105,8 @@ def _words(size: Mapping[str, Any]) -> str:
 
 
 def size_of_cell(name: str, options: Mapping[str, Any]) -> float:
-    """The size that a figure draws a cell over: the last number of its shape, or of its step's size.
+    """The size that a figure draws a cell over: the last number of its shape, or of its step's
+    size.
 
     name: as in the metrics; options: those of its trial, which list every shape.
     """
@@ -118,10 +124,12 @@ def trial(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def depth(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """A block of a deep model with RMSNorm against LayerNorm, end to end, and what its norms alone explain of that.
+    """A block of a deep model with RMSNorm against LayerNorm, end to end, and what its norms alone
+    explain of that.
 
-    `gain ...` is the log of 1 - (t(LayerNorms) - t(RMSNorms)) / t(block with LayerNorm): the end-to-end ratio if
-    nothing else of the block changed, and free of the noise of its matrix products.
+    `gain ...` is the log of 1 - (t(LayerNorms) - t(RMSNorms)) / t(block with LayerNorm): the
+    end-to-end ratio if nothing else of the block changed, and free of the noise of its matrix
+    products.
     """
     grid, implementation = options["grids"][options["grid"]], options["implementation"]
     build = _compiled_block if implementation == "compiled" else _block

@@ -18,7 +18,8 @@ NOBODY = "your-entity"  # stands in a specification that was written offline
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a workspace goes: files below `folder`, the rest to `project` of `entity` (None: the key's own)."""
+    """Where a workspace goes: files below `folder`, the rest to `project` of `entity` (None: the
+    key's own)."""
 
     folder: Path
     project: str
@@ -32,7 +33,8 @@ class Destination:
 
 @dataclass(frozen=True)
 class PublishedWorkspace:
-    """`path` is its specification; `url` is where it is, "" offline, and then `reason` says why it is.
+    """`path` is its specification; `url` is where it is, "" offline, and then `reason` says why it
+    is.
 
     kernel_run: the folder of an offline run with the cost of kernels, for `wandb sync`.
     """

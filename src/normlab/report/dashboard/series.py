@@ -30,7 +30,8 @@ MILLION = 10**6
 
 @dataclass(frozen=True)
 class Series:
-    """One line: `chart` of `panel` shows it as `name`; points (x, y) by rising x, y the mean over seeds."""
+    """One line: `chart` of `panel` shows it as `name`; points (x, y) by rising x, y the mean
+    over seeds."""
 
     panel: str
     chart: str
@@ -39,8 +40,9 @@ class Series:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """The finished records in a results folder, or in the run directories anywhere below `folder`: the newest of each
-    trial, since a run of logger=wandb holds a copy, and a trial that was run twice counts once.
+    """The finished records in a results folder, or in the run directories anywhere below `folder`:
+    the newest of each trial, since a run of logger=wandb holds a copy, and a trial that was run
+    twice counts once.
 
     Raises:
         NormLabError: there is none.
@@ -54,7 +56,8 @@ def read_records(folder: Path) -> list[Record]:
     }
     if not finished:
         raise NormLabError(
-            f"--records {folder}: no finished record; name a results folder, or one of train.py's runs."
+            f"--records {folder}: no finished record; name a results folder, or one of train.py's "
+            "runs."
         )
     return list(finished.values())
 
@@ -69,8 +72,8 @@ def read_bench(folder: Path) -> list[dict[str, Any]]:
 def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Any]]) -> list[Series]:
     """Every line of every panel, by panel, chart and name.
 
-    Lines are norms or placements, and charts hold what else differs: TensorBoard shows no run of its own accord where
-    there are more than 40, and every name is one.
+    Lines are norms or placements, and charts hold what else differs: TensorBoard shows no run of
+    its own accord where there are more than 40, and every name is one.
     """
     records = list(records)
     evaluated = [record for record in records if record.stage in ("evaluate", None)]
@@ -92,8 +95,8 @@ Points = tuple[str, str, list[tuple[int, float | None]]]
 def _lines(
     panel: str, records: Iterable[Record], points: Callable[[Record], Points | None], together: int
 ) -> list[Series]:
-    """Means over the records of one claim, chart, name and x; lines of one point, and charts of fewer lines than
-    `together`, show nothing and are left out."""
+    """Means over the records of one claim, chart, name and x; lines of one point, and charts of
+    fewer lines than `together`, show nothing and are left out."""
     charts: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )

@@ -5,13 +5,16 @@ from pathlib import Path
 
 from normlab.report.dashboard.series import PANELS, Series
 
-OURS = ".normlab-dashboard"  # ends the name of each file written here: a folder may hold a run's own beside them
+# Ends the name of each file written here: a folder may hold a run's own beside them.
+OURS = ".normlab-dashboard"
 
 
 def write_events(lines: Sequence[Series], folder: Path) -> Path:
-    """Write event files of `lines`, with the layout that the tab "Custom Scalars" shows, in place of an earlier call's.
+    """Write event files of `lines`, with the layout that the tab "Custom Scalars" shows, in place
+    of an earlier call's.
 
-    What lies on the axis is written as TensorBoard's step, for it knows no other axis: a whole number.
+    What lies on the axis is written as TensorBoard's step, for it knows no other axis: a whole
+    number.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -31,7 +34,8 @@ def write_events(lines: Sequence[Series], folder: Path) -> Path:
 
 
 def tag(line: Series) -> str:
-    """Of the chart that shows `line`; without characters that mean something in a regular expression."""
+    """Of the chart that shows `line`; without characters that mean something in a regular
+    expression."""
     return f"{_safe(line.panel)}/{_safe(line.chart)}"
 
 

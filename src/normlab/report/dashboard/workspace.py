@@ -25,7 +25,8 @@ PROBES = {
 
 
 def build_workspace(entity: str, project: str, charts: Sequence[str]) -> "Workspace":
-    """The panels over the runs of `project`: what `panels.*` of a run's configuration says, see training/loggers.py.
+    """The panels over the runs of `project`: what `panels.*` of a run's configuration says, see
+    training/loggers.py.
 
     charts: those of `kernel_run`, a table each.
 
@@ -49,34 +50,49 @@ def build_workspace(entity: str, project: str, charts: Sequence[str]) -> "Worksp
     legend = "${config:panels.norm}"
     sections: dict[str, list[Any]] = {
         BATCH: [
-            panels.ScatterPlot(title=BATCH, x=batch, y=accuracy, log_x=True, legend_template=legend),
-            panels.BarPlot(title="test accuracy by norm", metrics=["final/test_accuracy"], groupby=norm),
+            panels.ScatterPlot(
+                title=BATCH, x=batch, y=accuracy, log_x=True, legend_template=legend
+            ),
+            panels.BarPlot(
+                title="test accuracy by norm", metrics=["final/test_accuracy"], groupby=norm
+            ),
         ],
         RATES: [
             panels.ScatterPlot(title=RATES, x=rate, y=loss, log_x=True, legend_template=legend),
             panels.ParallelCoordinatesPlot(
-                columns=[panels.ParallelCoordinatesPlotColumn(metric) for metric in (norm, batch, rate, loss)]
+                columns=[
+                    panels.ParallelCoordinatesPlotColumn(metric)
+                    for metric in (norm, batch, rate, loss)
+                ]
             ),
         ],
         CURVES: [
             panels.LinePlot(
-                title=title, x=STEP, y=["train/loss"], groupby=panels.Config(key),
-                groupby_aggfunc="mean", groupby_rangefunc="minmax",
+                title=title,
+                x=STEP,
+                y=["train/loss"],
+                groupby=panels.Config(key),
+                groupby_aggfunc="mean",
+                groupby_rangefunc="minmax",
             )
             for title, key in GROUPED.items()
         ],
         COST: [
             panels.CustomChart(
-                query={"summaryTable": {"tableKey": chart}}, chart_name="wandb/bar/v0",
-                chart_fields={"label": "norm", "value": "copies"}, chart_strings={"title": chart},
+                query={"summaryTable": {"tableKey": chart}},
+                chart_name="wandb/bar/v0",
+                chart_fields={"label": "norm", "value": "copies"},
+                chart_strings={"title": chart},
             )
             for chart in charts
         ],
         "inside the networks": [
-            panels.LinePlot(title=f"{title} by layer", x=STEP, metric_regex=f"{prefix}/.*", log_y=True)
+            panels.LinePlot(
+                title=f"{title} by layer", x=STEP, metric_regex=f"{prefix}/.*", log_y=True
+            )
             for prefix, title in PROBES.items()
         ],
-    }  # fmt: skip
+    }
     return workspaces.Workspace(
         entity=entity,
         project=project,
@@ -100,7 +116,8 @@ def specification(workspace: "Workspace") -> str:
 def kernel_run(
     lines: Sequence[Series], folder: Path, project: str, entity: str | None, mode: str
 ) -> Path:
-    """A run with a table of the cost of each kernel per chart; returns the folder that `wandb sync` takes."""
+    """A run with a table of the cost of each kernel per chart; returns the folder that `wandb
+    sync` takes."""
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,9 +125,15 @@ def kernel_run(
         "WANDB_DATA_DIR", str(folder.resolve())
     )  # tables wait there for the sync, not at home
     run = wandb.init(
-        project=project, entity=entity, name="kernel cost", job_type="bench", dir=str(folder), mode=mode,  # type: ignore[arg-type]
-        reinit="create_new", settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
-    )  # fmt: skip
+        project=project,
+        entity=entity,
+        name="kernel cost",
+        job_type="bench",
+        dir=str(folder),
+        mode=mode,  # type: ignore[arg-type]
+        reinit="create_new",
+        settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
+    )
     failed = True
     try:  # `with run` would print a traceback of its own
         for chart in sorted({line.chart for line in lines}):

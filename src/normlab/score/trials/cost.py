@@ -8,7 +8,8 @@ MODES = ("forward", "forward_backward")
 
 
 def trial(options, seed):
-    """Ratio of the layer's time to the baseline's by mode; a timing whose A/A control is off gives None and `void`."""
+    """Ratio of the layer's time to the baseline's by mode; a timing whose A/A control is off
+    gives None and `void`."""
     import torch
 
     from normlab.errors import NormLabError

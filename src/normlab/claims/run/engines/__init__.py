@@ -1,4 +1,5 @@
-"""Where trials run: warm processes of this machine, Ray, or SLURM, each as an executor that gives futures."""
+"""Where trials run: warm processes of this machine, Ray, or SLURM, each as an executor that
+gives futures."""
 
 import os
 from collections.abc import Iterable, Iterator
