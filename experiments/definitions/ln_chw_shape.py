@@ -70,9 +70,10 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         return evaluate(trained.model, trained.data.eval_batches(split))[1]
 
     share = refused()
-    tuned = {}
-    for rate in RATES:
-        tuned[rate] = accuracy(run(rate, 1000 + seed, "trainer.max_epochs=2"), "val")
+    # Under smoke the budget is in steps, and there is nothing to halve.
+    in_steps = any(item.startswith("trainer.max_steps=") for item in options["overrides"])
+    half = () if in_steps else ("trainer.max_epochs=2",)
+    tuned = {rate: accuracy(run(rate, 1000 + seed, *half), "val") for rate in RATES}
     best = max(RATES, key=tuned.__getitem__)
     trained = run(best, seed)
     metrics = {"test_accuracy": accuracy(trained, "test"), "rate": best, "refused": share}
