@@ -18,11 +18,12 @@ from normlab.records.record import Record, trial_key
 from normlab.records.store import Store
 from normlab.score import battery, values
 from normlab.score.bound import Bound
-from normlab.score.decide import BETTER, SAME, WORSE, _word, score
+from normlab.score.decide import score, strongest_word
 from normlab.score.measures import layer_metrics
 from normlab.score.rows import ROWS
 from normlab.score.store import ScoreStore
 from normlab.score.subject import subject_of
+from normlab.score.table import BETTER, SAME, WORSE
 from normlab.score.trials import cost
 
 ROW = {row.name: row for row in ROWS}
@@ -215,15 +216,15 @@ def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, ve
 
 
 def test_the_strongest_decided_word_is_said():
-    assert _word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (
+    assert strongest_word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (
         SAME,
         "supported",
     )
-    assert _word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (
+    assert strongest_word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (
         WORSE,
         "partly supported",
     )
-    assert _word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == (
+    assert strongest_word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == (
         "",
         "inconclusive",
     )

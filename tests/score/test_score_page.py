@@ -9,12 +9,12 @@ import pytest
 from normlab.errors import NormLabError
 from normlab.records.store import RESULTS
 from normlab.report.score_page import html
-from normlab.report.score_words import against, said
-from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
+from normlab.report.score_words import abilities, against
 from normlab.score.request import ScoreProfile, ScoreRequest
 from normlab.score.rows import ROWS
 from normlab.score.run import run_score
 from normlab.score.subject import subject_of
+from normlab.score.table import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
 
 OPEN_TAGS = {"meta", "br", "path", "circle", "rect", "line", "use", "polygon", "polyline"}
 
@@ -58,11 +58,12 @@ def made_up():
         lines.append(
             Line(row, cells, {"groupnorm": Comparison("groupnorm", word, sure, "", 1.0, 0.5, 1.5)})
         )
-    return Score(frn, (groupnorm,), "cpu", lines, {"digits"}, {"cpu (x86_64, 1 thread)"})
+    data, devices = frozenset({"digits"}), frozenset({"cpu (x86_64, 1 thread)"})
+    return Score(frn, (groupnorm,), "cpu", tuple(lines), data, devices)
 
 
 def test_every_sentence_comes_from_a_decided_row(made_up):
-    words = said(made_up)
+    words = abilities(made_up)
     by_verdict = {
         verdict: [line.row for line in made_up.lines if line.cells["frn"].verdict == verdict]
         for verdict in ("supported", "refuted", "inconclusive", BARRED)
@@ -73,7 +74,7 @@ def test_every_sentence_comes_from_a_decided_row(made_up):
     assert len(words.cannot) == len(by_verdict["refuted"]) and words.cannot[0].startswith(
         ROWS[1].cannot
     )
-    assert len(words.open) == len(by_verdict["inconclusive"])
+    assert len(words.undecided) == len(by_verdict["inconclusive"])
     assert words.barred == [f"{row.name}: because <of it>" for row in by_verdict[BARRED]]
 
 

@@ -62,7 +62,7 @@ class Part:
     def rule_words(self) -> str:
         """The whole rule in words: what is measured, in which unit, and what is asked of it."""
         unit = self.quantity.unit
-        measured = f"{self.quantity.words}, in {unit}" if unit else self.quantity.words
+        measured = f"{self.quantity.words} ({unit})" if unit else self.quantity.words
         return f"{measured}: {self.rule.words}"
 
     def decide(self, evidence: Evidence) -> Finding:

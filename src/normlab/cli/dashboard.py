@@ -38,7 +38,8 @@ def dashboard(
             "learning rate or placement."
         )
     later = _command(records, out, project, entity)
-    workspace = publish(lines, Destination(out, project, entity), later)
+    destination = Destination(out, project, entity)
+    workspace = publish(lines, destination, later)
     if workspace.url:
         print(f"wandb workspace: {workspace.url}")
         return
@@ -49,7 +50,7 @@ def dashboard(
             f"push it later with: wandb sync {run}"
         )
     print(
-        f"wandb workspace: {workspace.path}, offline ({workspace.reason}); "
+        f"wandb workspace: {destination.path}, offline ({workspace.reason}); "
         f"push it later, with a key: {later}"
     )
     print("Runs of logger=wandb that were offline: wandb sync RUN_DIRECTORY/wandb/offline-run-*")

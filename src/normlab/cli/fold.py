@@ -19,8 +19,8 @@ def fold(
         Path | None, typer.Option(help="Write the folded network there, checked with ONNX Runtime.")
     ] = None,
 ) -> None:
-    """Fold the batch norms of a trained network into its layers; print errors, and latency
-    before and after."""
+    """Fold the batch norms of a trained network into its layers; print errors, and latency before
+    and after."""
     from functools import partial
 
     import torch

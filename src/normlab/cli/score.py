@@ -12,8 +12,8 @@ from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from normlab.score.decide import Line, Score
     from normlab.score.run import ScoreReport
+    from normlab.score.table import Line, Score
 
 
 def score(
@@ -85,8 +85,7 @@ def _print_score(score: "Score") -> None:
     from normlab.cli.tables import claim_console, plain_table
 
     console = claim_console()
-    references = (other.name for other in score.references)
-    table = plain_table("ability", score.subject.name, *references)
+    table = plain_table("ability", *score.norms)
     for line in score.lines:
         table.add_row(line.row.name, *_cells(line, score), end_section=True)
     console.print(table, highlight=False)
@@ -99,29 +98,29 @@ def _cells(line: "Line", score: "Score") -> list[str]:
     """Of a row of the table: the norm's own cell, then those of the others with the comparison."""
     from normlab.cli.tables import STYLES, styled
     from normlab.records.verdict import INCONCLUSIVE
-    from normlab.report.score_words import difference, judged, value
-    from normlab.score.decide import BETTER, WORSE
+    from normlab.report.score_words import certainty, difference, value
+    from normlab.score.table import BETTER, WORSE
 
     styles = {**STYLES, INCONCLUSIVE: "dim"}
     own = line.cells[score.subject.name]
     verdict = styled(own.verdict, styles.get(own.verdict, "dim"))
     cells = [f"{value(line.row, own)}\n{verdict}"]
     for other in score.references:
-        one = line.comparisons[other.name]
-        style = {BETTER: "green", WORSE: "red"}.get(one.word, "dim")
-        shown = [value(line.row, line.cells[other.name]), styled(judged(one), style)]
-        cells.append("\n".join(filter(None, [*shown, difference(line.row, one)])))
+        comparison = line.comparisons[other.name]
+        style = {BETTER: "green", WORSE: "red"}.get(comparison.word, "dim")
+        shown = [value(line.row, line.cells[other.name]), styled(certainty(comparison), style)]
+        cells.append("\n".join(filter(None, [*shown, difference(line.row, comparison)])))
     return cells
 
 
 def _print_sentences(score: "Score", console: "Console") -> None:
     """What the rows decide, one sentence a line, its kind before it."""
-    from normlab.report.score_words import said
+    from normlab.report.score_words import abilities
 
-    words, name = said(score), score.subject.name
+    words, name = abilities(score), score.subject.name
     sentences = [f"can       {name} {sentence}" for sentence in words.can]
     sentences += [f"cannot    {name} {sentence}" for sentence in words.cannot]
     sentences += [f"left out  {sentence}" for sentence in words.barred]
-    sentences += [f"undecided {sentence}" for sentence in words.open]
+    sentences += [f"undecided {sentence}" for sentence in words.undecided]
     for sentence in sentences:
         console.print(sentence, highlight=False)

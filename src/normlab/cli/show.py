@@ -29,9 +29,8 @@ def show(
     console.print(f"said by: {documents}\nprimary source: {claim.source}", highlight=False)
     console.print(f"prediction: {claim.prediction}", highlight=False)
     for part in claim.parts:
-        console.print(
-            f"  {part.name}: {part.statement}\n    rule: {part.rule_words}", highlight=False
-        )
+        console.print(f"  {part.name}: {part.statement}", highlight=False)
+        console.print(f"    rule: {part.rule_words}", highlight=False)
     store = Store(results or RESULTS)
     step = Design(claim, protocol).progress(store.done())
     minutes = seconds_per_trial(claim, protocol, store) * step.remaining / 60

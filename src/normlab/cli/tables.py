@@ -1,5 +1,7 @@
-"""What the tables of several commands have in common. Imported inside the commands: rich takes
-time."""
+"""What the tables of several commands have in common.
+
+Imported inside the commands, since rich takes time.
+"""
 
 import sys
 

@@ -1,44 +1,43 @@
-"""A score in words: what a norm can and cannot do, each sentence from a decided row, and what is
-undecided."""
+"""A score in words: what a norm can and cannot do, each sentence from a decided row."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 from normlab.records.words import listed, number, numbers
-from normlab.score.decide import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Line, Score
 from normlab.score.row import Row
+from normlab.score.table import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Score
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the rows decide of the norm by itself; `barred` and `open` with their reasons."""
+class Abilities:
+    """Sentences that follow the norm's name; `barred` and `undecided` rows have their reasons."""
 
-    can: list[str]
-    cannot: list[str]
-    barred: list[str]
-    open: list[str]
+    can: list[str] = field(default_factory=list)
+    cannot: list[str] = field(default_factory=list)
+    barred: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
 
 
-def said(score: Score) -> Said:
-    """Sentences that follow the norm's name."""
-    result = Said([], [], [], [])
+def abilities(score: Score) -> Abilities:
+    """What the rows decide of the norm by itself."""
+    words = Abilities()
     for line in score.lines:
-        cell = line.cells[score.subject.name]
+        cell, row = line.cells[score.subject.name], line.row
         if cell.verdict == SUPPORTED:
-            result.can.append(f"{line.row.can}: {value(line.row, cell)}")
+            words.can.append(f"{row.can}: {value(row, cell)}")
         elif cell.verdict == REFUTED:
-            result.cannot.append(f"{line.row.cannot}: {value(line.row, cell)}")
+            words.cannot.append(f"{row.cannot}: {value(row, cell)}")
         elif cell.verdict == BARRED:
-            result.barred.append(f"{line.row.name}: {cell.text}")
+            words.barred.append(f"{row.name}: {cell.text}")
         else:
-            result.open.append(f"{line.row.name}: {cell.text}")
-    return result
+            words.undecided.append(f"{row.name}: {cell.text}")
+    return words
 
 
 def against(score: Score) -> dict[str, list[str]]:
     """By reference: better at ..., worse at ..., as good at ..., undecided: ..."""
-    found = {}
+    sentences = {}
     for other in score.references:
         rows = [(line.row.name, line.comparisons[other.name]) for line in score.lines]
         names = {
@@ -50,8 +49,8 @@ def against(score: Score) -> dict[str, list[str]]:
             "undecided:": [name for name, one in rows if not one.word and one.verdict != BARRED],
             "not compared:": [name for name, one in rows if one.verdict == BARRED],
         }
-        found[other.name] = [f"{how} {listed(what)}" for how, what in names.items() if what]
-    return found
+        sentences[other.name] = [f"{how} {listed(what)}" for how, what in names.items() if what]
+    return sentences
 
 
 def _names(rows: Iterable[tuple[str, Comparison]], word: str, verdict: str) -> list[str]:
@@ -67,15 +66,15 @@ def value(row: Row, cell: Cell) -> str:
     return f"{_interval(cell.value, cell.low, cell.high)} {row.unit}"
 
 
-def difference(row: Row, one: Comparison) -> str:
+def difference(row: Row, comparison: Comparison) -> str:
     """`+1.2 points (0.3 to 2.1)`; a ratio for rows on a log scale; "" without numbers."""
-    if one.value is None:
+    if comparison.value is None:
         return ""
-    shown = _interval(one.value, one.low, one.high)
+    shown = _interval(comparison.value, comparison.low, comparison.high)
     if row.log:
         return f"{shown} times"
     unit = "points" if row.unit == "%" else row.unit
-    return f"{'+' if one.value > 0 else ''}{shown} {unit}"
+    return f"{'+' if comparison.value > 0 else ''}{shown} {unit}"
 
 
 def _interval(middle: float, low: float | None, high: float | None) -> str:
@@ -87,11 +86,8 @@ def _interval(middle: float, low: float | None, high: float | None) -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def judged(one: Comparison) -> str:
-    """`better, supported`: the word and how sure it is."""
-    return f"{one.word}: {one.verdict}" if one.word else one.verdict
-
-
-def decided(line: Line) -> bool:
-    """Whether a row says anything of any norm in it."""
-    return any(cell.verdict in (SUPPORTED, REFUTED) for cell in line.cells.values())
+def certainty(comparison: Comparison) -> str:
+    """`better: supported`, the word and how sure it is."""
+    if not comparison.word:
+        return comparison.verdict
+    return f"{comparison.word}: {comparison.verdict}"

@@ -1,2 +1,4 @@
-"""`normlab score`: a fixed battery of small trials for one norm beside others, decided by the
-rules of the claims."""
+"""`normlab score`: a fixed battery of small trials for one norm beside others.
+
+Decided by the rules of the claims.
+"""

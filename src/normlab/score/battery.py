@@ -1,10 +1,9 @@
-"""The battery: which trials a norm goes through. Small nets, a second a trial, so that each cell
-affords five seeds.
+"""The battery: which trials a norm goes through.
 
-The cells are those of the claims bn-batch-below-16, bn-lr-5-10x, bn-init-insensitive,
-bn-deeper-nets, domain-shift-hurts-bn, bn-noniid-batches and postln-12-layers-warmup, made smaller;
-each cell tunes its own learning rate but those of the learning-rate range. What is changed here
-changes the keys of every recorded score.
+Small nets, a second a trial, so that each cell affords five seeds. The cells are those of the
+claims bn-batch-below-16, bn-lr-5-10x, bn-init-insensitive, bn-deeper-nets, domain-shift-hurts-bn,
+bn-noniid-batches and postln-12-layers-warmup, made smaller; each cell tunes its own learning rate
+but those of the learning-rate range. What is changed here changes the keys of every recorded score.
 """
 
 from collections.abc import Sequence
@@ -22,10 +21,8 @@ PROFILES = ("smoke", "cpu", "cpu-embedded")
 
 SGD_BATCH = 64
 GHOSTS = (1, 2, 4, 8, 16)  # normalization batches below the SGD batch
-ACCUMULATED = (
-    2,
-    8,
-)  # those of a norm that has no ghost batches: true batches, and so many times more forward passes
+# Those of a norm that has no ghost batches: true batches, and so many times more forward passes.
+ACCUMULATED = (2, 8)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 GAINS = (0.01, 0.1, 1.0, 10.0, 100.0)
 CNN_DEPTHS = (5, 10, 20, 40)
@@ -36,8 +33,7 @@ _CNN = ("model=plaincnn", "model.depth=5")
 
 
 def sizes(subject: Subject) -> tuple[int, ...]:
-    """Normalization batches below the SGD batch; () for a norm whose result is the same for each
-    of them."""
+    """Normalization batches below the SGD batch; () for a norm that none of them changes."""
     if not subject.spec.batch_dependent:
         return ()
     return GHOSTS if _has_ghosts(subject) else ACCUMULATED
@@ -69,58 +65,57 @@ def batch_arm(subject: Subject, n: int) -> Arm:
 
 
 def rate_arm(subject: Subject, rate: float) -> Arm:
-    return Arm(
-        f"{subject.name}, rate {rate:g}",
-        (*_CNN, *subject.overrides, f"optim.lr={rate:g}"),
-        tune=False,
-    )
+    """At a learning rate that is not tuned."""
+    overrides = (*_CNN, *subject.overrides, f"optim.lr={rate:g}")
+    return Arm(f"{subject.name}, rate {rate:g}", overrides, tune=False)
 
 
 def gain_arm(subject: Subject, gain: float) -> Arm:
+    """Initial weights `gain` times as large; the base arm at 1."""
     if gain == 1:
         return base_arm(subject)
-    return Arm(
-        f"{subject.name}, gain {gain:g}", (*_CNN, *subject.overrides, f"model.init_gain={gain:g}")
-    )
+    overrides = (*_CNN, *subject.overrides, f"model.init_gain={gain:g}")
+    return Arm(f"{subject.name}, gain {gain:g}", overrides)
 
 
 def depth_arm(subject: Subject, depth: int) -> Arm:
+    """`depth` convolutions without skips; the base arm at the smallest depth."""
     if depth == CNN_DEPTHS[0]:
         return base_arm(subject)
-    return Arm(
-        f"{subject.name}, depth {depth}",
-        ("model=plaincnn", f"model.depth={depth}", *subject.overrides),
-    )
+    overrides = ("model=plaincnn", f"model.depth={depth}", *subject.overrides)
+    return Arm(f"{subject.name}, depth {depth}", overrides)
 
 
 def one_class_arm(subject: Subject) -> Arm:
-    """Every group of 8 samples shows one class; where statistics are over samples, they are over
-    such a group."""
+    """Every group of 8 samples shows one class.
+
+    Where statistics are over samples, they are over such a group.
+    """
     groups = (f"data.group_size={GROUP}", "data.group_classes=1")
     return Arm(f"{subject.name}, one class in {GROUP}", (*_CNN, *_over(subject, GROUP), *groups))
 
 
 def bf16_arm(subject: Subject) -> Arm:
+    """Trained under autocast to bfloat16."""
     return Arm(f"{subject.name}, bfloat16", (*_CNN, *subject.overrides, "trainer.precision=bf16"))
 
 
 def text_arm(subject: Subject, depth: int) -> Arm:
+    """A causal transformer of `depth` blocks with the norm after each sum."""
     return Arm(f"{subject.name}, post, {depth}", (*subject.overrides, f"model.depth={depth}"))
 
 
 def layer_arm(subject: Subject) -> Arm:
+    """What is measured on the layer itself."""
     return Arm(subject.name, options={"norm": subject.measured})
 
 
 def cost_arm(subject: Subject, baseline: Subject | None) -> Arm:
     """Against a copy of the input, or against another norm."""
-    if baseline is None:
-        return Arm(
-            f"{subject.name} beside a copy",
-            options={"norm": subject.measured, "baseline": cost.COPY},
-        )
-    name = f"{subject.name} beside {baseline.name}"
-    return Arm(name, options={"norm": subject.measured, "baseline": baseline.measured})
+    name = "a copy" if baseline is None else baseline.name
+    other = cost.COPY if baseline is None else baseline.measured
+    options = {"norm": subject.measured, "baseline": other}
+    return Arm(f"{subject.name} beside {name}", options=options)
 
 
 def image_arms(subject: Subject) -> tuple[Arm, ...]:
@@ -137,6 +132,7 @@ def image_arms(subject: Subject) -> tuple[Arm, ...]:
 
 
 def text_arms(subject: Subject) -> tuple[Arm, ...]:
+    """Every cell with text."""
     return tuple(text_arm(subject, depth) for depth in TEXT_DEPTHS)
 
 
@@ -149,11 +145,9 @@ def no_text(subject: Subject) -> str:
     """Why the norm cannot enter the transformers, "" if it can."""
     if "NTC" not in subject.spec.layouts:
         return "it takes no sequences (N, T, C)"
-    return (
-        ""
-        if subject.spec.causal_safe
-        else "it mixes positions, which would show a causal model the future"
-    )
+    if not subject.spec.causal_safe:
+        return "it mixes positions, which would show a causal model the future"
+    return ""
 
 
 def _protocols() -> dict[str, dict[str, Protocol]]:
@@ -175,11 +169,14 @@ def _protocols() -> dict[str, dict[str, Protocol]]:
         "trainer.max_steps=2",
     )
     images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
-    families = {"images": images, "text": text}
-    families |= {claim.slug: dict(claim.protocols) for claim in (layer.CLAIM, cost.CLAIM)}
-    for protocols in families.values():
+    families: dict[str, dict[str, Protocol]] = {"images": images, "text": text}
+    for claim in (layer.CLAIM, cost.CLAIM):
+        families[claim.slug] = dict(claim.protocols)
+    for family, protocols in families.items():
+        # What is measured on a layer needs no data, so that it is the same without them.
         protocols.setdefault("cpu-embedded", protocols["cpu"])
-    return {family: {name: found[name] for name in PROFILES} for family, found in families.items()}
+        families[family] = {name: protocols[name] for name in PROFILES}
+    return families
 
 
 PROTOCOLS = _protocols()
@@ -201,26 +198,24 @@ def trained_claim(subject: Subject, family: str, arms: Sequence[Arm]) -> Claim:
 
 
 def battery(subject: Subject, references: Sequence[Subject], timed: bool = True) -> list[Claim]:
-    """What has to be run for `subject` and its references, in this order; with `timed` what they
-    cost, last."""
-    everyone = (subject, *references)
-    claims = [
-        replace(
-            layer.CLAIM,
-            arms=tuple(layer_arm(one) for one in everyone),
-            protocols=PROTOCOLS["layer"],
-        )
-    ]
-    for one in everyone:
-        if not no_images(one):
-            claims.append(trained_claim(one, "images", image_arms(one)))
-        if not no_text(one):
-            claims.append(trained_claim(one, "text", text_arms(one)))
+    """What has to be run for `subject` and its references, in this order; if `timed`, cost last."""
+    norms = (subject, *references)
+    arms = tuple(layer_arm(norm) for norm in norms)
+    claims = [replace(layer.CLAIM, arms=arms, protocols=PROTOCOLS["layer"])]
+    for norm in norms:
+        if not no_images(norm):
+            claims.append(trained_claim(norm, "images", image_arms(norm)))
+        if not no_text(norm):
+            claims.append(trained_claim(norm, "text", text_arms(norm)))
     if timed:
-        near = [one for one in references if set(one.spec.layouts) & set(subject.spec.layouts)]
-        arms = [
-            *(cost_arm(one, None) for one in everyone),
-            *(cost_arm(subject, one) for one in near),
-        ]
-        claims.append(replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"]))
+        claims.append(_cost_claim(subject, references))
     return claims
+
+
+def _cost_claim(subject: Subject, references: Sequence[Subject]) -> Claim:
+    """Every norm beside a copy, and the subject beside those that share a layout with it."""
+    arms = [cost_arm(norm, None) for norm in (subject, *references)]
+    for reference in references:
+        if set(reference.spec.layouts) & set(subject.spec.layouts):
+            arms.append(cost_arm(subject, reference))
+    return replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"])

@@ -19,17 +19,20 @@ class Bound(Rule):
 
     @property
     def words(self) -> str:
+        """What is asked, with its numbers."""
         if self.row.exact:
             return Exact(self.row.bound).words
         return f"supported if the interval is {self.row.asked}, refuted if it is beyond"
 
     def decide(self, values: Values, unit: str) -> Finding:
+        """(n,) of one norm; effects are as the row shows them."""
         row = self.row
         if row.exact:
             return Exact(row.bound).decide(values, unit)
+        # Any distance from the bound will do, so the margin is 0.
         finding = AtLeast(0.0).decide(row.sign * (values - row.bound), unit)
-        mean, low, high = (float(value) for value in stats.t_interval(values))
-        middle, lower, upper = (row.shown(value) for value in (mean, low, high))
+        mean, low, high = (float(end) for end in stats.t_interval(values))
+        middle, lower, upper = row.shown(mean), row.shown(low), row.shown(high)
         text = f"{middle:.3g} {unit}"
         if finding.n == 1:
             return replace(finding, effect=middle, low=None, high=None, text=f"{text} from 1 seed")

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,9 @@ OFFSETS = (0.0, 10.0)  # its mean, in standard deviations
 
 
 def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]:
-    """batch_error, causal_error, low_precision_error and fold_error of a layer, None where it takes
-    no such input.
+    """batch_error, causal_error, low_precision_error and fold_error of a layer, as below.
 
-    norm: what `make_norm` takes; `code` is left out.
+    None where it takes no such input. norm: what `make_norm` takes; `code` is left out.
     """
     options = {name: value for name, value in norm.items() if name not in ("kind", "code")}
     layouts = spec_of(norm["kind"], **options).layouts
@@ -43,10 +42,10 @@ def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]
 
 
 def batch_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> float:
-    """How far a sample's output moves in training when all other samples are drawn anew, beside its
-    root mean square.
+    """How far a sample's output moves in training when all other samples are drawn anew.
 
-    Float32, so that a norm over samples gives some 1e-7 and not always 0.
+    Beside the output's root mean square. Float32, so that a norm over samples gives some 1e-7 and
+    not always 0.
     """
     x = torch.randn(shape, generator=generator)
     others = x.clone()
@@ -55,8 +54,10 @@ def batch_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Genera
 
 
 def causal_error(norm: nn.Module, generator: torch.Generator) -> float:
-    """How far the first positions' outputs move in training when all later ones are drawn anew,
-    as in `batch_error`."""
+    """How far the first positions' outputs move in training when all later ones are drawn anew.
+
+    Beside the outputs' root mean square, as in `batch_error`.
+    """
     x = torch.randn(SHAPES["NTC"], generator=generator)
     first = x.shape[1] // 2
     later = x.clone()
@@ -67,11 +68,10 @@ def causal_error(norm: nn.Module, generator: torch.Generator) -> float:
 def low_precision_error(
     norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator
 ) -> float:
-    """The largest error of a 16-bit input's output against the same layer in float64, over dtypes,
-    scales and offsets.
+    """The largest error of a 16-bit input's output against the same layer in float64.
 
-    Root mean square, beside the output's own; what is not finite, or is refused, counts as 1.
-    Rounding the output alone gives 0.002 in bfloat16.
+    Over dtypes, scales and offsets. Root mean square, beside the output's own; what is not finite,
+    or is refused, counts as 1. Rounding the output alone gives 0.002 in bfloat16.
     """
     worst = 0.0
     for dtype in (torch.bfloat16, torch.float16):
@@ -88,11 +88,10 @@ def low_precision_error(
 
 
 def fold_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> float:
-    """How far a layer in eval mode is from one scale and one shift per channel, beside its largest
-    output. Float64.
+    """How far a layer in eval mode is from one scale and one shift per channel.
 
-    The map is read off at inputs of 0 and 1; three batches in train mode have moved what statistics
-    there are.
+    Beside its largest output, in float64. The map is read off at inputs of 0 and 1; three batches
+    in train mode have moved what statistics there are.
     """
     layer = copy.deepcopy(norm).double().train()
     with torch.no_grad():
@@ -120,7 +119,7 @@ def _disturb(layer: nn.Module, generator: torch.Generator) -> None:
 def _output(norm: nn.Module, x: Tensor) -> Tensor:
     """In train mode, of a copy, so that one call leaves no trace in the next."""
     with torch.no_grad():
-        return copy.deepcopy(norm).train()(x)
+        return cast(Tensor, copy.deepcopy(norm).train()(x))
 
 
 def _distance(y: Tensor, other: Tensor, root_mean_square: bool = False) -> float:

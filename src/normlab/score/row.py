@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from normlab.claims.claim import Arm
-from normlab.claims.evidence import Evidence
+from normlab.claims.evidence import Evidence, Values
 from normlab.score.subject import Subject
-from normlab.score.values import Values
+from normlab.score.values import Read
 
 
 def never(subject: Subject) -> str:
@@ -18,11 +16,12 @@ def never(subject: Subject) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """An ability: `value` (n,) by seed, of which more is better where `sign` is 1 and worse where
-    it is -1.
+    """An ability. Of `value` (n,), by seed, more is better where `sign` is 1, less where it is -1.
 
     log: values are base-2 logarithms; shown are their powers, and differences as ratios.
     exact: an identity: values are errors, and `bound` is the tolerance.
+    pair, against: trials that compare two norms by themselves, and the difference (n,) that they
+    give, where it is not that of two values.
     """
 
     name: str
@@ -32,19 +31,15 @@ class Row:
     measured: str  # how
     unit: str
     arms: Callable[[Subject], tuple[Arm, ...]]
-    value: Values
+    value: Read
     sign: int
     bound: float
     margin: float = 0.0
     log: bool = False
     exact: bool = False
     barred: Callable[[Subject], str] = never  # why a norm cannot enter, "" if it can
-    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = (
-        None  # trials that compare two norms by themselves
-    )
-    against: Callable[[Evidence, Subject, Subject], np.ndarray] | None = (
-        None  # the difference that these give
-    )
+    pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = None
+    against: Callable[[Evidence, Subject, Subject], Values] | None = None
 
     def shown(self, value: float) -> float:
         """As it is shown: without the logarithm."""
@@ -55,16 +50,15 @@ class Row:
         """The bound, in words."""
         if self.exact:
             return f"{self.bound:g} at most"
-        return (
-            f"{'at least' if self.sign > 0 else 'at most'} {self.shown(self.bound):.3g} {self.unit}"
-        )
+        side = "at least" if self.sign > 0 else "at most"
+        return f"{side} {self.shown(self.bound):.3g} {self.unit}"
 
     def both(self, subject: Subject, other: Subject) -> tuple[Arm, ...]:
         """The arms that a comparison reads, each once."""
         arms = self.pair(subject, other) if self.pair else (*self.arms(subject), *self.arms(other))
         return tuple({arm.name: arm for arm in arms}.values())
 
-    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> np.ndarray:
+    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> Values:
         """(n,) subject - other, paired by seed."""
         if self.against:
             return self.against(evidence, subject, other)

@@ -52,14 +52,14 @@ exact = partial(
 def _cost(mode: str, name: str, words: str, bound: float) -> Row:
     return Row(
         name,
-        "cost",
-        f"costs at most {bound:g} copies of its input in {words}",
-        f"costs more than {bound:g} copies of its input in {words}",
-        "median of 15 rounds, by turns with a copy of 64x32x16x16 values, and with the other "
-        "norm; one thread",
-        "copies",
-        lambda subject: (battery.cost_arm(subject, None),),
-        lambda evidence, subject: values.beside(evidence, subject, None, mode),
+        family="cost",
+        can=f"costs at most {bound:g} copies of its input in {words}",
+        cannot=f"costs more than {bound:g} copies of its input in {words}",
+        measured="median of 15 rounds, by turns with a copy of 64x32x16x16 values, "
+        "and with the other norm; one thread",
+        unit="copies",
+        arms=lambda subject: (battery.cost_arm(subject, None),),
+        value=lambda evidence, subject: values.beside(evidence, subject, None, mode),
         sign=-1,
         bound=log2(bound),
         margin=log2(1.1),
@@ -74,8 +74,8 @@ ROWS = (
         "accuracy",
         can="trains a small CNN",
         cannot="does not train a small CNN",
-        measured="test accuracy of five convolutions after a few hundred steps at most; chance is "
-        "10 %",
+        measured="test accuracy of five convolutions after a few hundred steps at most; "
+        "chance is 10 %",
         unit="%",
         arms=lambda subject: (battery.base_arm(subject),),
         value=values.accuracy,
@@ -87,9 +87,9 @@ ROWS = (
         "smallest normalization batch",
         can="keeps its accuracy down to a normalization batch of 2",
         cannot="does not keep its accuracy down to a normalization batch of 2",
-        measured="the smallest of 1 to 64 from which on all are within 5 points of 64; where no "
-        "sample depends on "
-        "another, which is measured below, one cell stands for every batch",
+        measured="the smallest of 1 to 64 from which on all are within 5 points of 64; "
+        "where no sample depends on another, which is measured below, "
+        "one cell stands for every batch",
         unit="samples",
         arms=_all_sizes,
         value=values.smallest_batch,
@@ -151,11 +151,12 @@ ROWS = (
     ),
     Row(
         "post-norm transformer without warm-up",
-        "text",
-        "trains 6 transformer layers without warm-up when it stands after the sum",
-        "does not train 6 transformer layers without warm-up when it stands after the sum",
-        "the deepest of 2, 6, 12 up to which all get 10 % below the entropy of single characters",
-        "layers",
+        family="text",
+        can="trains 6 transformer layers without warm-up when it stands after the sum",
+        cannot="does not train 6 transformer layers without warm-up when it stands after the sum",
+        measured="the deepest of 2, 6, 12 up to which all get 10 % below the entropy of single "
+        "characters",
+        unit="layers",
         arms=lambda subject: tuple(battery.text_arm(subject, depth) for depth in TEXT_DEPTHS),
         value=values.deepest(TEXT_DEPTHS, values.text_trains),
         sign=1,
@@ -200,8 +201,8 @@ ROWS = (
         "causal safety",
         can="shows no position the later ones",
         cannot="shows a position the later ones: not for causal models",
-        measured="the largest change of the first positions' outputs when all later ones are "
-        "drawn anew, 20 draws",
+        measured="the largest change of the first positions' outputs when all later ones are drawn "
+        "anew, 20 draws",
         value=values.layer("causal_error"),
         bound=1e-4,
         barred=_no_sequences,
@@ -210,9 +211,8 @@ ROWS = (
         "16-bit inputs",
         can="is right to 1 % on 16-bit inputs of very different scales",
         cannot="is wrong by more than 1 % on some 16-bit inputs",
-        measured="root mean square error against float64, worst of bfloat16 and float16, scales "
-        "0.01 to 1000, means "
-        "up to 10 deviations, 20 draws",
+        measured="root mean square error against float64, worst of bfloat16 and float16, "
+        "scales 0.01 to 1000, means up to 10 deviations, 20 draws",
         value=values.layer("low_precision_error"),
         bound=0.01,
     ),
@@ -232,10 +232,10 @@ ROWS = (
     _cost(MODES[1], "forward-backward cost", "a forward and backward pass", 30),
     exact(
         "foldability",
-        can="is one scale and one shift per channel at evaluation, so it can be folded into the "
-        "layer before it",
-        cannot="is no fixed scale and shift at evaluation, so it cannot be folded into the layer "
-        "before it",
+        can="is one scale and one shift per channel at evaluation, "
+        "so it can be folded into the layer before it",
+        cannot="is no fixed scale and shift at evaluation, "
+        "so it cannot be folded into the layer before it",
         measured="the largest distance from such a map in eval mode, 20 draws, float64",
         value=values.layer("fold_error"),
         bound=1e-6,

@@ -9,10 +9,11 @@ from normlab.claims.run.engines import build_engine
 from normlab.claims.run.request import results_folder
 from normlab.claims.run.runner import Tally, run_claims
 from normlab.score.battery import TRIALS, battery
-from normlab.score.decide import Score, score
+from normlab.score.decide import score
 from normlab.score.request import ScoreProfile, ScoreRequest
 from normlab.score.store import ScoreStore
 from normlab.score.subject import Subject, subject_of
+from normlab.score.table import Score
 
 FOLDER = "score"  # below the results
 

@@ -33,20 +33,30 @@ _CODE_IN_KEYS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """`kind` with `options`, as `make_norm` takes them; `code` is what keys call its code."""
+    """`kind` with `options`, as `make_norm` takes them; `code` is what keys call its code.
+
+    A class that lies elsewhere has the kind `custom`, and the options `target` and `options`.
+    """
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
 
     @property
+    def target(self) -> str:
+        """What `normlab score` is given: the kind, or the dotted path to the class."""
+        return str(self.options["target"]) if self.kind == "custom" else self.kind
+
+    @property
+    def own_options(self) -> Mapping[str, Any]:
+        """Those of the kind or of the class, by name."""
+        return self.options.get("options") or {} if self.kind == "custom" else self.options
+
+    @property
     def name(self) -> str:
         """`dyt`, `my_package.MyNorm`, and its options behind it: `groupnorm num_groups=4`."""
-        given: Mapping[str, Any] = self.options
-        shown = self.kind
-        if self.kind == "custom":
-            shown, given = self.options["target"], self.options.get("options") or {}
-        return " ".join([shown, *(f"{name}={value}" for name, value in given.items())])
+        options = (f"{name}={value}" for name, value in self.own_options.items())
+        return " ".join([self.target, *options])
 
     @property
     def slug(self) -> str:
@@ -56,10 +66,8 @@ class Subject:
     @property
     def overrides(self) -> tuple[str, ...]:
         """For a training, as `train.py` takes them."""
-        return (
-            f"norm={self.kind}",
-            *(f"norm.{name}={_written(value)}" for name, value in self.options.items()),
-        )
+        options = (f"norm.{name}={_for_hydra(value)}" for name, value in self.options.items())
+        return (f"norm={self.kind}", *options)
 
     @property
     def spec(self) -> NormSpec:
@@ -78,42 +86,64 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
     Raises:
         NormLabError: no such kind, class or option.
     """
-    given = {}
+    values = _parse_options(options)
+    if name == "syncbatchnorm":
+        raise NormLabError(
+            "syncbatchnorm is batchnorm over several processes, of which a score has none: "
+            "score that."
+        )
+    subject = _custom(name, values) if "." in name else _declared(name, values)
+    _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
+    if subject.options:
+        _check_options(subject)
+    return subject
+
+
+def _parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """Numbers, lists and texts as YAML reads them: `eps=1e-3`, `axes=[1,2]`."""
+    values: dict[str, Any] = {}
     for text in options:
-        key, equals, value = text.partition("=")
+        name, equals, value = text.partition("=")
         if not equals:
             raise NormLabError(f"--option {text}: write NAME=VALUE.")
         try:
-            given[key] = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore
+            parsed: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
+            values[name] = parsed["value"]
         except Exception as error:  # of the YAML reader, which has several
             raise NormLabError(
                 f"--option {text}: {value!r} is not a value ({error.__class__.__name__})."
             ) from None
-    if name == "syncbatchnorm":
-        raise NormLabError(
-            "syncbatchnorm is batchnorm over several processes, of which a score has none: score "
-            "that."
-        )
-    if "." in name:
-        custom: dict[str, Any] = {"target": name, **({"options": given} if given else {})}
-        subject = Subject("custom", custom, target_hash(custom)[name])
-    else:
-        declared = declared_kinds().get(name)
-        subject = Subject(name, given, _code(name, declared.path) if declared else "")
-        unknown = [key for key in given if declared and key not in subject.spec.options]
-        if unknown:
-            raise NormLabError(
-                f"{name} has no option {unknown[0]!r}: it has {list(subject.spec.options)}."
-            )
-    _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
-    if subject.options:
-        try:
-            trial_config(subject.overrides)
-        except HydraException as error:
-            raise NormLabError(
-                f"{subject.name} cannot be configured: {error.__cause__ or error}".splitlines()[0]
-            ) from None
+    return values
+
+
+def _custom(name: str, values: Mapping[str, Any]) -> Subject:
+    options: dict[str, Any] = {"target": name}
+    if values:
+        options["options"] = dict(values)
+    return Subject("custom", options, target_hash(options)[name])
+
+
+def _declared(name: str, values: Mapping[str, Any]) -> Subject:
+    """Of a kind that has a file in norms/, or among the user's own norms."""
+    declared = declared_kinds().get(name)
+    if declared is None:  # its `spec` says which there are
+        return Subject(name, values)
+    subject = Subject(name, values, _code(name, declared.path))
+    known = list(subject.spec.options)
+    unknown = [option for option in values if option not in known]
+    if unknown:
+        raise NormLabError(f"{name} has no option {unknown[0]!r}: it has {known}.")
     return subject
+
+
+def _check_options(subject: Subject) -> None:
+    """Raises NormLabError where no training can be configured with them."""
+    try:
+        trial_config(subject.overrides)
+    except HydraException as error:
+        raise NormLabError(
+            f"{subject.name} cannot be configured: {error.__cause__ or error}".splitlines()[0]
+        ) from None
 
 
 def _code(kind: str, path: Path) -> str:
@@ -121,10 +151,14 @@ def _code(kind: str, path: Path) -> str:
     return _CODE_IN_KEYS.get(kind, "") if path.is_relative_to(PACKAGE) else file_hash(path)
 
 
-def _written(value: Any) -> str:
+def _for_hydra(value: Any) -> str:
     """As Hydra's grammar reads it."""
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+        items = (f"{key}:{_for_hydra(item)}" for key, item in value.items())
+        return "{" + ",".join(items) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
-    return value if isinstance(value, str) and re.fullmatch(r"[\w.]+", value) else json.dumps(value)
+        return "[" + ",".join(map(_for_hydra, value)) + "]"
+    # A text with other characters is quoted; JSON's quotes are Hydra's.
+    if isinstance(value, str) and re.fullmatch(r"[\w.]+", value):
+        return value
+    return json.dumps(value)

@@ -37,9 +37,11 @@ class MostCells(Rule):
 
     @property
     def words(self) -> str:
-        inside = f"supported if {MOST:.0%} of the cells lie inside {self.low:g} to {self.high:g}"
-        outside = f"refuted if {MOST:.0%} lie outside {self.wide[0]:g} to {self.wide[1]:g}"
-        return f"{inside} (at 5 %), {outside}, partly supported if {SOME:.0%} lie inside"
+        inside = (
+            f"supported if {100 * MOST:g} % of the cells lie inside {self.low:g} to {self.high:g}"
+        )
+        outside = f"refuted if {100 * MOST:g} % lie outside {self.wide[0]:g} to {self.wide[1]:g}"
+        return f"{inside} (at 5 %), {outside}, partly supported if {100 * SOME:g} % lie inside"
 
     def zones(self) -> tuple[Zone, ...]:
         return Between(self.low, self.high, self.partly).zones()
@@ -53,7 +55,7 @@ class MostCells(Rule):
         counts = f"{(inside <= ALPHA).sum()} of {k} cells inside {self.low:g} to {self.high:g}"
         counts += f", {(outside <= ALPHA).sum()} outside {self.wide[0]:g} to {self.wide[1]:g}"
         effect = f"the median cell takes {middle:.3g} times as long, {n} readings"
-        text = f"{counts}; {effect}; asked for {MOST:.0%} of the cells"
+        text = f"{counts}; {effect}; asked for {100 * MOST:g} % of the cells"
         p = at_least(inside, math.ceil(SOME * k))
         if n == 1:
             return Finding(verdict, middle, None, None, unit, n, text, p)

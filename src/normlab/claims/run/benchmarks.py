@@ -1,5 +1,7 @@
-"""Benchmarks by name, and the rows that they leave in results/bench.jsonl. Imports nothing
-heavy."""
+"""Benchmarks by name, and the rows that they leave in results/bench.jsonl.
+
+Imports nothing heavy, since the command line's help is made of it.
+"""
 
 import datetime
 import importlib
@@ -42,8 +44,10 @@ class Benchmark(StrEnum):
 def run_benchmark(
     name: str, *, quick: bool = False, save: bool = True, path: Path = BENCH_FILE
 ) -> list[Row]:
-    """The rows of the benchmark `name`; with `save` appended to `path`, with the time, the
-    commit and the machine."""
+    """The rows of the benchmark `name`.
+
+    With `save` they are appended to `path`, with the time, the commit and the machine.
+    """
     module = importlib.import_module(Benchmark(name).module)
     rows: list[Row] = module.run(quick=quick)
     if save:

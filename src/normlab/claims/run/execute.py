@@ -5,7 +5,8 @@ import platform
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
 from normlab.config.cache import trial_config
+from normlab.records.json_values import JsonObject
 from normlab.records.measurement import as_measurement
 from normlab.records.provenance import code_state
 from normlab.records.record import Record
@@ -31,30 +33,41 @@ def execute(job: Job, experiments: Path) -> Record:
     """
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    try:
+        with _time_limit(job.timeout_s):
+            record = _train(job) if job.options is None else _measure(job, experiments)
+    except TrialTimeout:
+        record = unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
+    except Exception as error:
+        record = unfinished(job, "failed", _with_place(error))
+    if record.key != job.key:  # a bug of ours: it would run again and again
+        raise RuntimeError(f"planned as {job.key}, ran as {record.key}")
+    record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
+    record.started = record.started or started
+    record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
+    return record
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raises TrialTimeout inside, once they are over; for a process's main thread."""
 
     def alarm(signum: int, frame: object) -> None:
         raise TrialTimeout
 
     previous = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, job.timeout_s)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        record = _train(job) if job.options is None else _measure(job, experiments)
-    except TrialTimeout:
-        record = unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-        )
-        record = unfinished(job, "failed", message)
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert record.key == job.key, f"planned as {job.key}, ran as {record.key}"
-    record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
-    record.started = record.started or started
-    record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
-    return record
+
+
+def _with_place(error: Exception) -> str:
+    """The error, and the file and line that raised it: a record holds no traceback."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
@@ -62,11 +75,12 @@ def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
 
     What its own `trial` measures has no curve to log.
     """
-    logged = {
-        name: replace(protocol, overrides=(*protocol.overrides, f"logger=[{','.join(loggers)}]"))
+    override = f"logger=[{','.join(loggers)}]"
+    protocols = {
+        name: replace(protocol, overrides=(*protocol.overrides, override))
         for name, protocol in claim.protocols.items()
     }
-    return replace(claim, protocols=logged)
+    return replace(claim, protocols=protocols)
 
 
 def _train(job: Job) -> Record:
@@ -91,9 +105,10 @@ def _measure(job: Job, experiments: Path) -> Record:
     torch.manual_seed(job.seed)
     claim = load_claim(job.claim, experiments)
     options = dict(job.options or ())
-    assert claim.trial is not None
+    if claim.trial is None:
+        raise RuntimeError(f"{job.claim} has no trial of its own any more")
     measured = as_measurement(claim.trial(options, job.seed))
-    config = {
+    config: JsonObject = {
         "trial": claim.slug,
         "version": claim.trial_version,
         "options": options,
@@ -113,7 +128,14 @@ def _measure(job: Job, experiments: Path) -> Record:
 
 def unfinished(job: Job, status: str, message: str) -> Record:
     """The record of a trial that gave none itself: `failed` or `timeout`, and why."""
-    config = {"overrides": list(job.overrides), "options": dict(job.options or ())}
     return Record(
-        job.key, config, job.claim, job.arm, job.seed, job.stage, status, message, code=code_state()
+        job.key,
+        {"overrides": list(job.overrides), "options": dict(job.options or ())},
+        claim=job.claim,
+        arm=job.arm,
+        seed=job.seed,
+        stage=job.stage,
+        status=status,
+        message=message,
+        code=code_state(),
     )

@@ -1,8 +1,8 @@
-"""Another norm in a claim that compares norms: it takes the place of one of the claim's own, and
-decides nothing.
+"""A guest: another norm in a claim that compares norms, in the place of one of the claim's own.
 
-The claim's verdict is made of its own arms, as before; the guest's trials lie beside them, under
-the same protocol, seeds and tuning, and are compared with the norm whose place they take.
+It decides nothing. The claim's verdict is made of its own arms, as before; the guest's trials lie
+beside them, under the same protocol, seeds and tuning, and are compared with the norm whose place
+they take.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,7 @@ ByArm = dict[str, dict[int, Record]]  # arm -> seed -> trial
 
 @dataclass(frozen=True)
 class GuestComparison:
-    """An arm of the guest beside the arm whose place it takes; means are "" where there are
-    none."""
+    """An arm of the guest beside the arm whose place it takes; means are "" if there are none."""
 
     guest: str
     host: str
@@ -66,8 +65,10 @@ def check_guest(norm: str) -> None:
 
 
 def compares_norms(claim: Claim) -> bool:
-    """Whether a guest can enter: a claim with a `trial` of its own says there which norms it
-    takes."""
+    """Whether a guest can enter.
+
+    A claim with a `trial` of its own says there which norms it takes.
+    """
     return bool(_host_arms(claim)[0])
 
 

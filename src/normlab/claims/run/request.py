@@ -1,5 +1,7 @@
-"""What `normlab run` is asked for. Imports nothing heavy, since the command line's help is made
-of it."""
+"""What `normlab run` is asked for.
+
+Imports nothing heavy, since the command line's help is made of it.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -47,8 +47,7 @@ def run_claims(
     deadline: float | None = None,
     renew: bool = False,
 ) -> Tally:
-    """Run every trial that `claims` still need under `profile`; what is recorded already is
-    skipped.
+    """Run every trial that `claims` still need under `profile`; what is recorded is skipped.
 
     Each record is on disk before the next is waited for, so that a kill at any moment loses the
     trials in flight only. Trials that failed before are tried again, once; with `renew` so are
@@ -103,8 +102,7 @@ class _Run:
         self.in_flight: dict[Future[Record], Job] = {}
 
     def start(self, design: Design) -> int:
-        """Start the next trials of a claim, as many as there is room for; returns how many
-        remain."""
+        """Start the next trials of a claim, as many as there is room for; how many remain."""
         step = design.progress(self.known)
         started = {job.key for job in self.in_flight.values()}
         # Twice the workers, so that none waits for the plan; what measures time runs with nothing

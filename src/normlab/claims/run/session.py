@@ -1,5 +1,4 @@
-"""One call of `normlab run`: which claims, which of their jobs are missing, and what became of
-them."""
+"""One call of `normlab run`: which claims, which of their jobs are missing, what became of them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -69,8 +68,7 @@ def select(request: RunRequest) -> Selection:
     hosts: dict[str, Mapping[str, str]] = {}
     if request.norm is not None:
         check_guest(request.norm)
-        # A claim that is named says why it takes no guest; of all claims, those that take none are
-        # passed over.
+        # A claim that is named says why it takes no guest; with all claims such are passed over.
         if request.all_claims:
             claims = [claim for claim in claims if compares_norms(claim)]
         for index, claim in enumerate(claims):
@@ -101,7 +99,7 @@ def run_session(request: RunRequest) -> RunReport:
 
     Raises:
         NormLabError: see `select`, `results_folder` and `build_engine`; another run writes to the
-        folder.
+            folder.
     """
     selection, store = select(request), _store(request)
     began = time.perf_counter()

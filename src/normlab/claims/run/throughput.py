@@ -1,9 +1,8 @@
-"""Trials per hour of the small-batch grid: warm one-thread workers against one fresh process per
-run with two threads.
+"""Trials per hour of the small-batch grid: warm workers against a fresh process for each run.
 
-Two baselines: the very same trials, and true small batches (`data.batch_size=n`), which is how such
-a grid is usually run and what ghost batches replace. The sides alternate, batch by batch, on an
-otherwise idle machine.
+Workers have one thread, fresh processes two. Two baselines: the very same trials, and true small
+batches (`data.batch_size=n`), which is how such a grid is usually run and what ghost batches
+replace. The sides alternate, batch by batch, on an otherwise idle machine.
 """
 
 import os

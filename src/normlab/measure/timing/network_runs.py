@@ -1,5 +1,4 @@
-"""Other ways to run a trained network (folded, in ONNX Runtime) against the network as it was
-trained."""
+"""Other ways to run a trained network (folded, in ONNX Runtime) against the network itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,8 +29,7 @@ class NetworkRun:
 
 
 def measure_runs(trained: Run, others: Mapping[str, Run], x: Tensor) -> list[NetworkRun]:
-    """Each of `others` against `trained`: errors on the batch `x`, latencies on its first
-    samples."""
+    """Each of `others` against `trained`: errors on the batch `x`, latencies on its first ones."""
     target = trained(x)
     latencies: dict[str, dict[int, Comparison]] = {name: {} for name in others}
     for size in BATCHES:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from normlab.errors import NormLabError
 from normlab.report.dashboard.series import COST, Series
@@ -18,8 +18,10 @@ NOBODY = "your-entity"  # stands in a specification that was written offline
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a workspace goes: files below `folder`, the rest to `project` of `entity` (None: the
-    key's own)."""
+    """Where a workspace goes: files to `folder`, the rest to `project` of `entity`.
+
+    entity: None means that of the environment, or the key's own.
+    """
 
     folder: Path
     project: str
@@ -30,16 +32,19 @@ class Destination:
         """The entity, or that of the environment; None where only the server knows it."""
         return self.entity or os.environ.get("WANDB_ENTITY")
 
+    @property
+    def path(self) -> Path:
+        """Of the workspace's specification."""
+        return self.folder / "workspace.json"
+
 
 @dataclass(frozen=True)
 class PublishedWorkspace:
-    """`path` is its specification; `url` is where it is, "" offline, and then `reason` says why it
-    is.
+    """`url` is where the workspace is; "" offline, and then `reason` says why it is only in files.
 
     kernel_run: the folder of an offline run with the cost of kernels, for `wandb sync`.
     """
 
-    path: Path
     url: str = ""
     reason: str = ""
     kernel_run: Path | None = None
@@ -56,24 +61,25 @@ def publish(lines: Sequence[Series], destination: Destination, later: str) -> Pu
     from normlab.training.loggers import wandb_mode
 
     costs = [line for line in lines if line.panel == COST]
-    path = destination.folder / "workspace.json"
-    _write(path, destination.owner, destination.project, costs)
+    _write(destination, destination.owner, costs)
     mode, reason = wandb_mode()
     if mode == "online":
         try:
-            return PublishedWorkspace(path, _push(path, destination, costs))
+            return PublishedWorkspace(_push(destination, costs))
         except Exception as error:  # of wandb's, which have no class in common
             reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
             raise NormLabError(
-                f"wandb took no workspace ({reason}): it is in {path}; push it later with: {later}"
+                f"wandb took no workspace ({reason}): it is in {destination.path}; "
+                f"push it later with: {later}"
             ) from None
     if not costs or mode != "offline":
-        return PublishedWorkspace(path, reason=reason)
-    run = kernel_run(costs, destination.folder, destination.project, destination.entity, mode)
-    return PublishedWorkspace(path, reason=reason, kernel_run=run)
+        return PublishedWorkspace(reason=reason)
+    to = destination
+    run = kernel_run(costs, to.folder, to.project, to.entity, "offline")
+    return PublishedWorkspace(reason=reason, kernel_run=run)
 
 
-def _push(path: Path, destination: Destination, costs: Sequence[Series]) -> str:
+def _push(destination: Destination, costs: Sequence[Series]) -> str:
     """Where the workspace is, now that it and the kernels' run are there."""
     import wandb
 
@@ -81,11 +87,13 @@ def _push(path: Path, destination: Destination, costs: Sequence[Series]) -> str:
     owner = destination.owner or server.default_entity
     if costs:
         kernel_run(costs, destination.folder, destination.project, owner, "online")
-    return str(_write(path, owner, destination.project, costs).save().url)
+    workspace: Any = _write(destination, owner, costs)  # whose `save` says no types
+    return str(workspace.save().url)
 
 
-def _write(path: Path, owner: str | None, project: str, costs: Sequence[Series]) -> "Workspace":
-    """The workspace, with its specification at `path`."""
-    workspace = build_workspace(owner or NOBODY, project, sorted({line.chart for line in costs}))
-    path.write_text(specification(workspace))
+def _write(destination: Destination, owner: str | None, costs: Sequence[Series]) -> "Workspace":
+    """The workspace, with its specification written."""
+    charts = sorted({line.chart for line in costs})
+    workspace = build_workspace(owner or NOBODY, destination.project, charts)
+    destination.path.write_text(specification(workspace))
     return workspace

@@ -3,14 +3,16 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import NamedTuple
 
 from normlab.errors import NormLabError
+from normlab.records.json_values import Json, JsonObject
+from normlab.records.lines import BENCHMARKS
 from normlab.records.places import read_together
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
@@ -26,12 +28,15 @@ PANELS = {  # what lies on the horizontal axis, whole numbers all
     COST: "channels, or pixels a side",
 }
 MILLION = 10**6
+_SEQUENCE_MODELS = ("transformer", "rnn")  # whose batch is no normalization batch of a norm's own
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line: `chart` of `panel` shows it as `name`; points (x, y) by rising x, y the mean
-    over seeds."""
+    """One line: `chart` of `panel` shows it as `name`.
+
+    points: (x, y) by rising x, y the mean over seeds.
+    """
 
     panel: str
     chart: str
@@ -39,140 +44,157 @@ class Series:
     points: tuple[tuple[int, float], ...]
 
 
+class Trace(NamedTuple):
+    """What one record adds: the chart within its claim, the line's name, points of that line."""
+
+    chart: str
+    name: str
+    points: Sequence[tuple[int, float | None]]
+
+
 def read_records(folder: Path) -> list[Record]:
-    """The finished records in a results folder, or in the run directories anywhere below `folder`:
-    the newest of each trial, since a run of logger=wandb holds a copy, and a trial that was run
-    twice counts once.
+    """The finished records in a results folder, or in the run directories anywhere below `folder`.
+
+    The newest of each trial: a run of logger=wandb holds a copy, and a trial that was run twice
+    counts once.
 
     Raises:
         NormLabError: there is none.
     """
-    found = list(Store(folder).done().values())
-    found += [
-        record for path in sorted(folder.rglob("record.json")) if (record := Record.read(path))
-    ]
-    finished = {
-        r.key: r for r in sorted(found, key=lambda record: record.started) if r.status in DONE
-    }
-    if not finished:
+    records = list(Store(folder).done().values())
+    for path in sorted(folder.rglob("record.json")):
+        record = Record.read(path)
+        if record is not None and record.status in DONE:
+            records.append(record)
+    records.sort(key=lambda record: record.started)
+    newest = {record.key: record for record in records}
+    if not newest:
         raise NormLabError(
-            f"--records {folder}: no finished record; name a results folder, or one of train.py's "
-            "runs."
+            f"--records {folder}: no finished record; "
+            "name a results folder, or one of train.py's runs."
         )
-    return list(finished.values())
+    return list(newest.values())
 
 
-def read_bench(folder: Path) -> list[dict[str, Any]]:
+def read_bench(folder: Path) -> list[JsonObject]:
     """The rows of bench.jsonl in a results folder; none where there is no such file."""
-    files = [place / "bench.jsonl" for place in read_together(folder)]
+    files = [place / BENCHMARKS for place in read_together(folder)]
     texts = [file.read_text() for file in files if file.is_file()]
     return [json.loads(line) for line in "".join(texts).splitlines()]
 
 
-def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Any]]) -> list[Series]:
+def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Json]]) -> list[Series]:
     """Every line of every panel, by panel, chart and name.
 
     Lines are norms or placements, and charts hold what else differs: TensorBoard shows no run of
     its own accord where there are more than 40, and every name is one.
     """
     records = list(records)
+    # A sweep of train.py has no stage, and its runs are both.
     evaluated = [record for record in records if record.stage in ("evaluate", None)]
-    tuned = [
-        record for record in records if record.stage in ("tune", None)
-    ]  # None: a sweep of train.py
+    tuned = [record for record in records if record.stage in ("tune", None)]
     return [
-        *_lines(BATCH, evaluated, _norm_batch_points, together=1),
-        *_lines(RATES, tuned, _rate_points, together=2),
-        *_lines(CURVES, evaluated, _curve_points, together=2),
+        *_lines(BATCH, evaluated, _norm_batch_trace, together=1),
+        *_lines(RATES, tuned, _rate_trace, together=2),
+        *_lines(CURVES, evaluated, _curve_trace, together=2),
         *_cost(rows),
     ]
 
 
-# What a record adds: the chart within its claim, the line's name, and points of it.
-Points = tuple[str, str, list[tuple[int, float | None]]]
+Charts = dict[str, dict[str, dict[int, list[float]]]]  # chart -> name -> x -> values
 
 
 def _lines(
-    panel: str, records: Iterable[Record], points: Callable[[Record], Points | None], together: int
+    panel: str, records: Iterable[Record], trace: Callable[[Record], Trace | None], together: int
 ) -> list[Series]:
-    """Means over the records of one claim, chart, name and x; lines of one point, and charts of
-    fewer lines than `together`, show nothing and are left out."""
-    charts: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(list))
-    )
-    for record in records:
-        within, name, found = points(record) or ("", "", [])
-        chart = ", ".join(filter(None, (record.claim or "runs", within)))
-        for x, y in found:
-            if y is not None:
-                charts[chart][name][x].append(y)
+    """Means over the records of one claim, chart, name and x.
+
+    Lines of one point, and charts of fewer lines than `together`, show nothing and are left out.
+    """
     lines = []
-    for chart, names in sorted(charts.items()):
+    for chart, names in sorted(_gather(records, trace).items()):
         drawn = {name: by_x for name, by_x in sorted(names.items()) if len(by_x) > 1}
-        if len(drawn) >= together:
-            lines += [
-                Series(panel, chart, name, tuple((x, fmean(ys)) for x, ys in sorted(by_x.items())))
-                for name, by_x in drawn.items()
-            ]
+        for name, by_x in drawn.items() if len(drawn) >= together else ():
+            means = tuple((x, fmean(by_x[x])) for x in sorted(by_x))
+            lines.append(Series(panel, chart, name, means))
     return lines
 
 
-def _norm_batch_points(record: Record) -> Points | None:
-    norm, data = record.config.get("norm", {}), record.config.get("data", {})
-    size = norm.get("ghost_batch") or data.get("batch_size")
-    if not size or record.config.get("model", {}).get("name") in ("transformer", "rnn"):
-        return None
-    rest = re.sub(
-        r"\s*\b[\d.]+\b", "", _rest_of_arm(record)
-    ).strip()  # its sizes are the horizontal axis
-    return rest, norm["kind"], [(size, record.metrics.get("test_accuracy"))]
+def _gather(records: Iterable[Record], trace: Callable[[Record], Trace | None]) -> Charts:
+    charts: Charts = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for record in records:
+        added = trace(record)
+        if added is None:
+            continue
+        chart = ", ".join(filter(None, (record.claim or "runs", added.chart)))
+        for x, y in added.points:
+            if y is not None:
+                charts[chart][added.name][x].append(y)
+    return charts
 
 
-def _rate_points(record: Record) -> Points | None:
-    rate = record.config.get("optim", {}).get("lr")
-    if not rate:
+def _norm_batch_trace(record: Record) -> Trace | None:
+    """Test accuracy at the samples that share statistics."""
+    size = record.section("norm").get("ghost_batch") or record.section("data").get("batch_size")
+    if not isinstance(size, int) or record.section("model").get("name") in _SEQUENCE_MODELS:
         return None
-    placement = record.config.get("model", {}).get("placement", "")
-    kind = record.config["norm"]["kind"]
+    # The arms of a chart differ in their sizes, which are the horizontal axis.
+    chart = re.sub(r"\s*\b[\d.]+\b", "", _rest_of_arm(record, _kind(record))).strip()
+    return Trace(chart, _kind(record), [(size, record.metrics.get("test_accuracy"))])
+
+
+def _rate_trace(record: Record) -> Trace | None:
+    """Validation loss at a learning rate."""
+    rate = record.section("optim").get("lr")
+    if not isinstance(rate, int | float) or not rate:
+        return None
+    placement = str(record.section("model").get("placement") or "")
+    # A claim that compares placements names its arms by them.
     by_placement = bool(placement) and placement in (record.arm or "")
-    name = placement if by_placement else kind
-    return (
-        _rest_of_arm(record, name),
-        name,
-        [(round(rate * MILLION), record.metrics.get("val_loss"))],
-    )
+    name = placement if by_placement else _kind(record)
+    point = (round(rate * MILLION), record.metrics.get("val_loss"))
+    return Trace(_rest_of_arm(record, name), name, [point])
 
 
-def _rest_of_arm(record: Record, name: str | None = None) -> str:
-    """An arm without the name of its line."""
-    rest = (record.arm or "").replace(name or record.config["norm"]["kind"], "", 1)
-    return rest.strip(" ,")
-
-
-def _curve_points(record: Record) -> Points | None:
-    model = record.config.get("model", {})
+def _curve_trace(record: Record) -> Trace | None:
+    """Training loss over the steps, of a network with a placement."""
+    model = record.section("model")
     if "placement" not in model:
         return None
-    warmup = "warm-up" if record.config["optim"].get("warmup") else "no warm-up"
-    points = list(
-        zip(record.curve.get("step", []), record.curve.get("train_loss", []), strict=True)
-    )
-    return f"{model['depth']} layers, {warmup}", model["placement"], points
+    warmup = "warm-up" if record.section("optim").get("warmup") else "no warm-up"
+    steps, losses = record.curve.get("step", []), record.curve.get("train_loss", [])
+    points = [(int(x), y) for x, y in zip(steps, losses, strict=True) if x is not None]
+    return Trace(f"{model['depth']} layers, {warmup}", str(model["placement"]), points)
 
 
-def _cost(rows: Iterable[Mapping[str, Any]]) -> list[Series]:
+def _kind(record: Record) -> str:
+    return str(record.section("norm")["kind"])
+
+
+def _rest_of_arm(record: Record, name: str) -> str:
+    """An arm without the name of its line."""
+    return (record.arm or "").replace(name, "", 1).strip(" ,")
+
+
+def _cost(rows: Iterable[Mapping[str, Json]]) -> list[Series]:
     """The last row of each cell counts; a row whose control was off does not."""
     cells: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for row in rows:
+        ratio = row.get("ratio")
         if row.get("baseline") != "copy" or row.get("void") or not row.get("kind"):
             continue
-        sizes = [int(size) for size in str(row["shape"]).split("x")]
-        form = row.get("memory_format") or ""
-        shown = {2: "vectors", 3: f"{prod(sizes[:-1])} positions", 4: "maps"}[len(sizes)]
-        what = (shown, form, row["dtype"], row["mode"], row["device"])
-        chart = ", ".join(filter(None, (*what, row.get("subject", ""))))
-        cells[chart, row["kind"]][sizes[-1]] = row["ratio"]
+        if isinstance(ratio, int | float):
+            sizes = [int(size) for size in str(row["shape"]).split("x")]
+            cells[_cost_chart(row, sizes), str(row["kind"])][sizes[-1]] = ratio
     return [
         Series(COST, chart, name, tuple(sorted(points.items())))
         for (chart, name), points in sorted(cells.items())
     ]
+
+
+def _cost_chart(row: Mapping[str, Json], sizes: Sequence[int]) -> str:
+    """What is the same for all lines of a chart: the input's form, and how it was timed."""
+    shapes = {2: "vectors", 3: f"{prod(sizes[:-1])} positions", 4: "maps"}
+    names = ("memory_format", "dtype", "mode", "device", "subject")
+    words = [shapes[len(sizes)], *(row.get(name) for name in names)]
+    return ", ".join(str(word) for word in words if word)

@@ -1,20 +1,20 @@
 """The panels as event files: one TensorBoard run per line, one custom chart per claim or cell."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from normlab.report.dashboard.series import PANELS, Series
 
-# Ends the name of each file written here: a folder may hold a run's own beside them.
+# Ends the name of each file that is written here: a folder may hold a run's own beside them.
 OURS = ".normlab-dashboard"
 
 
 def write_events(lines: Sequence[Series], folder: Path) -> Path:
-    """Write event files of `lines`, with the layout that the tab "Custom Scalars" shows, in place
-    of an earlier call's.
+    """Write event files of `lines` in place of an earlier call's, with the layout of their charts.
 
-    What lies on the axis is written as TensorBoard's step, for it knows no other axis: a whole
-    number.
+    The tab "Custom Scalars" shows it. What lies on the axis is written as TensorBoard's step, a
+    whole number, for it knows no other axis.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -27,15 +27,14 @@ def write_events(lines: Sequence[Series], folder: Path) -> Path:
         writer.add_custom_scalars(layout)
     for name in sorted({line.name for line in lines}):
         with SummaryWriter(str(folder / _safe(name)), filename_suffix=OURS) as writer:
-            for line in (line for line in lines if line.name == name):
-                for x, y in line.points:
+            for line in lines:
+                for x, y in line.points if line.name == name else ():
                     writer.add_scalar(tag(line), y, x)
     return folder
 
 
 def tag(line: Series) -> str:
-    """Of the chart that shows `line`; without characters that mean something in a regular
-    expression."""
+    """Of the chart that shows `line`, without characters that mean something in an expression."""
     return f"{_safe(line.panel)}/{_safe(line.chart)}"
 
 
@@ -44,6 +43,4 @@ def _title(panel: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return "".join(
-        character if character.isalnum() or character in "-_ " else "_" for character in text
-    )
+    return re.sub(r"[^\w \-]", "_", text)

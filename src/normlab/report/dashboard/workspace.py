@@ -1,16 +1,19 @@
 """The Weights & Biases workspace as code, and the run that brings the cost of kernels there."""
 
+import importlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from normlab.errors import NormLabError
 from normlab.report.dashboard.series import BATCH, COST, CURVES, RATES, Series
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
+
+Mode = Literal["online", "offline"]
 
 STEP = "trainer/global_step"  # wandb's own step counts calls of log
 GROUPED = {
@@ -25,74 +28,26 @@ PROBES = {
 
 
 def build_workspace(entity: str, project: str, charts: Sequence[str]) -> "Workspace":
-    """The panels over the runs of `project`: what `panels.*` of a run's configuration says, see
-    training/loggers.py.
+    """The panels over the runs of `project`.
 
-    charts: those of `kernel_run`, a table each.
+    They show what `panels.*` of a run's configuration says, see training/loggers.py. `charts` are
+    those of `kernel_run`, a table each.
 
     Raises:
         NormLabError: wandb-workspaces is not installed.
     """
     try:
-        import wandb_workspaces.reports.v2 as panels
-        import wandb_workspaces.workspaces as workspaces
+        from wandb_workspaces import workspaces
+
+        # As Any: this module hands on its names without saying so, and type checkers miss them.
+        panels: Any = importlib.import_module("wandb_workspaces.reports.v2")
     except ImportError:
         raise NormLabError(
             "`normlab dashboard` needs wandb-workspaces: pip install 'normlab[dashboard]'."
         ) from None
-
-    norm, batch = panels.Config("panels.norm"), panels.Config("panels.normalization_batch")
-    accuracy, loss = (
-        panels.SummaryMetric("final/test_accuracy"),
-        panels.SummaryMetric("final/val_loss"),
-    )
-    rate = panels.Config("optim.lr")
-    legend = "${config:panels.norm}"
-    sections: dict[str, list[Any]] = {
-        BATCH: [
-            panels.ScatterPlot(
-                title=BATCH, x=batch, y=accuracy, log_x=True, legend_template=legend
-            ),
-            panels.BarPlot(
-                title="test accuracy by norm", metrics=["final/test_accuracy"], groupby=norm
-            ),
-        ],
-        RATES: [
-            panels.ScatterPlot(title=RATES, x=rate, y=loss, log_x=True, legend_template=legend),
-            panels.ParallelCoordinatesPlot(
-                columns=[
-                    panels.ParallelCoordinatesPlotColumn(metric)
-                    for metric in (norm, batch, rate, loss)
-                ]
-            ),
-        ],
-        CURVES: [
-            panels.LinePlot(
-                title=title,
-                x=STEP,
-                y=["train/loss"],
-                groupby=panels.Config(key),
-                groupby_aggfunc="mean",
-                groupby_rangefunc="minmax",
-            )
-            for title, key in GROUPED.items()
-        ],
-        COST: [
-            panels.CustomChart(
-                query={"summaryTable": {"tableKey": chart}},
-                chart_name="wandb/bar/v0",
-                chart_fields={"label": "norm", "value": "copies"},
-                chart_strings={"title": chart},
-            )
-            for chart in charts
-        ],
-        "inside the networks": [
-            panels.LinePlot(
-                title=f"{title} by layer", x=STEP, metric_regex=f"{prefix}/.*", log_y=True
-            )
-            for prefix, title in PROBES.items()
-        ],
-    }
+    sections = {**_result_panels(panels), CURVES: _curve_panels(panels)}
+    sections[COST] = [_cost_panel(panels, chart) for chart in charts]
+    sections["inside the networks"] = _probe_panels(panels)
     return workspaces.Workspace(
         entity=entity,
         project=project,
@@ -104,44 +59,102 @@ def build_workspace(entity: str, project: str, charts: Sequence[str]) -> "Worksp
     )
 
 
-def specification(workspace: "Workspace") -> str:
-    """The workspace as JSON, as it goes to the server."""
-    view = workspace._to_model()  # the only way to it without a server
-    return (
-        json.dumps(json.loads(view.model_dump_json(by_alias=True, exclude_none=True)), indent=1)
-        + "\n"
+def _result_panels(panels: Any) -> dict[str, list[Any]]:
+    """What runs end with, against the normalization batch and against the learning rate."""
+    norm, batch = panels.Config("panels.norm"), panels.Config("panels.normalization_batch")
+    rate, loss = panels.Config("optim.lr"), panels.SummaryMetric("final/val_loss")
+    accuracy = panels.SummaryMetric("final/test_accuracy")
+    look = {"log_x": True, "legend_template": "${config:panels.norm}"}
+    axes = [panels.ParallelCoordinatesPlotColumn(metric) for metric in (norm, batch, rate, loss)]
+    return {
+        BATCH: [
+            panels.ScatterPlot(title=BATCH, x=batch, y=accuracy, **look),
+            panels.BarPlot(
+                title="test accuracy by norm", metrics=["final/test_accuracy"], groupby=norm
+            ),
+        ],
+        RATES: [
+            panels.ScatterPlot(title=RATES, x=rate, y=loss, **look),
+            panels.ParallelCoordinatesPlot(columns=axes),
+        ],
+    }
+
+
+def _curve_panels(panels: Any) -> list[Any]:
+    """Training loss over the steps, runs that agree in one setting drawn as one line."""
+    return [
+        panels.LinePlot(
+            title=title,
+            x=STEP,
+            y=["train/loss"],
+            groupby=panels.Config(key),
+            groupby_aggfunc="mean",
+            groupby_rangefunc="minmax",
+        )
+        for title, key in GROUPED.items()
+    ]
+
+
+def _cost_panel(panels: Any, chart: str) -> Any:
+    """Bars of one table of `kernel_run`."""
+    return panels.CustomChart(
+        query={"summaryTable": {"tableKey": chart}},
+        chart_name="wandb/bar/v0",
+        chart_fields={"label": "norm", "value": "copies"},
+        chart_strings={"title": chart},
     )
 
 
+def _probe_panels(panels: Any) -> list[Any]:
+    """What the probes log, a line for each layer."""
+    return [
+        panels.LinePlot(title=f"{title} by layer", x=STEP, metric_regex=f"{prefix}/.*", log_y=True)
+        for prefix, title in PROBES.items()
+    ]
+
+
+def specification(workspace: "Workspace") -> str:
+    """The workspace as JSON, as it goes to the server."""
+    view = workspace._to_model()  # the only way to it without a server
+    fields = json.loads(view.model_dump_json(by_alias=True, exclude_none=True))
+    return json.dumps(fields, indent=1) + "\n"
+
+
 def kernel_run(
-    lines: Sequence[Series], folder: Path, project: str, entity: str | None, mode: str
+    lines: Sequence[Series], folder: Path, project: str, entity: str | None, mode: Mode
 ) -> Path:
-    """A run with a table of the cost of each kernel per chart; returns the folder that `wandb
-    sync` takes."""
+    """A run with a table of the cost of kernels per chart; the folder that `wandb sync` takes."""
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(
-        "WANDB_DATA_DIR", str(folder.resolve())
-    )  # tables wait there for the sync, not at home
+    # Tables wait there for the sync, not in the user's home.
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve()))
     run = wandb.init(
         project=project,
         entity=entity,
         name="kernel cost",
         job_type="bench",
         dir=str(folder),
-        mode=mode,  # type: ignore[arg-type]
+        mode=mode,
         reinit="create_new",
         settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
     )
     failed = True
     try:  # `with run` would print a traceback of its own
-        for chart in sorted({line.chart for line in lines}):
-            rows: list[list[Any]] = [
-                [line.name, x, y] for line in lines if line.chart == chart for x, y in line.points
-            ]
+        for chart, rows in _tables(lines).items():
             run.log({chart: wandb.Table(columns=["norm", "size", "copies"], data=rows)})
         failed = False
     finally:
         run.finish(exit_code=int(failed))
     return Path(run.dir).parent
+
+
+def _tables(lines: Sequence[Series]) -> dict[str, list[list[str | int | float]]]:
+    """By chart, a row for each point: norm, size, copies of the input."""
+    tables: dict[str, list[list[str | int | float]]] = {}
+    for chart in sorted({line.chart for line in lines}):
+        rows = tables.setdefault(chart, [])
+        for line in lines:
+            if line.chart == chart:
+                rows += [[line.name, x, y] for x, y in line.points]
+    return tables

@@ -1,15 +1,19 @@
 """What a layer costs beside a copy of its input or another layer, both in one process, by turns."""
 
-from normlab.claims.claim import Claim, Protocol
+from typing import Any
+
+from normlab.claims.claim import Claim, Options, Protocol
 
 SHAPES = {"NCHW": (64, 32, 16, 16), "NTC": (32, 64, 128), "NC": (2048, 128)}
 COPY = "copy"
 MODES = ("forward", "forward_backward")
 
 
-def trial(options, seed):
-    """Ratio of the layer's time to the baseline's by mode; a timing whose A/A control is off
-    gives None and `void`."""
+def trial(options: Options, seed: int) -> dict[str, float | None]:
+    """Ratio of the layer's time to the baseline's, by mode.
+
+    A timing whose A/A control is off gives None, and counts in `void`.
+    """
     import torch
 
     from normlab.errors import NormLabError
@@ -31,7 +35,7 @@ def trial(options, seed):
     x = torch.randn(SHAPES[layout], generator=torch.Generator().manual_seed(seed))
     channels = x.shape[1] if layout == "NCHW" else x.shape[-1]
     layers = [make_norm(num_features=channels, layout=layout, **norm) for norm in norms]
-    metrics = {"void": 0}
+    metrics: dict[str, Any] = {"void": 0}
     with timing_conditions():
         for mode in MODES:
             subject, baseline = (call(layer, x, mode) for layer in layers) if len(layers) > 1 else (

@@ -1,11 +1,12 @@
 """One draw of what is measured on a layer itself: see normlab.score.measures."""
 
-from normlab.claims.claim import Claim, Protocol
+from normlab.claims.claim import Claim, Options, Protocol
 
 DRAWS = 20
 
 
-def trial(options, seed):
+def trial(options: Options, seed: int) -> dict[str, float | None]:
+    """The errors of one draw, by name."""
     from normlab.score.measures import layer_metrics
 
     return layer_metrics(options["norm"], seed)

@@ -37,8 +37,7 @@ def convert(
 
     Args:
         from_: kinds that are replaced (see norm_layers.SOURCES). Without it all but frozen batch
-            norms, which have to be named, and those that are of kind `to` already and get no
-            options.
+            norms, which have to be named, and those of kind `to` where no options are given.
         layers: a pattern of paths ("layer1.*"), several, or a function of path and module.
         keep_affine: gain and shift go along as the very parameters that they were, so that an
             optimizer built before goes on; where that cannot be, a note says so.

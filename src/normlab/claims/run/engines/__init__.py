@@ -1,5 +1,7 @@
-"""Where trials run: warm processes of this machine, Ray, or SLURM, each as an executor that
-gives futures."""
+"""Where trials run: warm processes of this machine, Ray, or SLURM.
+
+Each has the face of an executor of concurrent.futures: `submit` gives a future.
+"""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -185,9 +185,8 @@ class LocalEngine:
 def _work(job: Job, experiments: Path, pids: Path) -> Record:
     """What runs in a worker."""
     prepare_worker()
-    # What every trial needs and only the first of a process pays for: its time limit is not for
-    # that.
-    import torch  # noqa: F401  (before the trial's time begins to count)
+    # What every trial needs, and the first of a process would pay for out of its time limit.
+    import torch  # noqa: F401
 
     code_state()
 
