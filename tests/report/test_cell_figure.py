@@ -82,6 +82,8 @@ def test_the_size_of_a_cell_is_the_last_of_its_shape():
     assert size_of_cell("4x64x16x32 bfloat16 forward_backward channels_last", maps) == 32
     name = "memory_format channels_last, batch 16, width 8, size 32"
     assert size_of_cell(name, model) == 32
+    kept = {"grids": {"model": {"steps": [dict(sorted(step.items()))]}}, "grid": "model"}
+    assert size_of_cell(name, kept) == 32  # as a record has it
 
 
 @pytest.mark.parametrize(

@@ -105,15 +105,15 @@ def _words(size: Mapping[str, Any]) -> str:
 
 
 def size_of_cell(name: str, options: Mapping[str, Any]) -> float:
-    """The size that a figure draws a cell over: the last number of its shape, or of its step's
-    size.
+    """The size that a figure draws a cell over: the last of its shape, or of its step's sides.
 
-    name: as in the metrics; options: those of its trial, which list every shape.
+    name: as in the metrics; options: those of its trial, which list every shape. A record keeps
+    them in alphabetical order, so that a step is known by its items and not by their order.
     """
     grid = options["grids"][options["grid"]]
-    for size in grid.get("steps", ()):
-        if name == _words(size):
-            return float(list(size.values())[-1])
+    for step in grid.get("steps", ()):
+        if set(name.split(", ")) == set(_words(step).split(", ")):
+            return float(step["size"] if "size" in step else step["width"])
     shapes = {"x".join(map(str, shape)): shape for shape in grid.get("shapes", ())}
     return float(shapes[name.split()[0]][-1])
 
