@@ -14,10 +14,10 @@ from normlab.claims.registry import load_claim
 from normlab.claims.rules import MostCells
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, verdicts
-from normlab.measure.timing.trials import size_of_cell
 from normlab.records.store import Store
 from normlab.records.verdict import OtherVerdict
 from normlab.report.build import built
+from normlab.report.cell_figure import size_of_cell
 from normlab.report.figures import draw
 
 

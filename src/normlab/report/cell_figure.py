@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -11,7 +12,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.figure import Cells
 from normlab.claims.stats import t_interval
 from normlab.claims.trials import Trials
-from normlab.measure.timing.trials import LOG, size_of_cell
+from normlab.measure.timing.trials import LOG
 from normlab.records.record import Record
 from normlab.records.words import number, tick
 from normlab.report.plot import Dot, Plot, Series
@@ -71,3 +72,17 @@ def _by_size(record: Record) -> dict[float, list[float]]:
             size = size_of_cell(metric.removeprefix(LOG), record.config["options"])
             logs[size].append(value)
     return logs
+
+
+def size_of_cell(name: str, options: Mapping[str, Any]) -> float:
+    """What a cell is drawn over: the last side of its shape, or the size or width of its step.
+
+    name: as in the metrics; options: those of its trial, which list every shape. A record keeps
+    them in alphabetical order, so that a step is known by its items and not by their order.
+    """
+    grid = options["grids"][options["grid"]]
+    for step in grid.get("steps", ()):
+        if set(name.split(", ")) == {f"{side} {value}" for side, value in step.items()}:
+            return float(step["size"] if "size" in step else step["width"])
+    shapes = {"x".join(map(str, shape)): shape for shape in grid.get("shapes", ())}
+    return float(shapes[name.split()[0]][-1])

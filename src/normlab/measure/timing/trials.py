@@ -104,20 +104,6 @@ def _words(size: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in size.items())
 
 
-def size_of_cell(name: str, options: Mapping[str, Any]) -> float:
-    """The size that a figure draws a cell over: the last of its shape, or of its step's sides.
-
-    name: as in the metrics; options: those of its trial, which list every shape. A record keeps
-    them in alphabetical order, so that a step is known by its items and not by their order.
-    """
-    grid = options["grids"][options["grid"]]
-    for step in grid.get("steps", ()):
-        if set(name.split(", ")) == set(_words(step).split(", ")):
-            return float(step["size"] if "size" in step else step["width"])
-    shapes = {"x".join(map(str, shape)): shape for shape in grid.get("shapes", ())}
-    return float(shapes[name.split()[0]][-1])
-
-
 def trial(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """One reading: of layers, or of training steps where the arm names a model."""
     return steps(options, seed) if "model" in options else layers(options, seed)
