@@ -68,8 +68,9 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
 def median(record: Record) -> float:
     """Log of the median ratio over the cells that count."""
-    ratios = [value for name, value in record.metrics.items() if name.startswith("ratio_")]
-    if 2 * len(ratios) <= record.metrics["cells"]:
+    named = {name: value for name, value in record.metrics.items() if name.startswith("ratio_")}
+    ratios = [value for value in named.values() if value is not None]
+    if 2 * len(ratios) <= (record.metrics["cells"] or 0):
         raise Missing(
             f"{record.arm}, repetition {record.seed}: {len(ratios)} cells count; "
             "renew it on a calm machine"

@@ -53,7 +53,7 @@ def part(name: str, tool: str, layers: tuple[str, ...], statement: str) -> Part:
 
     def left(evidence: Evidence) -> Values:
         counts = [evidence.values(tool, f"left_{kind}") for kind in layers]
-        return np.sum(counts, axis=0, dtype=float)
+        return np.asarray(np.sum(counts, axis=0, dtype=float))
 
     words = f"batch norms that {tool} leaves behind {' and '.join(layers)} layers, by network"
     return Part(name, statement, Quantity(words, "batch norms left", left), Exact(0))

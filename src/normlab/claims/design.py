@@ -147,8 +147,8 @@ class Design:
         if claim.trial is not None:
             options = {**self.protocol.options, **arm.options}
             version = claim.trial_version
-            measured = {"trial": claim.slug, "version": version, "options": options, "seed": seed}
-            key = trial_key(measured)
+            measured: dict[str, Any] = {"trial": claim.slug, "version": version}
+            key = trial_key({**measured, "options": options, "seed": seed})
             given = tuple(sorted(options.items()))
             return Job(key, claim.slug, arm.name, seed, stage, (), given, limit)
         overrides = self.protocol.overrides + arm.overrides

@@ -163,7 +163,7 @@ def _check_group(prefix: str, node: DictConfig, schema: Any) -> None:
 
 
 def _without_hydra(node: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(node, [key for key in node if key != "hydra"])
+    return OmegaConf.masked_copy(node, [str(key) for key in node if key != "hydra"])
 
 
 def _names(value: Any) -> Any:

@@ -78,7 +78,7 @@ class ImageData:
         block, place = divmod(step, self._block_steps)
         if (epoch, block) != self._block:
             self._load(epoch, block)
-        return self._batches[place]
+        return self._batches[place]  # type: ignore[no-any-return]
 
     def eval_batches(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The split "train", "val" or "test" once, in its fixed order, unaugmented.

@@ -48,8 +48,8 @@ def synced_layer(
 
     def measure(layer: nn.Module, part: slice, summed: bool) -> list[Tensor]:
         with torch.no_grad():
-            layer.weight.copy_(torch.linspace(0.5, 2, c))  # type: ignore[operator, union-attr]
-            layer.bias.copy_(torch.linspace(-1, 1, c))  # type: ignore[operator, union-attr]
+            layer.weight.copy_(torch.linspace(0.5, 2, c))  # type: ignore[operator]
+            layer.bias.copy_(torch.linspace(-1, 1, c))  # type: ignore[operator]
         layer.to(x.dtype)
         leaf = x[part].clone().requires_grad_()
         y = layer(leaf)
@@ -68,7 +68,7 @@ def synced_layer(
             layer.running_mean,
             layer.running_var,
             layer.eval()(x[part]).detach(),
-        ]  # type: ignore[list-item]
+        ]
 
     found = measure(make_norm(kind, c), own, summed=True)
     wanted = measure(make_norm("batchnorm", c), slice(0, n), summed=False)
@@ -87,7 +87,10 @@ def synced_layer(
 
 
 def network_errors(
-    seed: int, own: tuple[str, dict], joined: tuple[str, dict], samples: int
+    seed: int,
+    own: tuple[str, dict[str, Any]],
+    joined: tuple[str, dict[str, Any]],
+    samples: int,
 ) -> dict[str, float]:
     """A CNN with norm `own` in data-parallel workers of `samples` each, against one process with
     norm `joined`.
@@ -104,12 +107,12 @@ def network_errors(
     y = torch.randint(10, (3, workers * samples), generator=generator)
     part = slice(rank * samples, (rank + 1) * samples)
 
-    def network(norm: tuple[str, dict]) -> nn.Module:
+    def network(norm: tuple[str, dict]) -> nn.Module:  # type: ignore[type-arg]
         kind, options = norm
         factory, drawn = partial(make_norm, kind, **options), torch.Generator().manual_seed(seed)
         return PlainCNN(
             (3, 12, 12), 10, factory, not KINDS[kind].has_shift, drawn, width=8
-        ).double()  # type: ignore[arg-type]
+        ).double()
 
     def gradient(model: nn.Module, inner: nn.Module, step: int, part: slice) -> Tensor:
         model.zero_grad()
@@ -171,9 +174,9 @@ def sharded_layernorm(seed: int, rows: int = 16, width: int = 256) -> dict[str, 
         return y.detach(), torch.autograd.grad(y, leaf, upstream[:, part])[0]
 
     def shared(part: Tensor) -> Tensor:
-        mean = Summed.apply(part.sum(1, keepdim=True)) / width
-        variance = Summed.apply((part - mean).square().sum(1, keepdim=True)) / width
-        return (part - mean) / (variance + 1e-5).sqrt()
+        mean = Summed.apply(part.sum(1, keepdim=True)) / width  # type: ignore[no-untyped-call]
+        variance = Summed.apply((part - mean).square().sum(1, keepdim=True)) / width  # type: ignore[no-untyped-call]
+        return (part - mean) / (variance + 1e-5).sqrt()  # type: ignore[no-any-return]
 
     def error(normalize: Callable[[Tensor], Tensor]) -> float:
         pairs = zip(measure(normalize, part), measure(over_all, slice(None)), strict=True)

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from normlab.config.compose import compose
 from normlab.norms.batch import BatchNorm
+from normlab.records.record import DataSource
 from normlab.training.setup import set_up
 
 MOMENTS = 3  # of the training at which is measured: a third, two thirds, the end
 BATCHES = 8  # fresh ones each time
 
 
-def fluctuations(overrides: Sequence[str], seed: int) -> tuple[dict[str, float], dict[str, str]]:
+def fluctuations(overrides: Sequence[str], seed: int) -> tuple[dict[str, float], DataSource]:
     """Trains what `overrides` describe and returns metrics, and name and fingerprint of the data.
 
     `mean` is |mean of the batch - running mean| / running deviation, `var` |variance of the batch /

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.config.schema import Config
+from normlab.records.record import DataSource
 from normlab.training.setup import Setup, set_up
 from normlab.training.step import loss_of
 
@@ -40,7 +41,7 @@ def hidden_gradient_norms(model: nn.Module, batches: Iterable[tuple[Tensor, Tens
 
 def flow_before_and_after(
     cfg: Config, steps: int, rates: Iterable[float]
-) -> tuple[list[float], list[float], dict[str, str]]:
+) -> tuple[list[float], list[float], DataSource]:
     """`hidden_gradient_norms` before training and after `steps` at the best one of `rates`.
 
     That is the one with the lowest training loss. They are of the four batches after those of

@@ -18,7 +18,7 @@ def rounded(weight: Tensor, bits: int, per_channel: bool = False) -> Tensor:
     top = 2 ** (bits - 1) - 1
     dims = tuple(range(1, weight.ndim)) if per_channel else tuple(range(weight.ndim))
     step = (weight.abs().amax(dims, keepdim=True) / top).clamp(min=1e-12)
-    return (weight / step).round() * step
+    return (weight / step).round() * step  # type: ignore[no-any-return]
 
 
 class Grid(nn.Module):
@@ -35,7 +35,7 @@ class Grid(nn.Module):
             return x
         step = max(self.high - self.low, 1e-12) / (2**ACTIVATION_BITS - 1)
         zero = round(-self.low / step)
-        return ((x / step).round().clamp(-zero, 2**ACTIVATION_BITS - 1 - zero)) * step
+        return ((x / step).round().clamp(-zero, 2**ACTIVATION_BITS - 1 - zero)) * step  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
@@ -91,8 +91,14 @@ def separable(model: nn.Module, input_shape: tuple[int, ...]) -> None:
             continue
         channels, bias = layer.in_channels, layer.bias is not None
         depthwise = nn.Conv2d(
-            channels, channels, 3, layer.stride, padding=1, groups=channels, bias=bias
-        )  # type: ignore[arg-type]
+            channels,
+            channels,
+            3,
+            layer.stride,  # type: ignore[arg-type]
+            padding=1,
+            groups=channels,
+            bias=bias,
+        )
         pointwise = nn.Conv2d(channels, layer.out_channels, 1, bias=bias)
         for conv in (depthwise, pointwise):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from normlab.config.compose import compose
 from normlab.norms import Norm
 from normlab.norms.layer import LayerNorm
+from normlab.records.record import DataSource
 from normlab.training.setup import set_up
 
 Course = list[dict[str, list[float]]]
@@ -49,7 +50,7 @@ def without_centring(model: nn.Module) -> nn.Module:
 
     def uncentred(norm: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = inputs[0]
-        return x * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.weight + norm.bias
+        return x * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.weight + norm.bias  # type: ignore[no-any-return]
 
     for norm in norms_of(model):
         if isinstance(norm, LayerNorm):
@@ -59,7 +60,7 @@ def without_centring(model: nn.Module) -> nn.Module:
 
 def course_of_training(
     overrides: Sequence[str], seed: int, rates: Iterable[float], moments: int = 11
-) -> tuple[Course, dict[str, str]]:
+) -> tuple[Course, DataSource]:
     """Root mean squares of activations from before the first step to after the last, and the data.
 
     Each of the `moments` has `read`, what every norm gave on a fresh training batch, in train mode,

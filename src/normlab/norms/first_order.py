@@ -31,4 +31,4 @@ def first_order(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """`function.apply(*arguments)`, for which torch declares no types."""
-    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return function.apply(*arguments)

@@ -69,7 +69,7 @@ def _by_size(record: Record) -> dict[float, list[float]]:
     logs: dict[float, list[float]] = defaultdict(list)
     for metric, value in record.metrics.items():
         if metric.startswith(LOG) and value is not None and math.isfinite(value):
-            size = size_of_cell(metric.removeprefix(LOG), record.config["options"])
+            size = size_of_cell(metric.removeprefix(LOG), record.group("options"))
             logs[size].append(value)
     return logs
 

@@ -121,7 +121,8 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
         for curve, colour in zip(curves, theme.norms, strict=False):
             _curve(axes, curve, colour)
         text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(text, metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 

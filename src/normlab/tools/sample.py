@@ -37,7 +37,7 @@ def sample(
     ids = torch.tensor([encode(prompt, data)])
     generator = torch.Generator().manual_seed(seed)
     new = generate(model, ids, length, temperature, top_k, generator=generator)[0].tolist()
-    characters = data.vocabulary + UNKNOWN
+    characters = data.vocabulary + UNKNOWN  # type: ignore[attr-defined]
     return prompt + "".join(characters[index] for index in new)
 
 

@@ -143,9 +143,9 @@ def _follow(node: DictConfig, run_dir: Path) -> None:
 
 def summary(record: Record) -> str:
     """The line that a run ends with."""
-    config, metrics = record.config, record.metrics
-    data = record.data.get("name", config["data"]["name"])
-    what = f"{config['norm']['kind']} {config['model']['name']} {data}"
+    metrics = record.metrics
+    data = record.data.get("name") or record.group("data")["name"]
+    what = f"{record.group('norm')['kind']} {record.group('model')['name']} {data}"
     head = f"{what} seed {record.seed}: {record.status}"
     if record.status == "failed":
         return f"{head}: {record.message}"

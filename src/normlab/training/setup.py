@@ -11,6 +11,7 @@ from normlab.config.schema import Config, Precision
 from normlab.data import Dataset, load_data
 from normlab.errors import NormLabError
 from normlab.models import build_model
+from normlab.records.record import DataSource
 from normlab.training.optim import build_optimizer, learning_rate
 from normlab.training.parallel import ALONE, Place
 from normlab.training.step import train_steps
@@ -35,7 +36,7 @@ class Setup:
         return self.cfg.trainer.precision is Precision.bf16
 
     @property
-    def source(self) -> dict[str, str]:
+    def source(self) -> DataSource:
         """What a record says of its data."""
         return {"name": self.data.name, "fingerprint": self.data.fingerprint}
 

@@ -48,7 +48,7 @@ def cuda_clock(function: Callable[[], object], repeats: int) -> float:
         function()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / 1e3 / repeats
+    return start.elapsed_time(end) / 1e3 / repeats  # type: ignore[no-any-return]
 
 
 def device_name(device: str) -> str:

@@ -128,7 +128,7 @@ def _cpu_seconds_an_image(batches: Callable[[], Iterator[Any]]) -> float:
     return (time.process_time() - start) / count
 
 
-class _Transformed(torch.utils.data.Dataset):
+class _Transformed(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """PIL images with the transforms of the usual CIFAR tutorial."""
 
     title = "DataLoader + torchvision transforms on PIL images"
@@ -157,7 +157,7 @@ class _Transformed(torch.utils.data.Dataset):
         return self.transform(self.images[i]), self.labels[i]
 
 
-class _Decoded(torch.utils.data.Dataset):
+class _Decoded(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Tensors and no work on them: what a DataLoader costs at the least."""
 
     title = "DataLoader over decoded tensors, not augmented"

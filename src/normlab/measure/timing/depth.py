@@ -36,7 +36,7 @@ class Block(nn.Module):
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
         x = x + self.out(attended.transpose(1, 2).reshape(n, t, c))
-        return x + self.down(F.gelu(self.up(norms[1](x))))
+        return x + self.down(F.gelu(self.up(norms[1](x))))  # type: ignore[no-any-return]
 
 
 def sides(

@@ -171,4 +171,4 @@ def build(model: str) -> nn.Module:
             )
         import torchvision
 
-        return torchvision.models.get_model(model, weights=None, num_classes=10)
+        return torchvision.models.get_model(model, weights=None, num_classes=10)  # type: ignore[no-any-return]

@@ -104,7 +104,7 @@ def build(
     found = found.to(cell.device, getattr(torch, cell.dtype))
     if implementation == "compiled":
         found = torch.compile(found, backend=backend, dynamic=False, fullgraph=True, **APART)
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def _native(kind: str, cell: Cell) -> nn.Module | None:
@@ -138,7 +138,7 @@ class _Permuted(nn.Module):
         self.norm = nn.LayerNorm(channels, EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 
 
 def _by_hand(kind: str, cell: Cell) -> nn.Module | None:

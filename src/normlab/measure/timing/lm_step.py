@@ -44,7 +44,7 @@ class GPTBlock(nn.Module):
         q, k, v = (each.view(n, t, HEADS, c // HEADS).transpose(1, 2) for each in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.attn_proj(y.transpose(1, 2).contiguous().view(n, t, c))
-        return x + self.mlp_proj(F.gelu(self.c_fc(self.ln_2(x))))
+        return x + self.mlp_proj(F.gelu(self.c_fc(self.ln_2(x))))  # type: ignore[no-any-return]
 
 
 class GPT(nn.Module):

@@ -36,8 +36,10 @@ def resnet_step(
     y = torch.randint(CLASSES, (batch,), generator=generator)
     there = FORMATS[memory_format]
     return training_step(
-        model.to(device).to(memory_format=there), x.to(device, memory_format=there), y.to(device)
-    )  # type: ignore[call-overload]
+        model.to(device).to(memory_format=there),  # type: ignore[call-overload]
+        x.to(device, memory_format=there),
+        y.to(device),
+    )
 
 
 def transformer_step(

@@ -126,7 +126,7 @@ def depth(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
             built.clear()  # one block at a time: each has up to a gigabyte of weights
             given = (grid["dtype"], options["device"], options.get("backend", "inductor"))
             built[str(shape)] = build(implementation, tuple(shape), *given)
-        return built[str(shape)][what]
+        return built[str(shape)][what]  # type: ignore[no-any-return]
 
     shapes = {"x".join(map(str, shape)): shape for shape in grid["shapes"]}
     cells: list[tuple[str, Sides]] = [
