@@ -70,9 +70,8 @@ def _row(
     loader = torch.utils.data.DataLoader(
         baseline(raw.train, images), batch_size, shuffle=True, drop_last=True
     )
-    steps = 10 * (
-        images // batch_size
-    )  # long enough for the clock; an epoch's set-up is in it, as it is in theirs
+    # Long enough for the clock; an epoch's set-up is in it, as it is in theirs.
+    steps = 10 * (images // batch_size)
     position = 0
 
     def theirs() -> Iterator[Any]:
@@ -93,23 +92,15 @@ def _row(
         for side in range(3):
             batches, seconds = sides[(side + round_) % 3]
             seconds.append(_cpu_seconds_an_image(batches))
-    first, mine, second = first[1:], mine[1:], second[1:]  # the first round warms up
-    ratios = [(a + b) / (2 * m) for a, m, b in zip(first, mine, second, strict=True)]
-    low, median, high = statistics.quantiles(ratios, n=4)
-    control = statistics.median(a / b for a, b in zip(first, second, strict=True))
+    # The first round warms up.
+    times = _times(first[1:], mine[1:], second[1:])
     return {
         "benchmark": "data-path",
         "subject": "ImageData.batch, crop and flip",
         "baseline": baseline.title,
         "batch_size": batch_size,
-        "ratio": median,
-        "ratio_low": low,
-        "ratio_high": high,
+        **times,
         "goal": baseline.goal,
-        "control": control,
-        "void": abs(control - 1) > CONTROL_TOLERANCE,
-        "ours_images_per_cpu_s": 1 / statistics.median(mine),
-        "baseline_images_per_cpu_s": 1 / statistics.median(first + second),
         "rounds": rounds,
         "data": raw.name,
         "device": "cpu",
@@ -118,6 +109,22 @@ def _row(
         "threads": 1,
         "cores": os.cpu_count(),
         "torch": torch.__version__,
+    }
+
+
+def _times(first: list[float], mine: list[float], second: list[float]) -> dict[str, Any]:
+    """Ratios of CPU seconds, by round: the baseline's, before and after, over ours."""
+    ratios = [(a + b) / (2 * m) for a, m, b in zip(first, mine, second, strict=True)]
+    low, median, high = statistics.quantiles(ratios, n=4)
+    control = statistics.median(a / b for a, b in zip(first, second, strict=True))
+    return {
+        "ratio": median,
+        "ratio_low": low,
+        "ratio_high": high,
+        "control": control,
+        "void": abs(control - 1) > CONTROL_TOLERANCE,
+        "ours_images_per_cpu_s": 1 / statistics.median(mine),
+        "baseline_images_per_cpu_s": 1 / statistics.median(first + second),
     }
 
 
