@@ -1,7 +1,8 @@
 """Composed configurations, kept: Hydra takes 0.1 s for one, and a plan needs hundreds.
 
-A process keeps what it has composed, and the user's cache folder keeps the plain values for the
-next process, under a name that changes with conf/ and with the schema.
+What Hydra composes depends on the choices of groups, of which a plan has few. Values are set on a
+copy, as Hydra sets them. The user's cache folder keeps the plain values for the next process, under
+a name that changes with conf/ and with the schema.
 """
 
 import atexit
@@ -19,10 +20,9 @@ from normlab.records.files import write_atomically
 from normlab.records.places import CONF, PACKAGE
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-# Set on a composed configuration, so that one composition serves all trials of an arm.
-_LATE = ("seed", "optim.lr", "evaluations")
 # The files besides conf/ and the norms that decide what is composed.
 _SCHEMA = ("config/schema.py", "config/compose.py", "data/options.py", "models/options.py")
 
@@ -32,32 +32,44 @@ def plain_config(overrides: tuple[str, ...]) -> dict[str, Any]:
     kept = _kept_configs()
     name = "\n".join(overrides)
     if name not in kept:
-        from normlab.config.compose import compose, to_dict
+        from normlab.config.compose import to_dict
 
-        kept[name] = to_dict(compose(overrides))
+        kept[name] = to_dict(trial_config(overrides))
     return kept[name]
 
 
 def trial_config(overrides: tuple[str, ...]) -> Config:
-    """`compose(overrides)`, in a worker that runs many trials of an arm."""
+    """`compose(overrides)`, where many are composed of the same choices.
+
+    Raises:
+        HydraException, OmegaConfBaseException, NormLabError: as `compose`.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    from normlab.config.compose import typed
+    from normlab.config.compose import compose, typed
 
-    late = [item for item in overrides if _key_of(item) in _LATE]
-    node = copy.deepcopy(_node(tuple(item for item in overrides if item not in late)))
-    for item in late:
-        key, value = item.split("=", 1)
-        OmegaConf.update(node, key, OmegaConf.create(f"value: {value}").value)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [one for one in parsed if _sets_a_value(one)]
+    choices = tuple(str(one.input_line) for one in parsed if one not in values)
+    node = copy.deepcopy(_composed(choices))
+    try:
+        for one in values:
+            OmegaConf.update(node, one.key_or_group, one.value(), merge=True)
+    except OmegaConfBaseException:
+        return compose(overrides)  # which says in Hydra's words what is wrong
     return typed(node)
 
 
-def _key_of(override: str) -> str:
-    return override.split("=", 1)[0]
+def _sets_a_value(override: "Override") -> bool:
+    """Rather than choose from a group, add, delete or sweep."""
+    plain = not (override.is_add() or override.is_delete() or override.is_sweep_override())
+    return plain and not (CONF / override.key_or_group).is_dir()
 
 
 @cache
-def _node(overrides: tuple[str, ...]) -> "DictConfig":
+def _composed(overrides: tuple[str, ...]) -> "DictConfig":
     from normlab.config.compose import compose_node
 
     return compose_node(overrides)
