@@ -85,19 +85,26 @@ def _kept_configs() -> dict[str, dict[str, Any]]:
     for file in sorted(CONF.rglob("*.yaml")):
         digest.update(f"{file.relative_to(CONF)}".encode() + file.read_bytes())
     path = cache_folder() / f"configs-{digest.hexdigest()[:16]}.json"
-    try:
-        kept: dict[str, dict[str, Any]] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        kept = {}
+    kept = _read(path)
     atexit.register(_write_back, path, kept, len(kept))
     return kept
 
 
 def _write_back(path: Path, kept: dict[str, dict[str, Any]], size: int) -> None:
+    """Add what this process has composed to what others have written meanwhile."""
     if len(kept) == size:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(kept))
+        write_atomically(path, json.dumps(_read(path) | kept))
     except OSError:
         pass  # a shortcut only
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """The configurations in the file; none where it is missing or damaged."""
+    try:
+        kept: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept
