@@ -14,6 +14,7 @@ from normlab.claims.registry import load_all
 from normlab.claims.staleness import changed_files, files_of
 from normlab.config.cache import plain_config
 from normlab.records import moves
+from normlab.records.code_hash import trial_code
 from normlab.records.places import EXPERIMENTS, PACKAGE, RESULTS
 from normlab.records.provenance import Sources, load_sources
 from normlab.records.record import Record
@@ -268,3 +269,24 @@ def test_the_code_of_every_record_is_known():
     records = [record for record in Store(RESULTS).done().values() if record.stage == "evaluate"]
     states = {known.state(record) for record in records}
     assert states and [state for state in states if known.hashes(state) is None] == []
+
+
+class Asked(moves.Modules):
+    """Notes which modules are asked for."""
+
+    def __init__(self, package):
+        super().__init__(package)
+        self.names = set()
+
+    def origin(self, module, name):
+        self.names.add(module)
+        return super().origin(module, name)
+
+
+@pytest.mark.parametrize("name", sorted(here().trials))
+def test_a_trial_takes_nothing_from_rooms_whose_code_does_not_count(name):
+    asked = Asked(PACKAGE)
+    trial_code(here().trials[name].read_text(), asked)
+    above = ("normlab.claims", "normlab.score.", "normlab.report", "normlab.train.", "normlab.cli")
+    taken = {module for module in asked.names if module.startswith(above)}
+    assert taken <= {"normlab.score.measures"}

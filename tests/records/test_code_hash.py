@@ -122,9 +122,12 @@ FACTOR = 2
 RULE = exp(1)
 SIZES = [1]
 SIZES[0] = 3
+BASE = 5
+POWERS = {n: BASE**n for n in range(3)}
+ROUNDS = 7
 
 
-def helper(x):
+def helper(x, rounds=ROUNDS):
     part = FACTOR * x
     return part
 
@@ -134,7 +137,7 @@ def part(evidence):
 
 
 def trial(options, seed):
-    return {"loss": helper(log(losses(options))) + SIZES[0]}
+    return {"loss": helper(log(losses(options))) + SIZES[0] + POWERS[2]}
 
 
 CLAIM = Claim(slug="toy", trial=trial, parts=(part,), caveats=("one",))
@@ -143,6 +146,8 @@ MEASURES = (
     ("FACTOR = 2", "FACTOR = 3"),
     ("part = FACTOR", "part = 1 + FACTOR"),
     ("SIZES[0] = 3", "SIZES[0] = 4"),
+    ("BASE = 5", "BASE = 6"),
+    ("ROUNDS = 7", "ROUNDS = 8"),
     ("helper(log", "helper(1 + log"),
     ("normlab.measure.leak", "normlab.measure.states"),
     ("import exp, log", "import exp, log10 as log"),

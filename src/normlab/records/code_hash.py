@@ -6,7 +6,7 @@ Hash version 2. Version 1 is `file_hash`, which keys of recorded trials hold.
 import ast
 import hashlib
 import symtable
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from normlab.records.moves import SET_ASIDE, Modules
 from normlab.records.outline import Import, Outline
 
 STATEMENT = "CLAIM"  # what an experiment file assigns; all else in it serves the trial or the rules
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def trial_code(text: str, modules: Modules) -> Code | None:
     outline = Outline()
     texts = [outline.text(trial)]
     scopes = _module_names_read(text)
-    statements = [_Statement(node, scopes.get(getattr(node, "lineno", 0))) for node in tree.body]
+    statements = [_Statement(node, scopes) for node in tree.body]
     needed = _needed(statements, outline.read)
     read = outline.read.union(*(statement.read for statement in needed))
     imports: list[Import] = []
@@ -71,15 +72,17 @@ def trial_code(text: str, modules: Modules) -> Code | None:
 class _Statement:
     """One statement of a file's outermost level."""
 
-    def __init__(self, node: ast.stmt, scope: frozenset[str] | None) -> None:
+    def __init__(self, node: ast.stmt, scopes: Mapping[int, frozenset[str]]) -> None:
         outline = Outline()
         self.text = outline.text(node)
         self.imports = outline.imports
         self.is_import = isinstance(node, ast.Import | ast.ImportFrom)
         self.names = _defined(node)
         self.local = frozenset(outline.read)
-        # A name that a function binds itself is not the file's, whatever else has that name.
-        self.read = self.local if scope is None else self.local & scope
+        self.read = self.local
+        if isinstance(node, _DEFINITIONS):
+            # A name that a function binds itself is not the file's, whatever else has that name.
+            self.read = (self.local & scopes.get(node.lineno, self.local)) | _read_by_head(node)
 
 
 def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Statement]:
@@ -108,7 +111,7 @@ def _trial(tree: ast.Module) -> ast.expr | None:
 
 def _defined(node: ast.stmt) -> set[str]:
     """The names that a statement defines or changes; none for one that only does something."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    if isinstance(node, _DEFINITIONS):
         return {node.name}
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
@@ -119,6 +122,20 @@ def _defined(node: ast.stmt) -> set[str]:
     for target in targets:
         names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     return names
+
+
+def _read_by_head(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
+    """The names that decorators, defaults and bases read: they run outside of what they head."""
+    parts: list[ast.expr | None] = [*node.decorator_list]
+    if isinstance(node, ast.ClassDef):
+        parts += [*node.bases, *(keyword.value for keyword in node.keywords)]
+    else:
+        parts += [*node.args.defaults, *node.args.kw_defaults]
+    outline = Outline()
+    for part in parts:
+        if part is not None:
+            outline.text(part)
+    return outline.read
 
 
 def _module_names_read(text: str) -> dict[int, frozenset[str]]:
