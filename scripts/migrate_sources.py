@@ -42,8 +42,12 @@ from normlab.records.tree import here, trial_name
 SOURCE = "src/normlab/"
 EXPERIMENTS = "experiments/"
 MODULES = Modules(PACKAGE)
-# Files that compute, or did once, by first name.
-COMPUTES = {*MOVED.values(), *here().files}
+# Files that compute, or did once, by first name; what only judges users' models is no trial's.
+COMPUTES = {
+    name
+    for name in {*MOVED.values(), *here().files}
+    if not name.startswith(("advice/", "auditing/", "tools/advise/", "tools/audit/"))
+}
 
 
 def main() -> None:

@@ -158,10 +158,11 @@ def test_what_is_said_and_decided_makes_nothing_stale(copy, slug):
 
 
 def test_a_change_elsewhere_makes_nothing_stale(tmp_path):
-    """Of every file in the rooms that plan, decide, print and keep."""
+    """Of every file in the rooms that plan, decide, print and keep; but for shared protocols."""
     copy = Copy(tmp_path)
     rooms = ("records", "config", "claims", "report", "train", "cli")
     paths = [path for room in rooms for path in (copy.package / room).rglob("*.py")]
+    paths = [path for path in paths if path.parent.name != "protocols"]
     assert len(paths) > 60
     for path in paths:
         path.write_text(grown(path.read_text()))
@@ -236,6 +237,12 @@ def test_a_trial_that_chooses_by_name_counts_all_that_it_could_choose(copy):
     assert "norms/custom.py" not in files.all()  # and no class from elsewhere
 
 
+def test_protocols_count_for_a_trial_that_takes_its_configuration_from_them(copy):
+    with copy.edited(copy.package / "claims/protocols/documents.py", grown) as tree:
+        changed = {slug: copy.changed(slug, tree) for slug in CLAIMS}
+    assert {slug for slug, files in changed.items() if files} == {"nlp-batch-stats-unreliable"}
+
+
 def test_a_norm_that_is_new_makes_no_trial_stale(copy):
     record = Record("key", config_of("bn-causal-leak"), code={"source": "before"})
     hashes = {name: value for name, value in copy.before.hashes.items() if name != "norms/frn.py"}
@@ -289,4 +296,4 @@ def test_a_trial_takes_nothing_from_rooms_whose_code_does_not_count(name):
     trial_code(here().trials[name].read_text(), asked)
     above = ("normlab.claims", "normlab.score.", "normlab.report", "normlab.train.", "normlab.cli")
     taken = {module for module in asked.names if module.startswith(above)}
-    assert taken <= {"normlab.score.measures"}
+    assert taken <= {"normlab.score.measures", "normlab.claims.protocols"}

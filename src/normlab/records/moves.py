@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-# The rooms whose code computes what a trial gives, and what a score measures of a layer.
+# The rooms whose code computes what a trial gives, and what a score measures of a layer. Protocols
+# count for a trial that takes part of its configuration from them, where no key has it.
 ROOMS = ("norms", "models", "data", "training", "tools", "measure")
 SCORE = "score/measures.py"
+PROTOCOLS = "claims/protocols/"
 SCORE_TRIALS = "score/trials"  # files like those of experiments/
 
 # Files of rooms that compute, but which themselves only find, check, watch, store or divide.
@@ -118,6 +120,8 @@ MOVED = {
     "measure/timing/trials.py": "claims/timings.py",
     "measure/trained.py": "claims/trained.py",
     "measure/unfolded.py": "claims/bn_left.py",
+    "claims/protocols/documents.py": "claims/padding.py",
+    "claims/protocols/text.py": "claims/text_profiles.py",
 }
 
 
@@ -180,7 +184,7 @@ class Modules:
 
 def computes(file: str) -> bool:
     """Whether the code of a file below the package, by where it lies now, can change a result."""
-    return file.split("/")[0] in ROOMS or file == SCORE
+    return file.split("/")[0] in ROOMS or file == SCORE or file.startswith(PROTOCOLS)
 
 
 def _imported(path: Path) -> dict[str, tuple[str, str | None]]:
