@@ -15,6 +15,12 @@ from normlab.records.store import RESULTS
 QUICK = ["trainer.max_steps=4", "data.batch_size=16", "data.subset=64", "data.eval_subset=64"]
 
 
+@pytest.fixture
+def train(train_in_an_interpreter):
+    """A group's processes are started anew from their parent's program: a fork has none."""
+    return train_in_an_interpreter
+
+
 def records(folder):
     return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]
 
