@@ -124,5 +124,6 @@ def demo() -> list[Command]:
     """The commands of `make demo`."""
     recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
     assert recipe, "Makefile has no target demo"
-    lines = recipe[1].replace("$(BIN)/", "").splitlines()
+    joined = recipe[1].replace("\\\n", " ")  # a line that goes on in the next
+    lines = joined.replace("$(BIN)/", "").splitlines()
     return [Command("Makefile", tuple(shlex.split(line))) for line in lines]

@@ -24,7 +24,7 @@ from warm import Warm, training_environment
 
 from normlab.claims.registry import slugs
 from normlab.cli import app
-from normlab.config.schema import check_keys, compose
+from normlab.config.compose import check_keys, compose_node
 
 ALL = [command for page in PAGES for command in commands(page)] + demo()
 TRAININGS = [command for command in ALL if command.trains]
@@ -69,7 +69,7 @@ def test_a_training_has_these_keys(command):
     """Composed as train.py would; of a sweep the first job."""
     words = [word for word in command.words[2:] if not word.startswith(("hydra", "-"))]
     overrides = [re.sub(r"^([^=\[{]+=[^,\[{]+),.*", r"\1", word) for word in words if word != "job"]
-    check_keys(compose(overrides))
+    check_keys(compose_node(overrides))
 
 
 def test_what_is_left_out_or_made_small_is_shown():
