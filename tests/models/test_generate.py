@@ -124,7 +124,12 @@ def test_draws_follow_the_model():
         kept[logits.argsort(descending=True)[top_k or VOCABULARY :]] = -torch.inf
         expected = (kept / temperature).softmax(0)
         drawn = generate(
-            model, ids.expand(n, -1), 1, temperature, top_k, torch.Generator().manual_seed(2)
+            model,
+            ids.expand(n, -1),
+            1,
+            temperature,
+            top_k,
+            generator=torch.Generator().manual_seed(2),
         )
         observed = torch.bincount(drawn.flatten(), minlength=VOCABULARY) / n
         assert ((observed - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt()).all()
