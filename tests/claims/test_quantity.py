@@ -102,7 +102,7 @@ def part(quantity):
 def test_a_part_says_what_is_measured_and_what_is_asked():
     quantity = difference("a", "b", words="accuracy of a - that of b")
     assert part(quantity).rule_words == (
-        "accuracy of a - that of b, in points: supported from 5, refuted below 2.5"
+        "accuracy of a - that of b (points): supported from 5, refuted below 2.5"
     )
 
 

@@ -21,9 +21,9 @@ def test_all_claims_run_under_smoke_and_feed_no_verdict(normlab, tmp_path):
     # Trainings under smoke are other trials than those of any other profile: no evidence, even
     # where they lie.
     trained = {claim.slug for claim in load_all() if claim.trial is None}
-    assert {
-        row["verdict"] for row in verdicts(load_all(), Store(results)) if row["slug"] in trained
-    } == {"no data"}
+    assert {row.verdict for row in verdicts(load_all(), Store(results)) if row.slug in trained} == {
+        "no data"
+    }
 
 
 def test_smoke_is_kept_out_of_results(normlab):

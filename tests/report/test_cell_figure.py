@@ -35,9 +35,9 @@ def cells(ratio, void=()):
 GRID = {"grids": {"rows": {"shapes": [[64, 512], [64, 2048]]}}, "grid": "rows"}
 
 
-def with_grid(metrics):
+def with_grid(metrics, options=GRID):
     """Fields of a record whose trial was given these cells."""
-    return {"metrics": metrics, "config": {"options": GRID}}
+    return {"metrics": metrics, "config": {"options": options}}
 
 
 def figure(one, store):
@@ -91,7 +91,9 @@ def test_the_size_of_a_cell_is_the_last_of_its_shape():
 )
 def test_rmsnorm_claim_from_made_up_records(ratio, expected, tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
-    store = fill(tmp_path, one, lambda job, noise: cells(ratio * math.exp(0.005 * noise)))
+    store = fill(
+        tmp_path, one, lambda job, noise: with_grid(cells(ratio * math.exp(0.005 * noise)))
+    )
     assert verdict(one, store).verdict == expected
     assert f"{one.statement}</h3>" in page(tmp_path, one) and figure(one, store).count(
         "<polyline"
@@ -106,11 +108,13 @@ def test_pages_of_the_other_timed_claims(slug, tmp_path):
 
     def measure(job, noise):
         log = math.log(1.3) + 0.005 * noise
-        return {
+        metrics = {
             "log 4x64x32x32 float32 forward block": log,
             "gain 4x64x32x32": log,
             "log 4x64x8x8 float32 f": log,
         }
+        grid = {"shapes": [[4, 64, 32, 32], [4, 64, 8, 8]]}
+        return with_grid(metrics, {"grids": {"maps": grid}, "grid": "maps"})
 
     store = fill(tmp_path, one, measure)
     assert verdict(one, store).verdict == (
@@ -121,9 +125,11 @@ def test_pages_of_the_other_timed_claims(slug, tmp_path):
 
 def test_most_void_is_no_data_and_says_to_run_again(tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
-    store = fill(
-        tmp_path, one, lambda job, noise: cells(0.7, void=(512, 2048) if job.arm == "ours" else ())
-    )
+
+    def measure(job, noise):
+        return with_grid(cells(0.7, void=(512, 2048) if job.arm == "ours" else ()))
+
+    store = fill(tmp_path, one, measure)
     row = verdict(one, store)
     assert row.verdict == "inconclusive"
     assert any("2 of 2 cells are void" in part.text for part in row.parts)
