@@ -1,10 +1,15 @@
 """Records of older code run again, or stand once a trial of each way has given the same bits."""
 
 import json
+import re
+import subprocess
 
 import pytest
 
+from normlab.claims.design import EVALUATE, Job
 from normlab.claims.registry import load_claim
+from normlab.claims.run import earlier_code
+from normlab.claims.run.earlier_code import run_by_commits
 from normlab.claims.run.engines import build_engine
 from normlab.claims.run.execute import execute
 from normlab.claims.run.recheck import recheck
@@ -12,6 +17,7 @@ from normlab.claims.run.runner import run_claims
 from normlab.claims.verdicts import verdict
 from normlab.config.compose import compose, to_dict
 from normlab.records.provenance import way_of
+from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.tree import here
 
@@ -60,10 +66,10 @@ def older(toy, tmp_path):
 
 def test_records_stand_when_a_trial_of_each_way_gives_the_same_bits(older):
     claim, results, folder = older
-    rows = recheck([claim], Store(results), build_engine("local", 1, folder))
+    rows = recheck([claim], Store(results), build_engine("local", 1, folder), folder)
     assert len(rows) == 1 and rows[0]["same"]  # A and B differ by a number only
     assert verdict(claim, Store(results)).stale == ()
-    assert recheck([claim], Store(results), build_engine("local", 1, folder)) == []
+    assert recheck([claim], Store(results), build_engine("local", 1, folder), folder) == []
     assert (
         len((results / "toy.jsonl").read_text().splitlines()) == 6
     )  # no record is added or changed
@@ -74,14 +80,125 @@ def test_records_stay_stale_when_a_trial_gives_something_else(older):
     lines = (results / "toy.jsonl").read_text()
     other = lines.replace('"score": 3.0', '"score": 3.0000001').replace(": 1.0", ": 1.001")
     (results / "toy.jsonl").write_text(other)
-    (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
+    (row,) = recheck([claim], Store(results), build_engine("local", 1, folder), folder)
     assert not row["same"] and row["differs"].startswith("metrics.score: ")
     assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
 
 
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository whose commits hold a normlab that gives each job the score in `given.txt`."""
+    folder = tmp_path / "repository"
+    package = folder / "src" / "normlab" / "claims"
+    package.mkdir(parents=True)
+    (folder / "conf").mkdir()
+    (folder / "conf" / "config.yaml").write_text("")
+    (folder / "experiments").mkdir()
+    for place in (package, package.parent):
+        (place / "__init__.py").write_text("")
+    (package / "plan.py").write_text(EARLIER_PLAN)
+    (package / "execute.py").write_text(EARLIER_EXECUTE)
+    monkeypatch.setattr(earlier_code, "CHECKOUT", folder)
+
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        done = subprocess.run(
+            ["git", "-C", str(folder), *who, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(score):
+        (folder / "experiments" / "given.txt").write_text(str(score))
+        git("add", ".")
+        git("commit", "-qm", f"a score of {score}")
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q")
+    return folder / "experiments", commit
+
+
+EARLIER_PLAN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Job:
+    key: str
+    claim: str
+    arm: str
+    seed: int
+    stage: str
+    overrides: tuple
+    options: tuple
+    timeout_s: float
+"""
+EARLIER_EXECUTE = """
+import json
+
+class Record(dict):
+    def to_json(self):
+        return json.dumps(self)
+
+def execute(job, experiments):
+    print("what a trial prints is no record")
+    if job.arm == "crash":
+        raise AssertionError("planned as one, ran as another")
+    score = float((experiments / "given.txt").read_text())
+    metrics = {"score": score, **dict(job.options)}
+    return Record(key=job.key, config={}, status="ok", metrics=metrics)
+"""
+
+
+def job(key, arm="A"):
+    return Job(key, "toy", arm, 0, EVALUATE, options=(("x", 2.0),))
+
+
+def test_each_job_is_run_by_the_commit_that_is_named_for_it(repository, capfd):
+    experiments, commit = repository
+    first, second = commit(1.5), commit(2.5)
+    jobs = [(job("a"), first), (job("b"), second), (job("c", "crash"), first), (job("d"), "0" * 40)]
+    given = {
+        one.key: record and record.metrics for one, record in run_by_commits(jobs, experiments, 2)
+    }
+    assert given == {
+        "a": {"score": 1.5, "x": 2.0},
+        "b": {"score": 2.5, "x": 2.0},
+        "c": None,
+        "d": None,
+    }
+    said = capfd.readouterr().err
+    assert "c: AssertionError: planned as one" in said and "fetch its whole history" in said
+
+
+def test_claims_outside_of_the_repository_have_no_commit(repository, tmp_path, capfd):
+    _, commit = repository
+    jobs = [(job("a"), commit(1.0))]
+    assert list(run_by_commits(jobs, tmp_path, 1)) == [(jobs[0][0], None)]
+    assert "no commit holds its claims" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("off", "same"), [(0.0, True), (0.5, False)])
+def test_the_commit_decides_where_another_processor_made_the_record(older, monkeypatch, off, same):
+    claim, results, folder = older
+    lines = (results / "toy.jsonl").read_text()
+    others = re.sub(r'"score": ([\d.]+)', lambda found: f'"score": {float(found[1]) + 1e-7}', lines)
+    (results / "toy.jsonl").write_text(others)
+
+    def run_by_commits(jobs, experiments, workers):
+        assert experiments == folder
+        for one, _ in jobs:
+            score = dict(one.options)["level"] + 0.01 * one.seed + off
+            yield one, Record("", {}, status="ok", metrics={"score": score})
+
+    monkeypatch.setattr("normlab.claims.run.recheck.run_by_commits", run_by_commits)
+    (row,) = recheck([claim], Store(results), build_engine("local", 1, folder), folder)
+    assert row["same"] is same and row["commit"] and row["processor"]
+    stale = () if same else ("code changed since: norms/batch.py",)
+    assert verdict(claim, Store(results)).stale == stale
+
+
 def test_a_recheck_says_nothing_of_files_that_changed_after_it(older):
     claim, results, folder = older
-    (row,) = recheck([claim], Store(results), build_engine("local", 1, folder))
+    (row,) = recheck([claim], Store(results), build_engine("local", 1, folder), folder)
     known = json.loads((results / "sources.json").read_text())
     row["now"] = "after"
     (results / "rechecks.json").write_text(json.dumps([row]))
@@ -106,7 +223,7 @@ def two_ways(toy, tmp_path, monkeypatch):
                 raise KeyboardInterrupt
 
         monkeypatch.setattr("normlab.claims.run.recheck.run_all", run_all)
-        return recheck([claim], Store(results), build_engine("local", 1, folder))
+        return recheck([claim], Store(results), build_engine("local", 1, folder), folder)
 
     return claim, results, recheck_until_killed
 
@@ -126,7 +243,7 @@ def test_what_differed_is_not_run_again_by_the_same_code(two_ways):
     lines = (results / "toy.jsonl").read_text()
     (results / "toy.jsonl").write_text(lines.replace('"score": 3.0', '"score": 4.0'))
     rows = recheck_until_killed(2)
-    assert [row["same"] for row in rows] == [False, True]
+    assert {row["arm"]: row["same"] for row in rows} == {"A": False, "B": True}
     assert recheck_until_killed(2) == []
 
 

@@ -23,7 +23,7 @@ def recheck(
 
     claims = [load_claim(slug) for slug in slugs] if slugs else load_all()
     engine = build_engine("local", workers, EXPERIMENTS)
-    rows = rechecking.recheck(claims, Store(results or RESULTS), engine)
+    rows = rechecking.recheck(claims, Store(results or RESULTS), engine, EXPERIMENTS)
     if not slugs:
         rows += recheck_scores((results or RESULTS) / FOLDER, workers)
     others = sum(not row["same"] for row in rows)

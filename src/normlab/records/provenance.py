@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from normlab.records.files import write_atomically
 from normlab.records.json_values import Json
@@ -44,6 +44,9 @@ class Recheck(TypedDict):
     now: str  # source of the code that ran it again
     same: bool
     differs: str  # what, in words
+    processor: NotRequired[str]  # of the machine that ran it again
+    # Where the record came from another processor: the commit that ran here for it as well.
+    commit: NotRequired[str]
 
 
 @dataclass(frozen=True)

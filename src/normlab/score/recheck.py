@@ -26,7 +26,7 @@ def recheck_scores(folder: Path, workers: int | None = None) -> list[Recheck]:
     if not subjects:
         return []
     claims = battery(subjects[0], subjects[1:], timed=False)
-    return recheck(claims, store, build_engine("local", workers, TRIALS))
+    return recheck(claims, store, build_engine("local", workers, TRIALS), TRIALS)
 
 
 def recorded_subjects(records: Iterable[Record]) -> list[Subject]:

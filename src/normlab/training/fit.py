@@ -1,15 +1,14 @@
 """fit(cfg) -> Record: one trial from a configuration, read from top to bottom."""
 
 import datetime
-import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from normlab.config.compose import to_dict
 from normlab.config.schema import Config
+from normlab.records.machine import versions
 from normlab.records.provenance import code_state
 from normlab.records.record import Record, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
@@ -100,7 +99,7 @@ def _new_record(cfg: Config, config: dict[str, Any], setup: Setup) -> Record:
         arm=cfg.arm,
         seed=cfg.seed,
         stage=cfg.stage,
-        versions=_versions() | target_hash(config["norm"]),
+        versions=versions() | target_hash(config["norm"]),
         data=setup.source,
         code=code_state(),
     )
@@ -117,13 +116,3 @@ def _final_metrics(setup: Setup, curve: dict[str, list[Any]]) -> dict[str, Any]:
     for wanted in setup.cfg.evaluations:
         metrics |= evaluation(wanted.value, setup)
     return metrics
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in ("torch", "lightning", "numpy", "normlab"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout with PYTHONPATH=src
-            continue
-    return versions

@@ -15,6 +15,7 @@ from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
 from normlab.config.cache import trial_config
 from normlab.records.json_values import JsonObject
+from normlab.records.machine import versions
 from normlab.records.measurement import as_measurement
 from normlab.records.provenance import code_state
 from normlab.records.record import Record
@@ -119,7 +120,7 @@ def _measure(job: Job, experiments: Path) -> Record:
         config,
         status="ok",
         metrics=dict(measured.metrics),
-        versions={"python": platform.python_version(), "torch": torch.__version__},
+        versions=versions(),
         device=measured.device or f"cpu ({platform.machine()}, 1 thread)",
         data=measured.data,
         code=code_state(),

@@ -2,9 +2,10 @@
 
 A record made by older code is stale (see `normlab.claims.staleness`) unless a trial that takes the
 same way through the code has been run again since and gave the same status, metrics and curve, bit
-for bit. What was compared is kept, one row each, in results/rechecks.json: nothing is taken on
-trust, and a way that differs stays stale until it is run anew. Trials that measure time never give
-the same bits: they are run anew.
+for bit. Where it gives other bits, the processor may be the reason: then the commit that made the
+record runs the trial on this machine, too, and its bits are compared. What was compared is kept,
+one row each, in results/rechecks.json: nothing is taken on trust, and a way that differs stays
+stale until it is run anew. Trials that measure time never give the same bits: they are run anew.
 """
 
 import sys
@@ -14,12 +15,13 @@ from pathlib import Path
 
 from normlab.claims.claim import Claim
 from normlab.claims.design import Design, Job
+from normlab.claims.run.earlier_code import run_by_commits
 from normlab.claims.run.engines import Engine, run_all
 from normlab.claims.staleness import changed_files
 from normlab.records.compare import difference
+from normlab.records.machine import processor
 from normlab.records.provenance import (
     Recheck,
-    Sources,
     add_recheck,
     load_rechecks,
     load_sources,
@@ -30,42 +32,78 @@ from normlab.records.store import DONE, Store
 from normlab.records.tree import here
 
 
-def recheck(claims: Sequence[Claim], store: Store, engine: Engine) -> list[Recheck]:
+def recheck(
+    claims: Sequence[Claim], store: Store, engine: Engine, experiments: Path
+) -> list[Recheck]:
     """Run one stale trial of each way through the code again; what each gave.
 
-    Each row is in results/rechecks.json before the next is waited for: a run that is killed goes on
-    where it was.
+    experiments: the folder of the claims' files. Each row is in results/rechecks.json before the
+    next is waited for: a run that is killed goes on where it was.
     """
     with store:  # which notes what today's source stands for
         known = store.done()
-        sources = load_sources(store.folder)
         jobs = list(_one_of_each_way(claims, known, store.folder))
-        began = time.perf_counter()
-        rows: list[Recheck] = []
-        for job, record in run_all(engine, jobs):
-            rows.append(_row(job, known[job.key], record, sources))
-            if record.status in DONE:  # one that could not run says nothing
-                add_recheck(store.folder, rows[-1])
-            minutes = (time.perf_counter() - began) / 60
-            outcome = rows[-1]["differs"] or "the same bits"
-            done = f"{len(rows)} of {len(jobs)}, {minutes:.1f} min"
-            print(f"{done}: {job.claim}, {job.arm}: {outcome}", file=sys.stderr, flush=True)
+        rows = _Rows(store.folder, len(jobs))
+        others: dict[str, Record] = {}  # by key: what today's code gives instead of the record
+        again: list[tuple[Job, str]] = []
+        for job, now in run_all(engine, jobs):
+            before = known[job.key]
+            commit = before.code.get("git")
+            if commit and now.status in DONE and difference(before, now):
+                others[job.key] = now
+                again.append((job, commit))
+            else:
+                rows.add(job, before, now, difference(before, now))
         engine.close()
-    return rows
+        for job, earlier in run_by_commits(again, experiments, engine.workers):
+            before, now = known[job.key], others[job.key]
+            if earlier is not None and earlier.status in DONE:
+                commit = str(before.code.get("git"))
+                rows.add(job, before, now, difference(earlier, now), commit)
+            else:  # the record is all that there is to compare with
+                rows.add(job, before, now, difference(before, now))
+    return rows.rows
 
 
-def _row(job: Job, before: Record, now: Record, sources: Sources) -> Recheck:
-    differs = difference(before, now)
-    return {
-        "way": way_of(before.config),
-        "key": job.key,
-        "claim": job.claim,
-        "arm": job.arm,
-        "before": sources.state(before),
-        "now": str(now.code.get("source")),
-        "same": not differs,
-        "differs": differs,
-    }
+class _Rows:
+    """The rows of a run; each is kept, and said, as it comes."""
+
+    def __init__(self, folder: Path, planned: int) -> None:
+        self.rows: list[Recheck] = []
+        self._folder = folder
+        self._planned = planned
+        self._sources = load_sources(folder)
+        self._began = time.perf_counter()
+
+    def add(self, job: Job, before: Record, now: Record, differs: str, commit: str = "") -> None:
+        """`differs`: from the record, or from what `commit` gives on this machine."""
+        row: Recheck = {
+            "way": way_of(before.config),
+            "key": job.key,
+            "claim": job.claim,
+            "arm": job.arm,
+            "before": self._sources.state(before),
+            "now": str(now.code.get("source")),
+            "same": not differs,
+            "differs": differs,
+            "processor": processor(),
+        }
+        if commit:
+            row["commit"] = commit
+        self.rows.append(row)
+        if now.status in DONE:  # one that could not run says nothing
+            add_recheck(self._folder, row)
+        self._say(row)
+
+    def _say(self, row: Recheck) -> None:
+        minutes = (time.perf_counter() - self._began) / 60
+        done = f"{len(self.rows)} of {self._planned}, {minutes:.1f} min"
+        commit = row.get("commit")
+        beside = f", beside {commit[:7]} on this machine" if commit else ""
+        outcome = row["differs"] or "the same bits"
+        print(
+            f"{done}: {row['claim']}, {row['arm']}: {outcome}{beside}", file=sys.stderr, flush=True
+        )
 
 
 def _one_of_each_way(
