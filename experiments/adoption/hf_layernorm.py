@@ -11,14 +11,13 @@ large mixtures of experts and models with parts for images or sound.
 Cost: normlab run hf-layernorm    40 seconds on one core
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Rate
+from normlab.records.measurement import Measurement
 
 SAMPLE = (
     "afmoe", "axk2", "beam", "bigbird_pegasus", "bloom", "cohere2_moe", "data2vec-text", "doge",
@@ -29,7 +28,7 @@ SAMPLE = (
 )  # fmt: skip
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """How many norms; the shares that centre, that shift; and whether most centre, or all treat
     each token alone."""
     import torch
@@ -42,15 +41,15 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     norms = norm_placement(model, tiny_inputs(model)).norms
     centred = sum(norm.behaviour.centres for norm in norms) / max(1, len(norms))
     by_token = sum(norm.behaviour.by_token for norm in norms) / max(1, len(norms))
-    return {
+    metrics = {
         "norms": len(norms),
         "centred": centred,
         "shifted": sum(norm.behaviour.shifts for norm in norms) / max(1, len(norms)),
         "by_token": by_token,
         "layernorm": float(bool(norms) and centred > 0.5),
         "token_norm": float(bool(norms) and by_token == 1),
-        "data": transformers_version(),
     }
+    return Measurement(metrics, transformers_version())
 
 
 def models_with(metric: str, words: str) -> Quantity:

@@ -15,14 +15,13 @@ closed; the threshold is the one that the catalogue has for such audits.
 Cost: normlab run norm-between-every-op    20 seconds on one core
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Listed
+from normlab.records.measurement import Measurement
 
 MODELS = (
     "llama", "gemma2", "gpt_neox", "t5", "vit", "swin", "convnext", "resnet", "whisper",
@@ -30,7 +29,7 @@ MODELS = (
 )  # fmt: skip
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Norms, layers or function calls; operations with a weight, and the share of them that read
     normed values only."""
     import torch
@@ -42,13 +41,13 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     model = build_tiny(options["model"])
     found = norm_placement(model, tiny_inputs(model))
     norms = len(found.norms) + found.functional
-    return {
+    metrics = {
         "norms": norms,
         "operations": found.operations,
         "norms_per_operation": norms / found.operations,
         "normed_share": found.normed_operations / found.operations,
-        "data": transformers_version(),
     }
+    return Measurement(metrics, transformers_version())
 
 
 def architectures_with(metric: str, at_least: float, words: str) -> Quantity:

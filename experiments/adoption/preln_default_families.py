@@ -11,14 +11,13 @@ GPT-2 on, among them the two exceptions that the catalogue names, Gemma 2 and OL
 Cost: normlab run preln-default-families    30 seconds on one core
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Listed
+from normlab.records.measurement import Measurement
 
 LATER = (
     "gpt2", "t5", "gptj", "gpt_neox", "opt", "bloom", "llama", "mistral", "qwen2", "phi", "falcon",
@@ -28,7 +27,7 @@ LATER = (
 BEFORE = ("marian", "openai-gpt", "bert")
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Shares of the residual sums with a norm before the branch, after it, and after the sum; or in
     one place only."""
     import torch
@@ -43,7 +42,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     def share(place: str) -> float:
         return sum(place in branch for branch in found.branches) / len(found.branches)
 
-    return {
+    metrics = {
         "pre": float(found.placement == "pre"),
         "post": float(found.placement == "post"),
         "before": share("before"),
@@ -51,8 +50,8 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "after_sum": share("after sum"),
         "final_norm": float(found.final_norm),
         "residual_sums": len(found.branches),
-        "data": transformers_version(),
     }
+    return Measurement(metrics, transformers_version())
 
 
 def part(name: str, statement: str, placement: str, models: tuple[str, ...]) -> Part:

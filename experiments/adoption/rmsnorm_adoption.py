@@ -16,14 +16,13 @@ constant that is added to it, and gives 0 for 0. Of PaLM what is counted is what
 Cost: normlab run rmsnorm-adoption    10 seconds on one core
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Listed
+from normlab.records.measurement import Measurement
 
 STATED = {
     "names_rmsnorm": 0.0,
@@ -33,7 +32,7 @@ STATED = {
 }
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """The share of norms that centre, that shift, and that do neither, as RMSNorm; of PaLM what is
     stated."""
     import torch
@@ -42,17 +41,17 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
     if options["model"] == "PaLM":
-        return {**STATED, "data": transformers_version()}
+        return Measurement(STATED, transformers_version())
     torch.manual_seed(seed)
     model = build_tiny(options["model"])
     kinds = [norm.behaviour for norm in norm_placement(model, tiny_inputs(model)).norms]
-    return {
+    metrics = {
         "centred": sum(kind.centres for kind in kinds) / len(kinds),
         "shifted": sum(kind.shifts for kind in kinds) / len(kinds),
         "rms": sum(not kind.centres and not kind.shifts for kind in kinds) / len(kinds),
         "norms": len(kinds),
-        "data": transformers_version(),
     }
+    return Measurement(metrics, transformers_version())
 
 
 def yes_or_no(model: str, metric: str, words: str) -> Quantity:

@@ -18,6 +18,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from normlab.training.setup import Setup
@@ -51,7 +52,7 @@ def collect(trained: "Setup", layers: list[Any], n: int) -> Averages:
     return averages
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Test accuracy of one trained network by the momentum of its running averages."""
     from normlab.training.running_statistics import batch_norms
     from normlab.training.step import evaluate
@@ -60,14 +61,14 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     overrides = (*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}")
     trained = train_network(overrides, seed)
     layers = batch_norms(trained.model)
-    metrics: dict[str, Any] = {"data": trained.source}
+    metrics: dict[str, float] = {}
     for momentum, pairs in collect(trained, layers, n).items():
         for (mean, var), layer in zip(pairs, layers, strict=True):
             layer.running_mean.copy_(mean)
             layer.running_var.copy_(var)
         batches = trained.data.eval_batches("test")
         metrics[f"accuracy_{momentum}"] = evaluate(trained.model, batches)[1]
-    return metrics
+    return Measurement(metrics, trained.source)
 
 
 def gain(momentum: float, words: str) -> Quantity:

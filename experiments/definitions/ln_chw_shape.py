@@ -18,6 +18,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import difference, value
 from normlab.claims.rules import Exact, Within
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from normlab.training.setup import Setup
@@ -54,7 +55,7 @@ def refused() -> float:
     return count / len(SHAPES)
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Test accuracy at the best of three rates; which of both shapes' layers take half the
     resolution."""
     from normlab.training.step import evaluate
@@ -77,7 +78,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     best = max(RATES, key=tuned.__getitem__)
     trained = run(best, seed)
     metrics = {"test_accuracy": accuracy(trained, "test"), "rate": best, "refused": share}
-    return {**metrics, "data": trained.source}
+    return Measurement(metrics, trained.source)
 
 
 CLAIM = Claim(

@@ -19,6 +19,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import every, metric_difference
 from normlab.claims.rules import Exact, Within
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 SIZES = (2, 4, 8, 32)
 
@@ -28,7 +29,7 @@ def name(n: int) -> str:
     return f"batches of {n}"
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """The buffers of one update, relative; and test accuracy with the unbiased and with the biased
     buffers."""
     import torch
@@ -56,7 +57,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         for layer in batch_norms(trained.model):
             layer.running_var.mul_(factor)
         metrics[f"accuracy_{kind}"] = evaluate(trained.model, trained.data.eval_batches("test"))[1]
-    return {**metrics, "data": trained.source}
+    return Measurement(metrics, trained.source)
 
 
 def same_accuracy(n: int) -> Part:

@@ -17,6 +17,7 @@ from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence
 from normlab.claims.quantity import value
 from normlab.claims.rules import Exact
+from normlab.records.measurement import Measurement
 
 NAMES = {"normlab": "this repository's transformer", "gpt2": "GPT-2"}
 LENGTH, VOCABULARY = 8, 50
@@ -40,7 +41,7 @@ def network(name: str, seed: int) -> tuple[Any, Any, Any]:
     return model, norm, lambda x: own(x, None)
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Largest change of an output when an earlier or a later token is replaced, the smallest due to
     an earlier one, and what LayerNorm and MLP alone make of such a change elsewhere: all relative
     to the deviation of the outputs."""
@@ -77,14 +78,14 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             return float((layer(x)[0, 0] - layer(y)[0, 0]).abs().max())
 
     earlier = change.tril(-1)
-    return {
+    metrics = {
         "due_to_earlier": float(earlier.max()),
         "due_to_earlier_smallest": float(change[torch.ones_like(change).tril(-1) > 0].min()),
         "due_to_later": float(change.triu(1).max()),
         "norm_alone": alone(norm),
         "mlp_alone": alone(mlp),
-        "data": transformers_version(),
     }
+    return Measurement(metrics, transformers_version())
 
 
 def independent(arm: str) -> Part:

@@ -13,13 +13,14 @@ Cost: normlab run activations-stable-range --profile cpu    2 minutes on 2 cores
 """
 
 from math import inf
-from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import GPU_BATCH, text_protocols
 from normlab.claims.quantity import difference
 from normlab.claims.rules import Between
+from normlab.records.measurement import Measurement
+from normlab.records.record import DataSource
 
 ARMS = {
     "transformer, none": ("norm=none",),
@@ -32,7 +33,7 @@ ARMS = {
 CNN = ("model=plaincnn", "model.width=16", "data=digits", "data.batch_size=64", "optim=sgd")
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Logs of the ranges: `read` at the places of norms, `stream` after a transformer's blocks."""
     from normlab.config.compose import compose
     from normlab.data import load_data
@@ -43,19 +44,22 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     # Both data sets are this claim's, whichever an arm trains on.
     sets = [load_data(compose(list(net)).data, seed) for net in (text, (*CNN, *budget))]
     names, fingerprints = zip(*((one.name, one.fingerprint) for one in sets), strict=True)
-    data = {"name": " and ".join(names), "fingerprint": " and ".join(fingerprints)}
+    data: DataSource = {
+        "name": " and ".join(names),
+        "fingerprint": " and ".join(fingerprints),
+    }
     if options["net"] == "CNN":
         net = (*CNN, *budget, *options["arm"])
         course, _ = course_of_training(net, seed, rates=(0.01, 0.03, 0.1))
-        return {"read": log_range(course, "read"), "data": data}
+        return Measurement({"read": log_range(course, "read")}, data)
     net = (*text, *options["arm"])
     course, _ = course_of_training(net, seed, rates=(0.001, 0.003, 0.01))
-    return {
+    metrics = {
         "read": log_range(course, "read"),
         "stream": log_range(course, "stream"),
         "stream_growth": course[-1]["stream"][-1] / course[-1]["stream"][0],
-        "data": data,
     }
+    return Measurement(metrics, data)
 
 
 def part(name: str, statement: str, arm: str, metric: str = "read") -> Part:

@@ -13,18 +13,18 @@ Cost: normlab run norm-gradient-flow --profile cpu    about a minute on 2 cores
 """
 
 import math
-from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.quantity import difference, value
 from normlab.claims.rules import AtLeast, Between
+from normlab.records.measurement import Measurement
 
 GAINS = (0.5, 1.0, 2.0)
 NAMES = {"batchnorm": "BN", "layernorm": "LN"}
 CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=500", "data.image_size=16")
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """`decades_before` and `decades_after` training, and `log_growth` per layer, before.
 
     The growth is of the squared gradient.
@@ -42,12 +42,12 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     before, after, data = flow_before_and_after(cfg, options["steps"], rates=(0.001, 0.01, 0.1))
     # The first and the last layer have neighbours of other kinds.
     inner = [2 * math.log(norm) for norm in before[1:-1]]
-    return {
+    metrics = {
         "decades_before": abs(math.log10(before[0] / before[-1])),
         "decades_after": abs(math.log10(after[0] / after[-1])),
         "log_growth": (inner[0] - inner[-1]) / (len(inner) - 1),
-        "data": data,
     }
+    return Measurement(metrics, data)
 
 
 def cell(kind: str, gain: float, when: str) -> Part:

@@ -12,13 +12,13 @@ Cost: normlab run ddp-bn-local-stats --profile cpu    4 minutes on 2 cores
 """
 
 from dataclasses import replace
-from typing import Any
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, difference, every, metric_difference
 from normlab.claims.rules import AtLeast, Exact, Within
+from normlab.records.measurement import Measurement
 
 DRAWS = 4  # of the identities, in each trial
 KINDS = {"local": "batchnorm", "synchronized": "syncbatchnorm", "groupnorm": "groupnorm"}
@@ -30,7 +30,7 @@ DATA_OF = {  # a worker's images
 }
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """`gradient_i`, `buffers_i`: relative errors of the identities, or what workers trained.
 
     Of a network that workers trained: accuracies.
@@ -40,12 +40,10 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     if "workers" in options:
         first = DRAWS * seed
         draws = range(first, first + options.get("draws", DRAWS))
-        return identities(options["workers"], draws)
+        return Measurement(identities(options["workers"], draws))
     overrides, kind = options["overrides"], KINDS[options["norm"]]
-    accuracies: dict[str, Any] = in_processes(
-        train_workers, 2, overrides, seed, kind, options["data_of"]
-    )
-    return accuracies
+    trained: Measurement = in_processes(train_workers, 2, overrides, seed, kind, options["data_of"])
+    return trained
 
 
 def identities(workers: int, draws: range) -> dict[str, float]:

@@ -19,6 +19,7 @@ from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Between, Exact
+from normlab.records.measurement import Measurement
 
 BATCHES = (8, 64)  # images a process
 ARMS = ("2 processes", "4 processes")
@@ -26,7 +27,7 @@ SUBJECTS = {"ours": "step", "messages alone": "messages"}
 MESSAGES = 2  # of a layer in a step: one forward, one backward
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Per batch: log ratios of a step and of its messages alone to a plain step, and what is sent.
 
     A ratio is null where void.
@@ -55,7 +56,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             metrics["void"] += row["void"]
         metrics["bytes"] = rows[0]["bytes"]
         metrics["per_layer"] = rows[0]["collectives"] / syncbn.LAYERS
-    return {**metrics, "device": f"{backend}, {rows[0]['device']}"}
+    return Measurement(metrics, device=f"{backend}, {rows[0]['device']}")
 
 
 def sent(evidence: Evidence) -> Values:

@@ -12,8 +12,6 @@ that it is no further from float32.
 Cost: normlab run bn-fold-exact    2 minutes on one core
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part
@@ -23,12 +21,13 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, largest, value
 from normlab.claims.rules import Between, Exact, Within
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 LAYERS = ("conv", "transposed", "linear")
 LOW = ("float16", "bfloat16")
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Largest errors of random networks, relative to the largest output; agreement and errors of a
     trained one."""
     import copy
@@ -72,7 +71,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             metrics[f"{name}_disagree"] = disagree(low, given)
             metrics[f"{name}_given"] = float((given - target).square().mean().sqrt())
             metrics[f"{name}_folded"] = float((low - target).square().mean().sqrt())
-    return {**metrics, "data": trained.source}
+    return Measurement(metrics, trained.source)
 
 
 def identity(name: str, statement: str, tolerance: float, *metrics: str) -> Part:

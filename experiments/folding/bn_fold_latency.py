@@ -14,14 +14,13 @@ repetition of a way needs more than half of its cells.
 Cost: normlab run bn-fold-latency --workers 1    about 8 minutes on one core of a calm machine
 """
 
-from typing import Any
-
 import numpy as np
 
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Missing
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Between
+from normlab.records.measurement import Measurement
 from normlab.records.record import Record
 
 BATCHES = (1, 32, 256)
@@ -42,7 +41,7 @@ WORDS = {
 }
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Latency folded over as given, by network and batch; `void` counts cells without a valid
     control."""
     from normlab.measure.timing.conditions import device_name, timing_conditions
@@ -63,7 +62,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
                 if found.valid:
                     metrics[f"ratio_{network}_{batch}"] = found.ratio
                     metrics[f"us_{network}_{batch}"] = found.subject_s * 1e6
-    return {**metrics, "device": device_name("cpu")}
+    return Measurement(metrics, device=device_name("cpu"))
 
 
 def median(record: Record) -> float:

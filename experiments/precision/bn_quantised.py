@@ -12,7 +12,7 @@ convolutions. The first 5 seeds could not decide about nine parts together, so 8
 Cost: normlab run bn-quantised --profile cpu    2 minutes on one core
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
@@ -21,6 +21,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, metric_difference
 from normlab.claims.rules import AtLeast
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +38,7 @@ WAYS = (  # name of the part, metric, and how the statement calls it
 )
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Test accuracy of one trained network as it is, and with its weights in 8 and 4 bits."""
     from normlab.measure.quantised import quantise, separable
     from normlab.tools.fold.model import fold
@@ -59,14 +60,13 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     metrics = {
         "accuracy": accuracy(trained.model),
         "accuracy_folded": accuracy(folding.model),
-        "data": trained.source,
     }
     for bits in (8, 4):
         for steps in ("tensor", "channel"):
             for state, model in states.items():
                 quantised = quantise(model, images, bits, steps == "channel")
                 metrics[f"{state}_{bits}_{steps}"] = accuracy(quantised)
-    return metrics
+    return Measurement(metrics, trained.source)
 
 
 def part(net: str, name: str, metric: str, way: str) -> Part:

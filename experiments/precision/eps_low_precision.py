@@ -14,7 +14,7 @@ Cost: normlab run eps-low-precision --profile cpu    2 minutes on one core
 
 from itertools import pairwise
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Between, Rate
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,12 +38,14 @@ LAYERS = {
 }
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """What eps does to outputs in 16 bits; or the accuracy of a network with it."""
-    return accuracy(options, seed) if "eps" in options else outputs(options["dtype"], seed)
+    if "eps" in options:
+        return accuracy(options, seed)
+    return Measurement(outputs(options["dtype"], seed))
 
 
-def accuracy(options: Options, seed: int) -> dict[str, Any]:
+def accuracy(options: Options, seed: int) -> Measurement:
     """Of a network whose batch norms compute in float16, with this eps."""
     from normlab.measure.low_precision import replace_norms
     from normlab.training.step import evaluate
@@ -52,7 +55,7 @@ def accuracy(options: Options, seed: int) -> dict[str, Any]:
 
     trained = train_network((*options["overrides"], "norm=batchnorm"), seed, adapt)
     test = trained.data.eval_batches("test")
-    return {"accuracy": evaluate(trained.model, test)[1], "data": trained.source}
+    return Measurement({"accuracy": evaluate(trained.model, test)[1]}, trained.source)
 
 
 def outputs(name: str, seed: int) -> dict[str, float]:

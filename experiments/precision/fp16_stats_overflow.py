@@ -14,7 +14,7 @@ Cost: normlab run fp16-stats-overflow --profile cpu    2 minutes on one core
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Rate
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,14 +40,14 @@ TRAININGS = {
 WHERE = {"least": "at every scale", "100": "at scale 100", "most": "in some cell"}
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Errors of a dtype's methods; or the accuracy of a network with one of them."""
     if options["arm"] in TRAININGS:
         return accuracy(options["overrides"], TRAININGS[options["arm"]], seed)
-    return errors(options["arm"], options["sizes"], seed)
+    return Measurement(errors(options["arm"], options["sizes"], seed))
 
 
-def accuracy(overrides: tuple[str, ...], method: str | None, seed: int) -> dict[str, Any]:
+def accuracy(overrides: tuple[str, ...], method: str | None, seed: int) -> Measurement:
     """Of a network whose batch norms have the statistics of `method`; None: of float32."""
     from normlab.measure.low_precision import METHODS, replace_norms
     from normlab.training.step import evaluate
@@ -59,7 +60,7 @@ def accuracy(overrides: tuple[str, ...], method: str | None, seed: int) -> dict[
     trained = train_network((*overrides, "norm=batchnorm"), seed, adapt)
     loss, accuracy = evaluate(trained.model, trained.data.eval_batches("test"))
     finite = float(abs(loss) < float("inf"))
-    return {"accuracy": accuracy, "finite": finite, "data": trained.source}
+    return Measurement({"accuracy": accuracy, "finite": finite}, trained.source)
 
 
 def errors(dtype: str, sizes: tuple[int, ...], seed: int) -> dict[str, float]:

@@ -13,8 +13,8 @@ future.
 Cost: normlab run bn-causal-leak --profile cpu    2 minutes on 2 cores
 """
 
+from dataclasses import replace
 from math import log
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from normlab.claims.protocols.text import text_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast, Within
 from normlab.measure.leak import VOCABULARY, losses
+from normlab.records.measurement import Measurement
 
 FLOOR = log(VOCABULARY)  # the least loss on uniform tokens
 CAUSAL = {
@@ -33,16 +34,17 @@ CAUSAL = {
 }
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """train_mode_loss and eval_mode_loss on sequences that the network has not seen.
 
     On text their names begin with `text_`.
     """
     net = (*options["overrides"], *options["arm"])
-    metrics = losses(net, seed, uniform=not options["text"])
+    measured = losses(net, seed, uniform=not options["text"])
     if not options["text"]:
-        return metrics
-    return {name if name == "data" else f"text_{name}": metrics[name] for name in metrics}
+        return measured
+    metrics = {f"text_{name}": loss for name, loss in measured.metrics.items()}
+    return replace(measured, metrics=metrics)
 
 
 def uniform(name: str, *overrides: str, line: str = "", batch: int | None = None) -> Arm:

@@ -11,7 +11,7 @@ Cost: normlab run bn-unstable-ar-inference --profile cpu    10 trials of 4 s: 20
 cores
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
@@ -20,6 +20,7 @@ from normlab.claims.protocols.text import text_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
 from normlab.measure.networks import train_network
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 BN, WINDOWS = "batchnorm", 64
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Losses in nats on 64 test windows: in one batch, one by one, token by token.
 
     And the largest differences of logits.
@@ -57,7 +58,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         model.train()
         by_batch = model(x)
         by_window = torch.cat([model(window) for window in x.split(1)])
-    return {
+    metrics = {
         "batch_loss": loss(whole),
         "single_loss": loss(single),
         "decoded_loss": loss(decoded),
@@ -65,8 +66,8 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "decoded_logits_error": float((decoded - whole).abs().max()),
         "batch_statistics_batch_loss": loss(by_batch),
         "batch_statistics_single_loss": loss(by_window),
-        "data": trained.source,
     }
+    return Measurement(metrics, trained.source)
 
 
 def change(way: str, words: str) -> Quantity:

@@ -12,7 +12,6 @@ Cost: normlab run nlp-batch-stats-unreliable --profile cpu    20 seconds on 2 co
 """
 
 from math import inf
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from normlab.claims.protocols import documents
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Between
+from normlab.records.measurement import Measurement
 
 TEXT = ("norm=batchnorm", *documents.MASKED, *documents.cropped(0), "optim.lr=0.01")
 CNN = (
@@ -34,7 +34,7 @@ CNN = (
 )
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Distances of batch statistics from running ones, see normlab.measure.fluctuation."""
     from normlab.measure.fluctuation import fluctuations
 
@@ -42,7 +42,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     text = options["net"] == "text"
     net = (*options["overrides"], *TEXT) if text else (*CNN, *budget)
     metrics, data = fluctuations(net, seed)
-    return {**metrics, "data": data}
+    return Measurement(metrics, data)
 
 
 def part(metric: str, name: str, statistic: str) -> Part:

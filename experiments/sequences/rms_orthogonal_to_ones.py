@@ -13,7 +13,7 @@ the mean. One pilot seed outside the evaluation's set width and budget.
 Cost: normlab run rms-orthogonal-to-ones --profile cpu    1 minute on 2 cores
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +23,13 @@ from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.quantity import Quantity, metric_difference
 from normlab.claims.rules import Between, Within
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def trial(options: Options, seed: int) -> dict[str, Any]:
+def trial(options: Options, seed: int) -> Measurement:
     """Medians of |cos(h, 1)|, and the loss with and without LayerNorm's mean.
 
     Of |cos(h, 1)|: of the typical and of the worst norm, and of a random direction.
@@ -47,14 +48,14 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     def loss(model: "nn.Module") -> float:
         return evaluate(model, trained.data.eval_batches("test"))[0]
 
-    return {
+    metrics = {
         "cosine": float(torch.tensor(cosines).median()),
         "cosine_worst": max(cosines),
         "cosine_random": 0.6745 / states[0].shape[-1] ** 0.5,
         "test_loss": loss(trained.model),
         "loss_without_centring": loss(without_centring(trained.model)),
-        "data": trained.source,
     }
+    return Measurement(metrics, trained.source)
 
 
 def layernorm(evidence: Evidence) -> Values:

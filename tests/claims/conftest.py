@@ -40,7 +40,7 @@ CLAIM = Claim(
     documents=("A document",),
     source="nobody",
     prediction="supported",
-    arms=(ARMS),
+    arms=(ARMS,),
     protocols={
         "cpu": Protocol(
             seeds=SEEDS, options={"seconds": 0.02, "folder": FOLDER}, timeout_s=TIMEOUT

@@ -142,8 +142,9 @@ def test_killed_parents_leave_no_workers_behind(toy, tmp_path):
     )
     flags = tmp_path / "flags"
     limit = time.monotonic() + 300
-    while len(list(flags.iterdir()) if flags.exists() else []) < 2 and time.monotonic() < limit:
+    while len(list(flags.iterdir())) < 2 and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.05)
+    assert len(list(flags.iterdir())) == 2 and len(working(str(tmp_path))) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
     limit = time.monotonic() + 60

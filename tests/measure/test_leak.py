@@ -32,10 +32,10 @@ def test_uniform_tokens():
 
 def test_what_batchnorm_over_one_sample_shows():
     steps = (*SMALL, "trainer.max_steps=100")
-    leaking = losses((*steps, "norm=batchnorm", "norm.ghost_batch=1"), 0, uniform=True)
+    leaking = losses((*steps, "norm=batchnorm", "norm.ghost_batch=1"), 0, uniform=True).metrics
     assert leaking["train_mode_loss"] < log(VOCABULARY) - 0.05
     assert leaking["eval_mode_loss"] > log(VOCABULARY) + 0.05
-    honest = losses((*steps, "norm=layernorm"), 0, uniform=True)
+    honest = losses((*steps, "norm=layernorm"), 0, uniform=True).metrics
     assert (
         honest["train_mode_loss"]
         == pytest.approx(honest["eval_mode_loss"])

@@ -9,6 +9,7 @@ from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData
 from normlab.claims.figure import Figure
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Finding, Rule
+from normlab.records.measurement import Measurement
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA
 
 # What a claim's file writes for its own `trial`, and nobody else reads.
@@ -85,7 +86,7 @@ class Part:
         return replace(finding, text=f"{finding.text}; {self.quantity.beside(evidence)}")
 
 
-Trial = Callable[[Options, int], Mapping[str, Any]]
+Trial = Callable[[Options, int], Measurement | Mapping[str, Any]]
 
 
 @dataclass(frozen=True)

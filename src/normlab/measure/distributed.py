@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from normlab.models.plaincnn import PlainCNN
 from normlab.norms import KINDS, make_norm
+from normlab.records.measurement import Measurement
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
@@ -194,7 +195,7 @@ def sharded_layernorm(seed: int, rows: int = 16, width: int = 256) -> dict[str, 
 
 def train_workers(
     overrides: Sequence[str], seed: int, kind: str, data_of: str
-) -> dict[str, Any] | None:
+) -> Measurement | None:
     """Data-parallel training in which every worker has its own data, and what the first one saves.
 
     data_of: `all` (random samples of the training split), `classes` (classes of its own) or
@@ -241,7 +242,7 @@ def train_workers(
     for layer in batch_norms(setup.model):
         _pool(layer)
     measured["pooled_accuracy"] = accuracy()
-    return {**measured, "data": setup.source} if rank == 0 else None
+    return Measurement(measured, setup.source) if rank == 0 else None
 
 
 def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tensor:

@@ -5,7 +5,9 @@ On sequences that it has not seen. Torch-free at import.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +42,7 @@ class UniformTokens:
         return (self.batch(0) for _ in range(SEQUENCES // self.batch_size))
 
 
-def losses(overrides: Sequence[str], seed: int, uniform: bool) -> dict[str, Any]:
+def losses(overrides: Sequence[str], seed: int, uniform: bool) -> Measurement:
     """Trains what `python train.py <overrides>` describes: a causal model, on its text or on
     tokens.
 
@@ -76,8 +78,8 @@ def losses(overrides: Sequence[str], seed: int, uniform: bool) -> dict[str, Any]
     moving = copy.deepcopy(setup.model)  # whose running statistics move
     with torch.no_grad():
         train_mode = sum(float(loss_of(moving, x, y)) for x, y in fresh) / len(fresh)
-    return {
+    metrics = {
         "train_mode_loss": train_mode,
         "eval_mode_loss": evaluate(setup.model, fresh)[0],
-        "data": setup.source,
     }
+    return Measurement(metrics, setup.source)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from normlab.errors import NormLabError
+from normlab.records.record import DataSource
 
 TINY: dict[str, Any] = {
     "vocab_size": 99,
@@ -62,8 +63,8 @@ _OTHERS = {
 }
 
 
-def transformers_version() -> dict[str, str]:
-    """For a trial's metrics["data"]: the version whose implementations are looked at."""
+def transformers_version() -> DataSource:
+    """The data of a trial: the version whose implementations are looked at."""
     number = version("transformers")
     return {"name": f"transformers {number}", "fingerprint": number}
 

@@ -65,13 +65,14 @@ def test_every_arm_of_every_claim_records_its_cells(slug, made_up):
     claim = load_claim(slug)
     assert claim.timed and claim.protocols["cpu"].seeds >= 5
     for arm in claim.arms:
-        metrics = claim.trial({**claim.protocols["smoke"].options, **arm.options}, 0)
+        reading = claim.trial({**claim.protocols["smoke"].options, **arm.options}, 0)
+        metrics = reading.metrics
         logs = [name for name in metrics if name.startswith("log ")]
         assert len(logs) == metrics["cells"] > 0 and metrics["void"] == 0
         for name in logs:
             assert metrics[name] == math.log(2) and metrics["control" + name[3:]] == 1.0
             assert metrics["subject_us" + name[3:]] == 2 * metrics["baseline_us" + name[3:]] == 2000
-        assert metrics["device"].startswith("cpu")
+        assert reading.device.startswith("cpu")
 
 
 @pytest.mark.parametrize("slug", TIMED)
@@ -100,7 +101,7 @@ def test_a_void_cell_has_no_ratio_and_is_counted(made_up):
         "subject": ["rmsnorm", "ours"],
         "baseline": ["copy", ""],
     }
-    metrics = timings.trial(options, 0)
+    metrics = timings.trial(options, 0).metrics
     logs = [value for name, value in metrics.items() if name.startswith("log ")]
     assert (metrics["cells"], metrics["void"]) == (3, 2)
     assert [value for value in logs if not math.isnan(value)] == [math.log(3)]
@@ -118,7 +119,7 @@ def test_readings_take_the_same_cells_in_other_orders(made_up):
         "baseline": ["copy", ""],
     }
     orders = [
-        [name for name in timings.trial(options, seed) if name.startswith("log ")]
+        [name for name in timings.trial(options, seed).metrics if name.startswith("log ")]
         for seed in range(3)
     ]
     assert sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1] != orders[2]
@@ -141,12 +142,12 @@ def test_gain_is_what_the_norms_save_of_the_block(made_up):
     made_up += [(0.98, 1.0), (0.5, 1.0)]  # block, norms: each baseline takes 1 ms
     claim = load_claim("norm-cost-at-depth")
     options = {**claim.protocols["smoke"].options, "implementation": "torch.nn", "grid": "prefill"}
-    metrics = claim.trial(options, 0)
+    metrics = claim.trial(options, 0).metrics
     assert metrics["gain 1x2x64"] == pytest.approx(math.log(1 - 0.5))
     assert metrics["share_of_layernorm 1x2x64"] == 1.0
     assert metrics["log 1x2x64 block"] == math.log(0.98)
     made_up += [(0.98, 1.0), (0.5, 1.2)]
-    assert math.isnan(claim.trial(options, 0)["gain 1x2x64"])
+    assert math.isnan(claim.trial(options, 0).metrics["gain 1x2x64"])
 
 
 def test_a_decoding_step_is_the_next_token_of_a_prefill():

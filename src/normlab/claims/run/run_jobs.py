@@ -18,8 +18,8 @@ def main() -> None:
         from normlab.claims.design import Job
         from normlab.claims.run.execute import execute
     except ImportError:  # of the first generation
-        from normlab.claims.execute import execute  # type: ignore[import-not-found,no-redef]
-        from normlab.claims.plan import Job  # type: ignore[import-not-found,no-redef]
+        from normlab.claims.execute import execute  # type: ignore[no-redef]
+        from normlab.claims.plan import Job  # type: ignore[no-redef]
     for line in sys.stdin.read().splitlines():
         fields = json.loads(line)
         fields["overrides"] = tuple(fields["overrides"])

@@ -10,9 +10,12 @@ machine differ, not how machines differ.
 import math
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
     from normlab.measure.timing.harness import Comparison
@@ -61,7 +64,7 @@ def maps(
     return {"shapes": [[values // (c * side**2), c, side, side] for side, c in wide], **more}
 
 
-def layers(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def layers(options: Mapping[str, Any], seed: int) -> Measurement:
     """`subject` against `baseline`, each (kind, implementation) or ("copy", ""), in each cell of
     the arm's `grid`."""
     from normlab.measure.timing.layers import call, copy
@@ -81,7 +84,7 @@ def layers(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return _readings([(cell.name, partial(sides, cell)) for cell in _cells(options)], options, seed)
 
 
-def steps(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def steps(options: Mapping[str, Any], seed: int) -> Measurement:
     """The same inside a model: training steps of `model`, resnet or transformer, in each of its
     grid's sizes."""
     from normlab.measure.timing import steps as models
@@ -104,12 +107,12 @@ def _words(size: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in size.items())
 
 
-def trial(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def trial(options: Mapping[str, Any], seed: int) -> Measurement:
     """One reading: of layers, or of training steps where the arm names a model."""
     return steps(options, seed) if "model" in options else layers(options, seed)
 
 
-def depth(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def depth(options: Mapping[str, Any], seed: int) -> Measurement:
     """A block of a deep model with RMSNorm against LayerNorm, end to end, and what its norms alone
     explain of that.
 
@@ -134,14 +137,15 @@ def depth(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
         for name, shape in shapes.items()
         for what in PARTS
     ]
-    metrics = _readings(cells, options, None)
+    readings = _readings(cells, options, None)
+    metrics: dict[str, Any] = dict(readings.metrics)
     for name in shapes:
         saved = metrics[f"baseline_us {name} norms"] - metrics[f"subject_us {name} norms"]
         void = math.isnan(metrics[f"{LOG}{name} norms"])
         whole = metrics[f"baseline_us {name} block"]
         metrics[f"gain {name}"] = math.nan if void else math.log1p(-saved / whole)
         metrics[f"share_of_layernorm {name}"] = metrics[f"baseline_us {name} norms"] / whole
-    return metrics
+    return replace(readings, metrics=metrics)
 
 
 def read(
@@ -168,7 +172,7 @@ def noted(name: str, found: "Comparison") -> dict[str, float]:
 
 def _readings(
     cells: list[tuple[str, Sides]], options: Mapping[str, Any], seed: int | None
-) -> dict[str, Any]:
+) -> Measurement:
     from normlab.measure.timing.conditions import device_name, timing_conditions
 
     # In another order each time: what the machine does meanwhile falls on no cell alone.
@@ -181,7 +185,8 @@ def _readings(
             metrics |= noted(name, read(subject, baseline, options))
     logs = [value for name, value in metrics.items() if name.startswith(LOG)]
     void = sum(math.isnan(value) for value in logs)
-    return {**metrics, "cells": len(logs), "void": void, "device": device_name(options["device"])}
+    counts = {"cells": len(logs), "void": void}
+    return Measurement({**metrics, **counts}, device=device_name(options["device"]))
 
 
 def _cells(options: Mapping[str, Any]) -> list["Cell"]:
