@@ -42,4 +42,5 @@ def show(
         highlight=False,
     )
     for job in step.jobs:
+        # Unbroken, so that the command can be copied.
         console.print(f"  {job.stage:8s} {job.arm}: {job.command}", highlight=False, soft_wrap=True)
