@@ -123,6 +123,7 @@ def compare(
 
     Both by trials on the device that has the most of the guest's.
     """
+    # Tuned by the validation split, compared by the same metric of the test split.
     metric = claim.tuning_metric.replace("val_", "test_")
     known = store.done()
     recorded = Design(claim, protocol).progress(known).recorded(known)
@@ -136,6 +137,7 @@ def compare(
 
 def _on_one_device(trials: ByArm, guest: str) -> ByArm:
     """Those on the device that has the most trials of `guest`; all where it has none."""
+    # None at all where the guest has no trial yet.
     for device in devices({guest: trials[guest]})[:1]:
         kept: ByArm = {}
         for arm, by_seed in trials.items():

@@ -36,6 +36,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     workers = os.cpu_count() or 1
     engine = LocalEngine(workers, EXPERIMENTS)
     try:
+        # One trial for each worker, which imports torch before anything is timed.
         _ours(engine, base, sizes[-1:] * workers, "warm-up")
         ours, same, true = [], [], []
         for n in sizes:

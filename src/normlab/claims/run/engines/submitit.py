@@ -45,6 +45,7 @@ class SubmititEngine:
     def close(self) -> None:
         """Cancel all jobs."""
         self._closed.set()
+        # Ended first: it would go on submitting what is cancelled below.
         if self._watcher is not None:
             self._watcher.join()
         for handle, _, record in self._running:
