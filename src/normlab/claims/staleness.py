@@ -106,6 +106,7 @@ class Files(NamedTuple):
 
 def files_of(config: Mapping[str, Json], tree: Tree) -> Files:
     """What a trial of `config` runs through."""
+    # These groups make a training; what a claim measures itself has `options`.
     if "model" in config and "norm" in config:
         return Files(tree.closure(_roots_of_training(config)) - SET_ASIDE, frozenset())
     named, chosen = _closures_of_own_trial(config, tree)
@@ -172,6 +173,7 @@ def _files_of_kinds() -> frozenset[str]:
 
 
 def _norm_file(kind: str) -> str:
+    # `custom` is declared nowhere: what runs is its wrapper.
     declared = declared_kinds().get(kind)
     return f"norms/{declared.path.name}" if declared else CUSTOM
 

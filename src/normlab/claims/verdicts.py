@@ -60,6 +60,7 @@ def verdict(claim: Claim, store: Store) -> Verdict:
 def verdict_under(claim: Claim, name: str, store: Store) -> Verdict | None:
     """The same from one of the claim's protocols; None where it has none of that name, or no
     evaluation trial of it."""
+    # The first device is that with the most trials.
     return next(_under(claim, name, store), None)
 
 

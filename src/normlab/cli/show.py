@@ -23,6 +23,7 @@ def show(
 
     claim = load_claim(slug)
     name, protocol = named_protocol(claim, profile)
+    # Below without highlighting: rich would colour each number in a sentence.
     console = claim_console()
     console.print(f"[bold]{claim.slug}[/bold]: {claim.statement}", highlight=False)
     documents = "; ".join(claim.documents)

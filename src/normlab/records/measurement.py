@@ -21,6 +21,7 @@ def as_measurement(given: "Measurement | Mapping[str, object]") -> Measurement:
     """Of a trial that gives its metrics alone, or with `data` and `device` among them."""
     if isinstance(given, Measurement):
         return given
+    # A copy, since two of its entries are no metrics and are taken out.
     metrics = dict(given)
     data = metrics.pop("data", TENSORS)
     device = metrics.pop("device", None)

@@ -68,6 +68,7 @@ class MostCells(Rule):
         low, high = (_log(edge) for edge in (self.low, self.high))
         wide_low, wide_high = (_log(edge) for edge in self.wide)
         inside, outside = [], []
+        # One by one: each cell has its own number of valid readings.
         for column in values.T:
             known = column[np.isfinite(column)]
             inside.append(float(stats.p_inside(known, low, high)))

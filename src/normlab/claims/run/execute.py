@@ -78,6 +78,7 @@ def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
 
     What its own `trial` measures has no curve to log.
     """
+    # The group `logger` is in no key: what is recorded already is not run again for a curve.
     override = f"logger=[{','.join(loggers)}]"
     protocols = {
         name: replace(protocol, overrides=(*protocol.overrides, override))

@@ -99,6 +99,7 @@ class _Run:
         deadline: float | None,
     ) -> None:
         self.engine = engine
+        # A copy: what fails in this run joins it, so that it is not tried again in the same run.
         self.known = dict(known)
         self.deadline = deadline
         self.in_flight: dict[Future[Record], Job] = {}

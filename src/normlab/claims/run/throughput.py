@@ -56,6 +56,7 @@ def _ours(engine: LocalEngine, base: tuple[str, ...], sizes: tuple[int, ...], la
     jobs = []
     for seed, n in enumerate(sizes):
         overrides = (*base, "norm=batchnorm", f"norm.ghost_batch={n}", f"seed={seed}")
+        # As a `Design` does it: the seed is set afterwards, and composed once for all seeds.
         key = trial_key({**plain_config(overrides[:-1]), "seed": seed})
         jobs.append(Job(key, "bench", label, seed, "evaluate", overrides))
     began = time.perf_counter()

@@ -82,6 +82,7 @@ class LocalEngine:
         """Kill all workers; trials without a record are cancelled."""
         with self._lock:
             self._closed = True
+            # With `_closed` set and under the lock: nothing is started after this list.
             left = [*self._waiting, *self._suspects, *self._running.values()]
         if self._watcher is not None:
             # This breaks the trials in flight; as `_closed` is set, none is settled as a death.
@@ -158,6 +159,7 @@ class LocalEngine:
             message = f"no result within {trial.job.timeout_s:g} s, and no reaction"
             trial.record.set_result(unfinished(trial.job, "timeout", message))
         elif trial.bystander:  # we took the pool down ourselves
+            # To the front: it had its turn before those that wait.
             self._waiting.appendleft(trial)
         else:  # the worker is gone, or its answer did not arrive
             # A death in company may be the other's fault and is not counted.

@@ -57,6 +57,7 @@ class SubmititEngine:
     def _watch(self) -> None:
         """The watcher's loop, until the engine is closed."""
         while not self._closed.wait(_LOOK_S):
+            # A copy: what is done is taken out on the way.
             for entry in list(self._running):
                 handle, job, record = entry
                 if handle.done():
