@@ -107,7 +107,7 @@ class Impossible(Rule):
         return f"refuted within {self.reached:g}, supported above {self.missed:g}"
 
     def decide(self, values: Values, unit: str) -> Finding:
-        """(n, k) absolute errors of n draws."""
+        """(n, k) relative errors of n draws."""
         n, least, largest = len(values), float(values.min()), float(values.max())
         verdict = INCONCLUSIVE
         if n >= MIN_DRAWS and largest <= self.reached:
