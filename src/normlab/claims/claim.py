@@ -73,6 +73,7 @@ class Part:
             Missing: too little evidence for the claim as a whole.
         """
         unit = self.quantity.unit
+        # A part may lack what the others have: that is its own finding, and the others stand.
         try:
             values = self.quantity.read(evidence)
         except PartWithoutData as missing:

@@ -95,6 +95,7 @@ class Design:
             if self.claim.trial is None and arm.tune and self.protocol.learning_rates:
                 rate, missing = self._tune(arm, records, result)
                 if missing:
+                    # Its evaluation trials have no key before the rate is known: they are counted.
                     result.jobs += missing
                     result.remaining += len(missing) + len(self.seeds)
                     continue
@@ -111,7 +112,9 @@ class Design:
     ) -> tuple[float | None, list[Job]]:
         """The best rate of `arm`, or the trials that must run before it is known."""
         rates = sorted(self.protocol.learning_rates)
+        # A single rate has no step: about half a decade, as in the grids of claims/protocols.
         factor = rates[1] / rates[0] if len(rates) > 1 else 3.0
+        # Extensions so far, below and above; a fixed grid has used all of them up.
         lower = upper = 0 if self.protocol.extend else EXTENSIONS
         while True:
             jobs = {rate: self.jobs(arm, rate, TUNE) for rate in rates}
@@ -120,6 +123,7 @@ class Design:
             if missing:
                 return None, missing
             scores = {rate: self._mean_score(jobs[rate], records) for rate in rates}
+            # Of equal scores the first, the lowest rate: if nothing trained, the grid grows down.
             best = max(rates, key=scores.__getitem__)
             if best == rates[0] and lower < EXTENSIONS:
                 rates.insert(0, _rounded(best / factor))
@@ -137,6 +141,7 @@ class Design:
         for job in jobs:
             record = records[job.key]
             value = record.metrics.get(metric.name)
+            # One such seed condemns its rate: the mean of the others would not show it.
             if record.status not in DONE or value is None or not math.isfinite(value):
                 return -math.inf
             scores.append(metric.score(value))
@@ -148,10 +153,13 @@ class Design:
             options = {**self.protocol.options, **arm.options}
             version = claim.trial_version
             measured: dict[str, Any] = {"trial": claim.slug, "version": version}
+            # Without the arm: two arms of equal options are one trial.
             key = trial_key({**measured, "options": options, "seed": seed})
+            # A job is frozen and holds a tuple; sorted, so that equal options are equal jobs.
             given = tuple(sorted(options.items()))
             return Job(key, claim.slug, arm.name, seed, stage, (), given, limit)
         overrides = self.protocol.overrides + arm.overrides
+        # Seed, rate and evaluations are set on a copy: all trials of an arm share one composition.
         config = dict(plain_config(overrides))
         config["seed"] = seed
         command = [*overrides, f"seed={seed}"]

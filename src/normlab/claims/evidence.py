@@ -37,6 +37,7 @@ class Evidence:
     @property
     def seeds(self) -> list[int]:
         """Those that every arm has, ascending."""
+        # `set.intersection` of no sets at all is an error.
         by_arm = [set(by_seed) for by_seed in self.records.values()]
         return sorted(set.intersection(*by_arm)) if by_arm else []
 
@@ -73,8 +74,10 @@ class Evidence:
         return values
 
     def show(self, arm: str, label: str, values: Values) -> None:
-        """Says that a rule reads `values` (n,), computed from the trials of `arm`; see
-        claims/trials."""
+        """Says that a rule reads `values` (n,), computed from the trials of `arm`.
+
+        Does nothing here: `Watched` of normlab.report.panels notes them for a claim's card.
+        """
 
     def table(self, arms: Sequence[str], metric: str = "test_accuracy") -> Values:
         """(n, len(arms)) of a metric, seeds by arms."""
@@ -88,6 +91,7 @@ class Evidence:
 
     @staticmethod
     def _value(record: Record, arm: str, metric: str) -> float:
+        # JSON has no NaN: a loss that was not finite is recorded as null.
         value = record.metrics.get(metric)
         if value is None and metric.endswith("loss"):
             value = record.metrics.get("trivial_loss")

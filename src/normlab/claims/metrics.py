@@ -33,6 +33,7 @@ class Metric:
         return -value if self.better is Better.lower else value
 
 
+# Where the name alone does not tell which statistics the norms used.
 _WORDS = {
     "precise_test_accuracy": ("test accuracy with statistics re-estimated over the training split"),
     "batch_test_accuracy": "test accuracy with the statistics of each test batch",
@@ -46,5 +47,6 @@ def metric(name: str) -> Metric:
     if name.endswith("accuracy"):
         return Metric(name, words, Better.higher, "%", "points", 100.0)
     if name.endswith("loss"):
+        # Cross-entropies, by the natural logarithm.
         return Metric(name, words, Better.lower, "", "nats")
     return Metric(name, words)

@@ -24,6 +24,7 @@ def protocol_name(claim: Claim, profile: str) -> str | None:
         raise choices("profile", profile, PROFILES)
     names = [name for name in VARIANTS[profile] if name in claim.protocols]
     for name in names:
+        # The last one runs in any case: there is nothing weaker to fall back on.
         if name == names[-1] or all(is_here(data) for data in published(claim.protocols[name])):
             return name
     return None

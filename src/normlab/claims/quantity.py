@@ -53,6 +53,7 @@ def metric_difference(
     unit: str = "",
 ) -> Quantity:
     """metric - baseline of the same trials of `arm`, in the metric's own unit: points, nats."""
+    # One scale for both: `metric` and `baseline` are numbers of one kind.
     known = metric_of(metric)
     factor = known.scale if scale is None else scale
     return Quantity(
@@ -80,6 +81,7 @@ def perplexity_ratio(
     arm: str, baseline: str, metric: str = "test_loss", *, words: str = ""
 ) -> Quantity:
     """Logarithm of the perplexity of `arm` over that of `baseline`: a difference of losses."""
+    # log(exp(a) / exp(b)) = a - b, and rules about ratios ask for the logarithm.
     said = words or f"perplexity of {arm} over {baseline}"
     return Quantity(said, "times", lambda evidence: evidence.difference(arm, baseline, metric))
 
@@ -96,6 +98,7 @@ def largest(
     names = ", ".join(metric_of(name).words for name in metrics)
 
     def read(evidence: Evidence) -> Values:
+        # (n, arms) for each metric -> (n, arms x metrics) -> (n,)
         tables = [evidence.table(arms, name) for name in metrics]
         worst: Values = np.concatenate(tables, axis=1).max(axis=1)
         return worst
@@ -110,6 +113,7 @@ def every(
     said = words or f"{', '.join(metric_of(name).words for name in metrics)} of {', '.join(arms)}"
 
     def read(evidence: Evidence) -> Values:
+        # (n, arms) -> (n x arms,) for each metric
         columns = [evidence.table(arms, name).ravel() for name in metrics]
         return np.concatenate(columns)
 

@@ -34,6 +34,7 @@ def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
     """
     path = experiment_file(slug, folder)
     if path is None:
+        # All slugs fill a screen: those that share the first word, if there are any.
         near = [known for known in slugs(folder) if slug.split("-")[0] in known] or slugs(folder)
         raise NormLabError(
             f"unknown claim {slug!r}: choose one of {', '.join(near)}; `normlab list` shows all."

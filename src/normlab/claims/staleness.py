@@ -25,8 +25,11 @@ from normlab.records.tree import CHOOSERS, DATA, EVALUATION, MODEL, NORM, Tree, 
 from normlab.training.evaluations import MODULES
 
 CUSTOM = "norms/custom.py"  # the wrapper of a class that lies elsewhere
+# Where files lie, or lay, that a training may run through.
 _OF_TRAININGS = ("norms/", "models/", "data/", "training/", "reparam.py")
+# Roots of every training; its configuration names the others.
 _TRAINING = ("training/fit.py", MODEL)
+# Loaders are chosen by the name of the data: no import leads to them.
 _IMAGES = ("data/images.py", "data/image_sources.py")
 _TEXTS = (
     "data/text.py",
@@ -72,6 +75,7 @@ def changed_files(record: Record, known: Sources, tree: Tree | None = None) -> s
     gave the same bits with the files as they are now.
     """
     tree = tree or here()
+    # A class from elsewhere is no file of ours: its hash lies among the record's versions.
     for target, code in _target_now(record.section("norm")).items():
         if record.versions.get(target) != code:
             return {target}
@@ -83,6 +87,7 @@ def changed_files(record: Record, known: Sources, tree: Tree | None = None) -> s
         return None
     changed = _changed(record, before, tree)
     for other in known.reached(way_of(record.config), state) if changed else ():
+        # That code gave the same bits. Has anything that the trial runs through changed since it?
         again = tree.hashes if other == tree.source else known.hashes(other)
         if again is not None and not _changed(record, again, tree):
             return set()
@@ -101,6 +106,7 @@ class Files(NamedTuple):
 
 def files_of(config: Mapping[str, Json], tree: Tree) -> Files:
     """What a trial of `config` runs through."""
+    # These groups make a training; what a claim measures itself has `options`.
     if "model" in config and "norm" in config:
         return Files(tree.closure(_roots_of_training(config)) - SET_ASIDE, frozenset())
     named, chosen = _closures_of_own_trial(config, tree)
@@ -144,6 +150,7 @@ def _closures_of_own_trial(
         DATA: _data_files(config),
         EVALUATION: tree.room("training/evaluations"),
     }
+    # What is chosen by name may itself choose by name: widened until nothing is added.
     roots = {trial}
     while True:
         files = tree.closure(roots)
@@ -155,6 +162,7 @@ def _closures_of_own_trial(
 
 def _norms(config: Mapping[str, Json]) -> frozenset[str]:
     """Every kind's file; the wrapper of a class from elsewhere only where the options name one."""
+    # Searched as text: each claim nests its options in a way of its own.
     kinds = _files_of_kinds()
     return kinds | {CUSTOM} if '"target"' in json.dumps(config) else kinds
 
@@ -165,12 +173,14 @@ def _files_of_kinds() -> frozenset[str]:
 
 
 def _norm_file(kind: str) -> str:
+    # `custom` is declared nowhere: what runs is its wrapper.
     declared = declared_kinds().get(kind)
     return f"norms/{declared.path.name}" if declared else CUSTOM
 
 
 def _data_files(config: Mapping[str, Json]) -> tuple[str, ...]:
     """The loaders of the data that the options name; where they name none, all."""
+    # As text here, too: data are named by overrides somewhere in the options.
     named = re.findall(r'"data=(\w+)"', json.dumps(config))
     images = {name in IMAGE_SETS for name in named}
     if len(images) == 1:
@@ -196,6 +206,7 @@ def _data_changed(records: Iterable[Record]) -> bool:
     by_options: dict[str, set[str]] = defaultdict(set)
     for record in records:
         data = record.section("data")
+        # Batches of another size are made of the same data.
         options = {name: value for name, value in data.items() if "batch_size" not in name}
         # Of a claim's own trial, which may measure on several data sets.
         own = record.config.get("options")

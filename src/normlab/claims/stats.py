@@ -88,6 +88,7 @@ def p_greater(values: Values, bound: float = 0.0) -> Values:
     if len(values) < 2:
         return np.ones(values.shape[1:])
     mean, error = _mean_and_error(values)
+    # An error of 0 makes the statistic infinite, and `t.sf` of that is 0 or 1, as it should be.
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (mean - bound) / error
     # 0 / 0: exactly at the bound, which is no evidence against it.
@@ -99,6 +100,7 @@ def p_inside(values: Values, low: float, high: float) -> Values:
 
     Two one-sided t tests (Schuirmann, 1987). A bound may be infinite; then one test is left.
     """
+    # The upper bound is the lower one of the mirrored values. Both must be shown: the larger p.
     return np.maximum(p_greater(values, low), p_greater(-finite(values), -high))
 
 
@@ -134,6 +136,7 @@ def rank_rise(values: Values, order: Values) -> Values:
             f"values of shape {values.shape} have no trend over an order of shape {ranks.shape}"
         )
     centred = ranks - ranks.mean()
+    # The slope is sum(c y) / sum(c^2), c the centred ranks; times their range it is the rise.
     weights = np.ptp(ranks) * centred / (centred**2).sum()
     # Sums over arms, not a matrix product: its blocking depends on n, and the last bit with it.
     weights = weights.reshape(1, -1, *[1] * (values.ndim - 2))
@@ -147,5 +150,6 @@ def simes(p_values: Sequence[float], tests: int) -> float:
     Simes (1986). Holds for independent and for positively dependent tests, as parts that share
     seeds are; for two tests of which one is positive it is Bonferroni's bound, which always holds.
     """
+    # One that is left out is 1 and would give tests / rank >= 1: never below a level.
     ranked = enumerate(sorted(p_values), start=1)
     return min((p * tests / rank for rank, p in ranked), default=1.0)

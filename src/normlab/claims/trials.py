@@ -77,6 +77,7 @@ def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
     trials = Trials(
         records=_evaluation(claim, progress, known, verdict.device or ""),
         tuning=_tuning(progress, known),
+        # Reversed: the command of an arm's first seed is written last, and stays.
         commands={job.arm: job.command for job in reversed(jobs)},
         failures=_failures({job.key for job in jobs}, store),
     )
@@ -134,6 +135,7 @@ def summary(points: list[Point]) -> Summary | None:
     values = [point.value for point in points if point.counted]
     if not values:
         return None
+    # The t interval of one value is infinite: there is nothing to draw.
     if len(values) == 1:
         return Summary(1, values[0], None, None)
     mean, low, high = t_interval(np.array(values))

@@ -44,6 +44,7 @@ def verdict(claim: Claim, store: Store) -> Verdict:
     first: Verdict | None = None
     others: list[OtherVerdict] = []
     for one in _by_strength(claim, store):
+        # A device speaks once, by its strongest evidence.
         seen = [first.device if first else None, *(other.device for other in others)]
         if first is None:
             first = one
@@ -59,6 +60,7 @@ def verdict(claim: Claim, store: Store) -> Verdict:
 def verdict_under(claim: Claim, name: str, store: Store) -> Verdict | None:
     """The same from one of the claim's protocols; None where it has none of that name, or no
     evaluation trial of it."""
+    # The first device is that with the most trials.
     return next(_under(claim, name, store), None)
 
 
@@ -79,8 +81,10 @@ def _under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict]:
     records = store.done()
     progress = Design(claim, protocol).progress(records)
     by_arm = progress.recorded(records)
+    # None: not tuned, the rate is that of the arm's own configuration.
     rates = {arm: rate for arm, rate in progress.learning_rates.items() if rate is not None}
     for device in devices(by_arm):
+        # Arms without a trial, too: else they would not count as missing.
         kept = {arm.name: _on(device, by_arm.get(arm.name, {})) for arm in claim.arms}
         yield _decide(claim, profile, kept, device, rates, store.folder)
 
@@ -153,6 +157,7 @@ def _counted(by_arm: ByArm, seeds: Sequence[int]) -> list[tuple[str, Record]]:
     """(arm, trial) of every trial that decides."""
     pairs = []
     for arm, by_seed in by_arm.items():
+        # A seed that another arm lacks is recorded, but no rule reads it.
         pairs += [(arm, by_seed[seed]) for seed in sorted(by_seed) if seed in seeds]
     return pairs
 

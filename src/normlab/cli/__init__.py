@@ -8,6 +8,7 @@ from normlab.errors import NormLabError, extras_named, refuse
 def main() -> None:
     """Run the command in `sys.argv`, and exit."""
     try:
+        # typer comes with an extra, and may be what is missing.
         with extras_named():
             from normlab.cli.commands import app
     except NormLabError as error:

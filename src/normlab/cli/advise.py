@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from normlab.tools.advise.situation import Situation
 
 
+# typer needs choices when a command is declared, before anything of `tools` is imported.
 class AdviceInput(StrEnum):
     """What a norm is to work on: the names of INPUTS in normlab.tools.advise.situation."""
 

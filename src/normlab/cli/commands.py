@@ -48,6 +48,7 @@ app = typer.Typer(
     help="What is written about normalization layers, put to the test.",
     no_args_is_help=True,
     add_completion=False,
+    # What is no NormLabError is a bug of ours and keeps Python's own traceback.
     pretty_exceptions_enable=False,
 )
 
@@ -60,6 +61,7 @@ def main() -> None:
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     """`command`, whose NormLabErrors end in one sentence and status 2."""
 
+    # `wraps` keeps the signature, from which typer reads arguments and options.
     @wraps(command)
     def guarded(**options: object) -> None:
         try:

@@ -105,5 +105,6 @@ def _print_rows(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
         return
     table = plain_table(*rows[0])
     for row in rows:
+        # rich would take [words in brackets] for mark-up.
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     wide_console().print(table)

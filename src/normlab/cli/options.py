@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+# `[default: ...]` is written out where None stands for it: typer would show none.
 Results = Annotated[
     Path | None, typer.Option("--results", help="The results folder.  [default: results/]")
 ]

@@ -23,6 +23,7 @@ def show(
 
     claim = load_claim(slug)
     name, protocol = named_protocol(claim, profile)
+    # Below without highlighting: rich would colour each number in a sentence.
     console = claim_console()
     console.print(f"[bold]{claim.slug}[/bold]: {claim.statement}", highlight=False)
     documents = "; ".join(claim.documents)
@@ -42,4 +43,5 @@ def show(
         highlight=False,
     )
     for job in step.jobs:
+        # Unbroken, so that the command can be copied.
         console.print(f"  {job.stage:8s} {job.arm}: {job.command}", highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ def plain_table(*columns: str) -> Table:
 
 def claim_console() -> Console:
     """Prints 160 characters a line into a file, and as many as there are on a terminal."""
+    # Without a terminal rich takes 80, which breaks every sentence.
     return Console(width=None if sys.stdout.isatty() else 160)
 
 

@@ -31,8 +31,10 @@ def print_verdicts(
     from normlab.records.store import Store
     from normlab.records.verdict import to_json
 
+    # First, so that an unknown name is refused before anything is decided.
     asked = [load_claim(slug).slug for slug in slugs]
     store = Store(results or RESULTS)
+    # All of them, whichever are asked for: verdicts.json holds every claim.
     decided = verdicts(load_all(), store)
     store.folder.mkdir(parents=True, exist_ok=True)
     write(decided, store.folder)

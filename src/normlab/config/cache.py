@@ -32,6 +32,7 @@ def plain_config(overrides: tuple[str, ...]) -> dict[str, Any]:
     kept = _kept_configs()
     name = "\n".join(overrides)
     if name not in kept:
+        # Hydra comes with it: a process that finds all its configurations kept needs neither.
         from normlab.config.compose import to_dict
 
         kept[name] = to_dict(trial_config(overrides))
@@ -53,8 +54,10 @@ def trial_config(overrides: tuple[str, ...]) -> Config:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     values = [one for one in parsed if _sets_a_value(one)]
     choices = tuple(str(one.input_line) for one in parsed if one not in values)
+    # A copy: the composed one serves every later call with the same choices.
     node = copy.deepcopy(_composed(choices))
     try:
+        # In the order of the command, as Hydra takes them: of two for one key the last counts.
         for one in values:
             OmegaConf.update(node, one.key_or_group, one.value(), merge=True)
     except OmegaConfBaseException:
@@ -79,10 +82,12 @@ def _composed(overrides: tuple[str, ...]) -> "DictConfig":
 def _kept_configs() -> dict[str, dict[str, Any]]:
     """Of this very conf/ and schema; written back when the process ends, if it has grown."""
     digest = hashlib.sha256()
+    # The options of a norm are declared in its file, wherever that lies.
     own = {declared.path for declared in declared_kinds().values()}
     for path in (*(PACKAGE / name for name in _SCHEMA), *sorted(own)):
         digest.update(path.read_bytes())
     for file in sorted(CONF.rglob("*.yaml")):
+        # With its name, which is what a choice is called.
         digest.update(f"{file.relative_to(CONF)}".encode() + file.read_bytes())
     path = cache_folder() / f"configs-{digest.hexdigest()[:16]}.json"
     kept = _read(path)

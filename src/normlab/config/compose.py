@@ -78,6 +78,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("optim", "_sgd"): SGDConfig,
     ("optim", "_adamw"): AdamWConfig,
 }
+# On import: Hydra looks up in its store what the defaults lists of conf/ name.
 for (_group, _name), _schema in SCHEMAS.items():
     ConfigStore.instance().store(group=_group, name=_name, node=_schema)
 for _kind in declared_kinds():
@@ -108,6 +109,7 @@ def typed(node: DictConfig) -> Config:
         NormLabError: a key that nothing reads; an unknown model, data set or optimizer.
         OmegaConfBaseException: a value of the wrong type, or none where one must be given.
     """
+    # Before the merge, which refuses an unknown key without naming those that there are.
     check_keys(node)
     whole: Any = OmegaConf.merge(OmegaConf.structured(ComposedConfig), _without_hydra(node))
     # A record, or a file of a user's own, holds plain values: their type follows from the name.
@@ -122,6 +124,7 @@ def typed(node: DictConfig) -> Config:
         whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
     whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
     norm = plain(whole.norm)
+    # One level only: the groups stay instances of their types, as `Config` holds them.
     values = vars(OmegaConf.to_object(whole))
     return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
 
@@ -154,6 +157,7 @@ def check_keys(node: DictConfig) -> None:
 
 def _check_group(prefix: str, node: DictConfig, schema: Any) -> None:
     keys = [str(key) for key in node]
+    # A group without a type, as records and norms have it, allows what it has.
     known = keys
     if is_dataclass(schema):
         known = [item.name for item in fields(schema)]
@@ -179,4 +183,5 @@ def _trial(*, _root_: DictConfig) -> str:
     return trial_key(plain(_root_))
 
 
+# `${trial:}` of conf/config.yaml: the run directory of a sweep's job.
 OmegaConf.register_new_resolver("trial", _trial, replace=True)

@@ -55,6 +55,7 @@ def trial_code(text: str, modules: Modules) -> Code | None:
         return None
     outline = Outline()
     texts = [outline.text(trial)]
+    # Which names of a function are the file's own: symtable knows, ast alone does not.
     scopes = _module_names_read(text)
     statements = [_Statement(node, scopes) for node in tree.body]
     needed = _needed(statements, outline.read)
@@ -90,6 +91,7 @@ def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Sta
     statements = [statement for statement in statements if not statement.is_import]
     wanted = set(names)
     needed: set[_Statement] = set()
+    # Until nothing is added: what is needed may read what stands anywhere else in the file.
     grown = True
     while grown:
         found = [one for one in statements if not one.names or one.names & wanted]
@@ -119,6 +121,7 @@ def _defined(node: ast.stmt) -> set[str]:
     elif isinstance(node, ast.AnnAssign | ast.AugAssign):
         targets = [node.target]
     names: set[str] = set()
+    # `SIZES` of `SIZES[0] = 3`, too: whoever reads SIZES needs that line.
     for target in targets:
         names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     return names
@@ -146,6 +149,7 @@ def _module_names_read(text: str) -> dict[int, frozenset[str]]:
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
     names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    # A comprehension or an inner function reads names of the file as well.
     return names.union(*(_globals(child) for child in table.get_children()))
 
 
@@ -158,12 +162,14 @@ def _code(texts: Iterable[str], imports: Iterable[Import], modules: Modules) -> 
     lines: set[str] = set()
     taken: set[str] = set()
     for item in imports:
+        # What is not ours stays as it is written, `numpy` say, and is no file.
         module, name = modules.origin(item.module, item.name)
         if module.endswith(".py"):
             taken.add(module)
         # Of ours that compute nothing only the name counts, so that they may change freely.
         shown = "normlab" if module in SET_ASIDE else module
         lines.add(f"{item.alias} = {shown} {name or ''}")
+    # Sorted: where in a file a name is imported, and in which order, changes no result.
     content = "\n".join([*sorted(lines), *texts])
     return Code(hashlib.sha256(content.encode()).hexdigest()[:8], frozenset(taken))
 
@@ -188,6 +194,7 @@ def file_hash(path: Path) -> str:
 def version_1(text: str) -> str:
     """The hash of version 1."""
     tree = ast.parse(text)
+    # A body that begins with `...` loses it, too: recorded keys hold hashes made like that.
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):

@@ -30,5 +30,6 @@ def _kept(record: Record) -> Record:
     return Record(**json.loads(record.to_json()))
 
 
+# A curve has hundreds of values: 60 characters tell which one it is.
 def _in_words(name: str, before: object, now: object) -> str:
     return f"{name}: {str(before)[:60]}, now {str(now)[:60]}"

@@ -38,6 +38,7 @@ class Lines:
         """Add lines to `<name>.jsonl`: on disk, all of them, when this returns."""
         assert self._lock is not None, "written outside `with`"
         content = "".join(f"{row}\n" for row in rows).encode()
+        # All rows in one write: a kill leaves at most the last line torn.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self.folder / f"{name}.jsonl", flags, 0o644)
         try:
@@ -52,10 +53,12 @@ class Lines:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            # `with` calls no `__exit__` where `__enter__` raises.
             self._release()
             raise NormLabError(
                 f"another `{self._writer}` is writing to {self.folder}: wait for it, or stop it."
             ) from None
+        # Under the lock: a line that another process is writing would look torn.
         for path in self.files():
             repair(path)
         return self
@@ -94,9 +97,11 @@ def repair(path: Path) -> None:
     whole, _, torn = content.rpartition(b"\n")
     with path.open("r+b") as file:
         if _is_whole(torn):
+            # Only its end is missing: without it, the next line would join this one.
             file.seek(0, os.SEEK_END)
             file.write(b"\n")
         else:
+            # The end of the last whole line stays; where there is no such line, nothing does.
             file.truncate(len(whole) + bool(whole))
             print(
                 f"{path}: cut a torn last line off ({len(torn)} bytes); its trial will run again.",

@@ -150,12 +150,14 @@ class Modules:
         if module.split(".")[0] != "normlab":
             return module, name
         path = module.removeprefix("normlab").strip(".").replace(".", "/")
+        # `from normlab.measure import leak`: the name is a module itself.
         if name is not None and (inner := self._file(f"{path}/{name}")):
             return first_name(inner), None
         file = self._file(path)
         if file is None:
             return "normlab", name
         handed_on = self._handing_on.get(file, {}).get(name or "")
+        # A name that a file imports from itself would be asked for without end.
         if handed_on is not None and handed_on != (module, name):
             return self.origin(*handed_on)
         return first_name(file), name
@@ -163,6 +165,7 @@ class Modules:
     def _file(self, path: str) -> str | None:
         """The file of a module that computes, `path` being its name with slashes; else None."""
         for file in (f"{path}.py", f"{path}/__init__.py"):
+            # Former places as well: an import from before a move means the same file.
             if file in self._known or (computes(file) and file in self._files):
                 return file
         return None
@@ -195,6 +198,7 @@ def _imported(path: Path) -> dict[str, tuple[str, str | None]]:
                 imported[item.asname or item.name] = node.module or "", item.name
         elif isinstance(node, ast.Import):
             for item in node.names:
+                # `import a.b` binds `a` alone, which leads to no file.
                 if item.asname:
                     imported[item.asname] = item.name, None
     return imported

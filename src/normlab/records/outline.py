@@ -70,6 +70,7 @@ class Outline:
         return f"{type(node).__name__}({','.join(fields)})"
 
     def _value(self, value: object) -> str:
+        # Skipped, or an optional field that is not given.
         if value is None:
             return ""
         if isinstance(value, ast.AST):
@@ -90,6 +91,7 @@ class Outline:
         return f"Name({node.id})"
 
     def _expression(self, node: ast.Expr) -> str:
+        # A docstring, or the `...` of an empty body: neither does anything.
         is_docstring = isinstance(node.value, ast.Constant)
         return "" if is_docstring else self._plain(node)
 
@@ -112,6 +114,7 @@ class Outline:
     def _class(self, node: ast.ClassDef) -> str:
         if any(_last_name(base) in _TYPE_BASES for base in node.bases):
             return ""
+        # `Generic[T]` tells type checkers only.
         bases = [base for base in node.bases if _last_name(base) != "Generic"]
         # `x: int` is a field in a dataclass and says nothing anywhere else.
         has_fields = any(_last_name(base) == "NamedTuple" for base in bases) or any(
@@ -130,6 +133,7 @@ class Outline:
 
     def _if(self, node: ast.If) -> str:
         if _last_name(node.test) == "TYPE_CHECKING":
+            # At run time the condition is false: only `else` is left.
             return self._texts(node.orelse)
         return self._plain(node)
 
@@ -142,14 +146,17 @@ class Outline:
     def _annotated(self, node: ast.AnnAssign) -> str:
         if node.value is None or _last_name(node.annotation) == "TypeAlias":
             return ""
+        # As an assignment without annotation: to annotate a name changes no hash.
         return f"Assign({self._texts([node.target])}{self.text(node.value)})"
 
     def _raise(self, node: ast.Raise) -> str:
+        # Its class may be what somebody catches; its words and its cause only explain.
         error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return f"Raise({_last_name(error)})"
 
     def _call(self, node: ast.Call) -> str:
         if _last_name(node.func) == "cast" and len(node.args) == 2:
+            # `cast(T, x)` is x.
             return self.text(node.args[1])
         return self._plain(node)
 

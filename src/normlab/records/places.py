@@ -36,5 +36,6 @@ def newest(folder: Path, name: str) -> Path:
 
     A folder that has neither gives its own, which does not exist.
     """
+    # The working folder stands last, and what is written there is newer than what was shipped.
     files = [place / name for place in reversed(read_together(folder))]
     return next((file for file in files if file.is_file()), files[0])

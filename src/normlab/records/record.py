@@ -74,6 +74,7 @@ def _without_empty(value: Json, path: tuple[str, ...] = ()) -> Json:
         return value
     kept = {}
     for name, item in value.items():
+        # `is`, since 0 == False: a zero is a value that somebody chose.
         if item is not None and item is not False and item != []:
             kept[name] = _without_empty(item, (*path, name))
     return kept
@@ -140,6 +141,7 @@ class Record:
             ValueError, TypeError: it is not a record.
         """
         fields = json.loads(text)
+        # What is no object fails at `cls(**fields)`, as a TypeError.
         schema = fields.setdefault("schema", 1) if isinstance(fields, dict) else 1
         if schema > SCHEMA:
             raise NormLabError(
@@ -161,6 +163,7 @@ class Record:
         """
         try:
             return cls.from_json(path.read_text(encoding="utf-8"))
+        # It is a ValueError too: the next handler would take a later schema for damage.
         except NormLabError:
             raise
         except (OSError, ValueError, TypeError):

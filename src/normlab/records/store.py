@@ -58,6 +58,7 @@ class Store(Lines):
     def __enter__(self) -> Self:
         super().__enter__()
         note_sources(self.folder)
+        # Under the lock: another run may have added records since this store was made.
         self.reload()
         return self
 

@@ -77,6 +77,8 @@ class Tree:
         open_ = list(start)
         while open_:
             name = open_.pop()
+            # A chooser stays in, though it may be set aside and have no hash: `staleness` must see
+            # that something is chosen by name. All else without a hash ends the walk.
             if name in closed or not (name in CHOOSERS or name in self.hashes):
                 continue
             closed.add(name)
@@ -119,6 +121,7 @@ class Tree:
         return code.modules if code else frozenset()
 
     def _module(self, path: Path) -> Code:
+        # Parsing is what costs: each file once, for however many trials.
         if path not in self._codes:
             is_package = path.name == "__init__.py"
             with _only_python(path):

@@ -95,6 +95,7 @@ def to_json(verdicts: Sequence[Verdict]) -> str:
     rows = [asdict(verdict) for verdict in verdicts]
     for row in rows:
         for part in row["parts"]:
+            # JSON has no infinity, and `allow_nan=False` refuses it.
             part["zones"] = [_open_ends(zone) for zone in part["zones"]]
     return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -139,6 +140,7 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
 
 def _part(row: Mapping[str, Any]) -> PartVerdict:
     zones = tuple(_zone(*zone) for zone in row.get("zones", ()))
+    # Schema 1 had no `log`: ratios were told by their unit.
     log = row.get("log", row["unit"] == "times")
     return PartVerdict(**{**row, "zones": zones, "log": log})
 

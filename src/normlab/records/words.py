@@ -12,6 +12,7 @@ TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
     """`values` side by side, all with the decimals that give the largest `digits` digits."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    # The largest value alone decides, so that a column of numbers lines up.
     exponent = math.floor(math.log10(largest)) if largest else 0
     if not -4 <= exponent < 6:
         return [_scientific(value) for value in values]
@@ -35,6 +36,7 @@ def tick(value: float) -> str:
 
 
 def _signed(text: str) -> str:
+    # -0.001 with two decimals is 0.00: a zero has no sign.
     zero = not text.strip("-0.,")
     return text.lstrip("-") if zero else text.replace("-", MINUS)
 
@@ -47,6 +49,7 @@ def _scientific(value: float, decimals: int = 1) -> str:
     if not value or not math.isfinite(value):
         return "0" if not value else _infinite(value)
     digits, power = f"{value:.{decimals}e}".split("e")
+    # 10³, and not 1 × 10³: a tick, which asks for no decimals.
     times = "" if digits == "1" else f"{_signed(digits)}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
     return times + power_of_ten(int(power))
 

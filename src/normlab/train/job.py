@@ -33,6 +33,7 @@ def run_job(node: DictConfig) -> None:
     run_dir = Path(hydra.runtime.output_dir)
     path = run_dir / "record.json"
     sweep = hydra.mode == RunMode.MULTIRUN
+    # Each of torchrun's processes comes here: the first writes and prints for all.
     if under_torchrun():
         if sweep:
             refuse(
@@ -81,6 +82,7 @@ def _attempt(node: DictConfig, run_dir: Path, alone: bool) -> Record:
 
 
 def _failed(node: DictConfig, message: str) -> Record:
+    # What was composed, not a `Config`: that it makes none may be the failure.
     config = plain(node)
     return Record(trial_key(config), config, seed=config["seed"], status="failed", message=message)
 
@@ -154,6 +156,7 @@ def summary(record: Record) -> str:
 
     def show(name: str) -> str:
         value = metrics.get(name)
+        # null in a record that was read back, NaN in one just made.
         return "not finite" if value is None or value != value else f"{value:.3f}"
 
     return (

@@ -30,6 +30,7 @@ def _job(node: DictConfig) -> None:
     global _inside_job
     _inside_job = True
     run_job(node)
+    # Not in a `finally`: it must still be true for whoever handles what the job raised.
     _inside_job = False
 
 
@@ -48,6 +49,7 @@ def launch() -> None:
         if under_torchrun() and os.environ["RANK"] != "0":  # the first has the run directory
             sys.argv += [f"hydra.run.dir={outcomes}", "hydra.output_subdir=null"]
         if sweep:
+            # By the environment, which a launcher's worker processes inherit.
             os.environ[OUTCOMES] = outcomes
             os.environ.setdefault("NORMLAB_SWEEP", f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")
         try:
@@ -60,6 +62,7 @@ def launch() -> None:
             # Hydra could not make the run directory.
             refuse(unwritable(error.filename))
         finally:
+            # However the sweep ended: the jobs that are done have left their outcome.
             failed = print_table(Path(outcomes)) if sweep else 0
     if failed:
         sys.exit(1)
@@ -95,6 +98,7 @@ def _unknown_choice(error: BaseException) -> str | None:
     if not (isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options):
         return None
     group, _, name = error.missing_cfg_file.rpartition("/")
+    # `_batchnorm` and the like are schemas, which defaults lists name, and no choices.
     valid = [option for option in error.options if not option.startswith("_")]
     return f"unknown {group} {name!r}: choose one of {', '.join(valid)}."
 
@@ -111,6 +115,7 @@ def _unknown_key(error: BaseException) -> str | None:
     """Of `optim.foo=1`: no such key in the schema."""
     if not isinstance(error, OmegaConfBaseException) or error.parent_node is None:
         return None
+    # A kind is chosen by `norm=`, and Hydra's settings are no part of the configuration.
     keys = [str(key) for key in error.parent_node if key not in ("kind", "hydra")]
     where = str(error.full_key).rpartition(".")[0] or "the configuration"
     return f"unknown key {error.full_key!r}: {where} has {', '.join(keys)}."

@@ -24,6 +24,7 @@ def print_table(folder: Path) -> int:
     table = Table(*headings, box=None, pad_edge=False)
     for outcome, values in zip(outcomes, overrides, strict=True):
         table.add_row(*(values.get(key, "") for key in varied), *_cells(outcome))
+    # In a file rich would break lines at 80 characters.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return sum(outcome["summary"]["status"] not in DONE for outcome in outcomes)
 

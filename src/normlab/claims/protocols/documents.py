@@ -74,6 +74,7 @@ def cropped(share: int) -> tuple[str, ...]:
 
 def batchnorm(n: int) -> tuple[str, ...]:
     """BatchNorm over n documents of the batch of 32."""
+    # 32 is the whole batch: with the option its trials would be others, by their keys.
     return ("norm=batchnorm",) if n == 32 else ("norm=batchnorm", f"norm.ghost_batch={n}")
 
 
@@ -122,6 +123,7 @@ def gap_and_cost(
     mean over `arms`, whose norms see the padding; accuracies count in points that are lost.
     """
     known = metric_of(metric)
+    # Positive where the padded arms are worse, for an accuracy as for a loss.
     scale = -known.scale if known.better is Better.higher else known.scale
 
     def read(evidence: Evidence) -> Values:

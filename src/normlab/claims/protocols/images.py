@@ -65,6 +65,7 @@ def _smoke(overrides: tuple[str, ...], rates: tuple[float, ...]) -> Protocol:
     return Protocol(
         (*digits, *overrides),
         seeds=1,
+        # Two rates of one seed: it walks through the tuning as well.
         learning_rates=rates[1:3],
         tuning_seeds=1,
         extend=False,
@@ -81,6 +82,7 @@ def tiny_protocols(*overrides: str, **amounts: Unpack[Amounts]) -> dict[str, Pro
     tiny = ("data.image_size=8", "data.crop_padding=2", "model.width=8")
     protocols = image_protocols(*tiny, *overrides, **amounts)
     cpu = protocols["cpu"]
+    # A quarter of the pixels of SMALL_CIFAR, and fewer channels.
     protocols["cpu"] = replace(cpu, seconds_per_trial=cpu.seconds_per_trial / 5)
     protocols["gpu"] = image_protocols(*overrides, **amounts)["gpu"]
     return protocols

@@ -47,11 +47,13 @@ def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str = "") -> Value
         Missing: no seeds, or fewer than half of the cells have three valid readings.
     """
     records = evidence.trials(arm)
+    # Of all readings: a cell that one of them lacks is void there, and the grid is the same.
     every = {name for record in records for name in record.metrics}
     names = sorted(name for name in every if name.startswith(prefix) and name.endswith(suffix))
     logs = np.empty((len(records), len(names)))
     for row, record in enumerate(records):
         logs[row] = [_value(record, name) for name in names]
+    # Of fewer readings than three, as in smoke runs, all must be valid.
     kept = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
     if kept.shape[1] < max(1, len(names) / 2):
         void = f"{len(names) - kept.shape[1]} of {len(names)} cells are void"

@@ -28,6 +28,7 @@ class MostCells(Rule):
     low: float
     high: float
     partly: tuple[float, float] | None = None
+    # Not annotated, so that the dataclass makes no field of it.
     log = True
 
     @property
@@ -56,6 +57,7 @@ class MostCells(Rule):
         counts += f", {(outside <= ALPHA).sum()} outside {self.wide[0]:g} to {self.wide[1]:g}"
         effect = f"the median cell takes {middle:.3g} times as long, {n} readings"
         text = f"{counts}; {effect}; asked for {100 * MOST:g} % of the cells"
+        # Of the weakest verdict in the claim's favour: what `combine` asks of a part.
         p = at_least(inside, math.ceil(SOME * k))
         if n == 1:
             return Finding(verdict, middle, None, None, unit, n, text, p)
@@ -66,12 +68,14 @@ class MostCells(Rule):
         low, high = (_log(edge) for edge in (self.low, self.high))
         wide_low, wide_high = (_log(edge) for edge in self.wide)
         inside, outside = [], []
+        # One by one: each cell has its own number of valid readings.
         for column in values.T:
             known = column[np.isfinite(column)]
             inside.append(float(stats.p_inside(known, low, high)))
             # An open end is never reached: nothing lies below 0 or above infinity.
             below = float(stats.p_greater(-known, -wide_low)) if math.isfinite(wide_low) else 1.0
             above = float(stats.p_greater(known, wide_high)) if math.isfinite(wide_high) else 1.0
+            # Either side counts: two tests, hence twice the smaller p (Bonferroni).
             outside.append(min(1.0, 2 * min(below, above)))
         return np.array(inside), np.array(outside)
 
@@ -86,6 +90,7 @@ class MostCells(Rule):
 
 def typical(values: Values) -> Values:
     """Log ratios (n, k) -> (n,): each reading's median, over the same cells whatever is void."""
+    # (k,): what takes the place of a cell's void readings.
     middle = np.nanmean(values, axis=0)
     return np.asarray(np.median(np.where(np.isfinite(values), values, middle), axis=1))
 

@@ -21,5 +21,6 @@ def combine(findings: Sequence[Finding]) -> str:
     if len(verdicts) == 1:
         return findings[0].verdict
     positive = [finding for finding in findings if finding.verdict in (SUPPORTED, PARTLY)]
+    # None: the finding is exact, and no chance has made it.
     p_values = [finding.p or 0.0 for finding in positive]
     return PARTLY if stats.simes(p_values, len(findings)) <= ALPHA else INCONCLUSIVE

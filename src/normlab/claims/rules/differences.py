@@ -47,8 +47,10 @@ class AtLeast(IntervalRule):
 
     def decide_all(self, values: Values) -> Decision:
         mean, low, high = stats.t_interval(values)
+        # One end of a 90 % interval is a one-sided bound at 5 %.
         low90 = stats.t_interval(values, 1 - 2 * ALPHA).low
         supported = (low > 0) & (mean >= self.margin) & (low90 > self.margin / 2)
+        # Of the conditions, the first that holds decides.
         verdict = np.select(
             [supported, high < self.margin / 2, low > 0],
             [SUPPORTED, REFUTED, PARTLY],
@@ -129,6 +131,7 @@ class Rises(IntervalRule):
     def decide_all(self, values: Values) -> Decision:
         ranks = np.array(self.order)
         decision = AtLeast(self.margin).decide_all(stats.rank_rise(values, ranks))
+        # Settings of equal rank are in no order, so that neither can be a fall.
         pairs = [(i, j) for i, j in combinations(np.argsort(ranks), 2) if ranks[i] < ranks[j]]
         steps = np.stack([values[:, j] - values[:, i] for i, j in pairs])  # (pairs, n, ...)
         low90 = stats.t_interval(np.moveaxis(steps, 0, 1), 1 - 2 * ALPHA).low  # (pairs, ...)

@@ -38,6 +38,7 @@ class Exact(Rule):
         errors = _errors(values)
         n = len(errors)
         largest = float(errors.max()) if n else 0.0
+        # In this order: a counter-example refutes however few the draws, all else needs enough.
         verdict = SUPPORTED if largest <= self.tolerance else PARTLY
         if largest > (self.tolerance if self.partly is None else self.partly):
             verdict = REFUTED
@@ -106,7 +107,7 @@ class Impossible(Rule):
         return f"refuted within {self.reached:g}, supported above {self.missed:g}"
 
     def decide(self, values: Values, unit: str) -> Finding:
-        """(n, k) absolute errors of n draws."""
+        """(n, k) relative errors of n draws."""
         n, least, largest = len(values), float(values.min()), float(values.max())
         verdict = INCONCLUSIVE
         if n >= MIN_DRAWS and largest <= self.reached:
@@ -149,6 +150,7 @@ class Rate(Rule):
             return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no trials; {self.words}")
         interval = stats.clopper_pearson(successes, trials)
         mean, low, high = (float(value) for value in interval)
+        # An interval that only touches the threshold decides nothing.
         over, under = low > self.threshold, high < self.threshold
         verdict = INCONCLUSIVE
         if trials >= MIN_SEEDS and (over or under):
@@ -190,6 +192,7 @@ class Listed(Rule):
 
     def decide(self, values: Values, unit: str) -> Finding:
         """(k,) in the order of the names."""
+        # `strict`: a list with more names than values is a bug, and no exception to the claim.
         holds = dict(zip(self.names, values > 0, strict=True))
         count, n = int(sum(holds.values())), len(holds)
         verdict = PARTLY if count / n >= 0.5 and self.share < 1 else REFUTED

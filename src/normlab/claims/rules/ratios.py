@@ -23,6 +23,7 @@ class Between(IntervalRule):
     low: float
     high: float
     partly: tuple[float, float] | None = None
+    # Not annotated, so that the dataclass makes no field of it.
     log = True
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Between(IntervalRule):
 
     def decide_all(self, values: Values) -> Decision:
         mean, low, high = stats.t_interval(values)
+        # An open end of 0: its logarithm is -inf, and every interval lies above that.
         with np.errstate(divide="ignore"):
             inner_low, inner_high = np.log((self.low, self.high))
             wide_low, wide_high = np.log(self.wide)
@@ -52,6 +54,7 @@ class Between(IntervalRule):
         outside = (high < wide_low) | (low > wide_high)
         verdict = np.select([inside, in_wide, outside], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE)
         p = stats.p_inside(values, wide_low, wide_high)
+        # Few seeds give a wide interval, whose end may be too large for a float: inf is meant.
         with np.errstate(over="ignore"):
             return Decision(verdict, np.exp(mean), np.exp(low), np.exp(high), p)
 
@@ -91,6 +94,7 @@ class AtLeastTimes(IntervalRule):
         return f"{supported}, partly if that is above {self.partly:g}, refuted below"
 
     def decide_all(self, values: Values) -> Decision:
+        # The interval decides first; the estimate can only take support away.
         decision = Between(self.above, math.inf, (self.partly, math.inf)).decide_all(values)
         short = (decision.verdict == SUPPORTED) & (decision.effect < self.times)
         return decision._replace(verdict=np.where(short, PARTLY, decision.verdict))

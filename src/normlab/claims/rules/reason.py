@@ -36,6 +36,7 @@ class MainReason(IntervalRule):
         return f"{supported}, partly supported over {some}, {refuted}"
 
     def decide_all(self, values: Values) -> Decision:
+        # cost - share x gap, not cost / gap: a ratio of noisy numbers has no t interval.
         gap, cost = values[:, 0], values[:, 1]
         decision = AtLeast(self.margin).decide_all(gap)
         most, some = (AtLeast(0.0).decide_all(cost - share * gap) for share in (MOST, SOME))

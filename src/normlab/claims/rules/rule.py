@@ -97,6 +97,7 @@ def _finding(
     verdict = str(decision.verdict) if n >= MIN_SEEDS else INCONCLUSIVE
     effect, low, high = (float(value) for value in decision[1:4])
     p = float(decision.p)
+    # The interval of one seed is infinite, and a verdict is kept as JSON, which has no infinity.
     if n == 1:
         return Finding(
             verdict, effect, None, None, unit, n, f"{effect:.3g} {unit} from 1 seed; {words}", p

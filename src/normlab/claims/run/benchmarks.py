@@ -67,6 +67,7 @@ def append_rows(rows: Sequence[Row], path: Path, *, quick: bool) -> None:
         "quick": quick,
         "schema": SCHEMA,
     }
+    # A lock of this file's own: a benchmark does not wait for a `normlab run`.
     with Lines(path.parent, path.name, "normlab bench") as lines:
         stamped = [{**row, **stamp} for row in rows]
         lines.write(path.stem, [json.dumps(row, sort_keys=True) for row in stamped])

@@ -43,8 +43,10 @@ def execute(job: Job, experiments: Path) -> Record:
         record = unfinished(job, "failed", _with_place(error))
     if record.key != job.key:  # a bug of ours: it would run again and again
         raise RuntimeError(f"planned as {job.key}, ran as {record.key}")
+    # For whom it runs is no part of a trial, and not in its key.
     record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
     record.started = record.started or started
+    # `fit` times the training alone; a trial that gives no time is timed as a whole.
     record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
     return record
 
@@ -61,6 +63,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        # The timer first: by default the signal ends the process, and it may come late.
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
 
@@ -76,6 +79,7 @@ def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
 
     What its own `trial` measures has no curve to log.
     """
+    # The group `logger` is in no key: what is recorded already is not run again for a curve.
     override = f"logger=[{','.join(loggers)}]"
     protocols = {
         name: replace(protocol, overrides=(*protocol.overrides, override))
@@ -87,6 +91,7 @@ def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
 def _train(job: Job) -> Record:
     from normlab.training.fit import fit
 
+    # A record is all that is asked for: no files, and no bar among those of other workers.
     if not any(item.startswith("logger=") for item in job.overrides):
         return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
     cfg = trial_config((*job.overrides, "trainer.progress=false"))
@@ -102,10 +107,12 @@ def _train(job: Job) -> Record:
 def _measure(job: Job, experiments: Path) -> Record:
     import torch
 
+    # As a training sets them for itself: the bits of a trial depend on both.
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     claim = load_claim(job.claim, experiments)
     options = dict(job.options or ())
+    # The file may have been edited since the plan was made.
     if claim.trial is None:
         raise RuntimeError(f"{job.claim} has no trial of its own any more")
     measured = as_measurement(claim.trial(options, job.seed))
@@ -131,6 +138,7 @@ def unfinished(job: Job, status: str, message: str) -> Record:
     """The record of a trial that gave none itself: `failed` or `timeout`, and why."""
     return Record(
         job.key,
+        # Not composed: that may be what failed.
         {"overrides": list(job.overrides), "options": dict(job.options or ())},
         claim=job.claim,
         arm=job.arm,

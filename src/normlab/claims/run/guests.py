@@ -60,6 +60,7 @@ def check_guest(norm: str) -> None:
     Raises:
         NormLabError: neither a kind nor a class, or a class that cannot be used.
     """
+    # A kind was checked where it is declared; a class must be built to be known.
     if norm_overrides(norm)[0] == "norm=custom":
         spec_of("custom", target=norm)
 
@@ -110,6 +111,7 @@ def with_guest(claim: Claim, norm: str) -> tuple[Claim, dict[str, str]]:
 
 def _guest_arm(arm: Arm, host: str, norm: str) -> Arm:
     """`arm` with `norm` instead of `host`."""
+    # In its very place: what stands after it in the arm still has the last word.
     at = arm.overrides.index(f"norm={host}")
     name = arm.name.replace(host, norm) if host in arm.name else f"{norm} in {arm.name}"
     overrides = (*arm.overrides[:at], *norm_overrides(norm), *arm.overrides[at + 1 :])
@@ -123,6 +125,7 @@ def compare(
 
     Both by trials on the device that has the most of the guest's.
     """
+    # Tuned by the validation split, compared by the same metric of the test split.
     metric = claim.tuning_metric.replace("val_", "test_")
     known = store.done()
     recorded = Design(claim, protocol).progress(known).recorded(known)
@@ -136,6 +139,7 @@ def compare(
 
 def _on_one_device(trials: ByArm, guest: str) -> ByArm:
     """Those on the device that has the most trials of `guest`; all where it has none."""
+    # None at all where the guest has no trial yet.
     for device in devices({guest: trials[guest]})[:1]:
         kept: ByArm = {}
         for arm, by_seed in trials.items():

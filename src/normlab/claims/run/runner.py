@@ -60,9 +60,11 @@ def run_claims(
     with store, ExitStack() as stack:
         known = current(store.done(), store.folder) if renew else store.done()
         progress = stack.enter_context(ProgressBar(enabled=sys.stderr.isatty()))
+        # Registered last and so called first: no worker outlives the lock on the records.
         stack.callback(engine.close)
         run = _Run(engine, known, deadline)
         tally = Tally()
+        # A record may bring new trials, at a tuned rate or beyond a grid's edge: planned anew.
         while True:
             remaining = 0
             for design in designs:
@@ -97,6 +99,7 @@ class _Run:
         deadline: float | None,
     ) -> None:
         self.engine = engine
+        # A copy: what fails in this run joins it, so that it is not tried again in the same run.
         self.known = dict(known)
         self.deadline = deadline
         self.in_flight: dict[Future[Record], Job] = {}
@@ -104,6 +107,7 @@ class _Run:
     def start(self, design: Design) -> int:
         """Start the next trials of a claim, as many as there is room for; how many remain."""
         step = design.progress(self.known)
+        # Claims share trials: one that is in flight for another is not started again.
         started = {job.key for job in self.in_flight.values()}
         # Twice the workers, so that none waits for the plan; what measures time runs with nothing
         # beside it.

@@ -55,6 +55,7 @@ def select(request: RunRequest) -> Selection:
     Raises:
         NormLabError: no claims or unknown ones, no protocol for the profile, an unfit guest.
     """
+    # Neither, or both.
     if bool(request.slugs) == request.all_claims:
         raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")
     if request.seeds is not None and request.seeds < 1:
@@ -63,6 +64,7 @@ def select(request: RunRequest) -> Selection:
         claims = load_all()
     else:
         claims = [load_claim(slug) for slug in request.slugs]
+        # Of all claims those without the profile are passed over; one that is named says so.
         for claim in claims:
             named_protocol(claim, request.profile)
     hosts: dict[str, Mapping[str, str]] = {}

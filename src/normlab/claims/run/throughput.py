@@ -36,6 +36,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     workers = os.cpu_count() or 1
     engine = LocalEngine(workers, EXPERIMENTS)
     try:
+        # One trial for each worker, which imports torch before anything is timed.
         _ours(engine, base, sizes[-1:] * workers, "warm-up")
         ours, same, true = [], [], []
         for n in sizes:
@@ -55,6 +56,7 @@ def _ours(engine: LocalEngine, base: tuple[str, ...], sizes: tuple[int, ...], la
     jobs = []
     for seed, n in enumerate(sizes):
         overrides = (*base, "norm=batchnorm", f"norm.ghost_batch={n}", f"seed={seed}")
+        # As a `Design` does it: the seed is set afterwards, and composed once for all seeds.
         key = trial_key({**plain_config(overrides[:-1]), "seed": seed})
         jobs.append(Job(key, "bench", label, seed, "evaluate", overrides))
     began = time.perf_counter()

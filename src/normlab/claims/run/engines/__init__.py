@@ -45,6 +45,7 @@ def build_engine(name: str, workers: int | None, experiments: Path) -> Engine:
         raise NormLabError(f"--workers {count}: give at least 1.")
     if name not in ENGINES:
         raise choices("engine", name, ENGINES)
+    # Imported when asked for: the libraries of the other engines need not be installed.
     try:
         if name == EngineName.ray:
             from normlab.claims.run.engines.ray import RayEngine

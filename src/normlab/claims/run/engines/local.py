@@ -72,6 +72,7 @@ class LocalEngine:
         with self._lock:
             self._waiting.append(trial)
             self._fill()
+            # With the first trial: an engine without trials has no thread to end.
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, daemon=True)
                 self._watcher.start()
@@ -81,9 +82,12 @@ class LocalEngine:
         """Kill all workers; trials without a record are cancelled."""
         with self._lock:
             self._closed = True
+            # With `_closed` set and under the lock: nothing is started after this list.
             left = [*self._waiting, *self._suspects, *self._running.values()]
         if self._watcher is not None:
+            # This breaks the trials in flight; as `_closed` is set, none is settled as a death.
             self._pool().shutdown(wait=True, kill_workers=True)
+            # Wakes the watcher, which would look up only after _LOOK_S.
             self._finished.put(None)
             self._watcher.join()
             self._watcher = None
@@ -113,6 +117,7 @@ class LocalEngine:
 
     def _start(self, trial: _Trial) -> None:
         trial.hanging = trial.bystander = False
+        # Side by side: if a worker dies, nobody knows whose trial did it.
         trial.alone = not self._running
         for other in self._running.values():
             other.alone = False
@@ -154,8 +159,10 @@ class LocalEngine:
             message = f"no result within {trial.job.timeout_s:g} s, and no reaction"
             trial.record.set_result(unfinished(trial.job, "timeout", message))
         elif trial.bystander:  # we took the pool down ourselves
+            # To the front: it had its turn before those that wait.
             self._waiting.appendleft(trial)
         else:  # the worker is gone, or its answer did not arrive
+            # A death in company may be the other's fault and is not counted.
             trial.deaths += trial.alone
             if trial.deaths < DEATHS:
                 trial.suspect = True
@@ -174,6 +181,7 @@ class LocalEngine:
         # The file is gone where the trial has just ended, or has been killed already.
         with suppress(OSError, ValueError):
             note = self._pids / trial.job.key
+            # The note is written when the trial starts: its age is the trial's.
             if time.time() - note.stat().st_mtime > trial.job.timeout_s + GRACE_S:
                 os.kill(int(note.read_text()), signal.SIGKILL)
                 note.unlink()

@@ -37,6 +37,7 @@ class RayEngine:
 
         def settle(done: Future[Record]) -> None:
             error = done.exception()
+            # By `close`: a cancelled future takes no result.
             if record.cancelled():
                 return
             if error is None:

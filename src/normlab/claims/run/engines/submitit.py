@@ -45,6 +45,7 @@ class SubmititEngine:
     def close(self) -> None:
         """Cancel all jobs."""
         self._closed.set()
+        # Ended first: it would go on submitting what is cancelled below.
         if self._watcher is not None:
             self._watcher.join()
         for handle, _, record in self._running:
@@ -56,6 +57,7 @@ class SubmititEngine:
     def _watch(self) -> None:
         """The watcher's loop, until the engine is closed."""
         while not self._closed.wait(_LOOK_S):
+            # A copy: what is done is taken out on the way.
             for entry in list(self._running):
                 handle, job, record = entry
                 if handle.done():
