@@ -32,6 +32,7 @@ def divergence(
         quarter = [
             loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps
         ]
+        # Before the end a slow start may still be one; then nothing is left to wait for.
         falling = end < 1 and quarter[0] - quarter[-1] > (1 - STUCK) * trivial_loss
         if min(quarter) > STUCK * trivial_loss and not falling:
             return f"stuck at the trivial loss ({trivial_loss:.3f} nats) by step {steps[-1]}"
