@@ -32,6 +32,7 @@ class UniformTokens:
         """x and y, int64 (N, T)."""
         import torch
 
+        # One generator for training and evaluation: what is evaluated on are new sequences.
         ids = torch.randint(VOCABULARY, (self.batch_size, LENGTH + 1), generator=self.generator)
         return ids[:, :-1], ids[:, 1:]
 
@@ -75,6 +76,7 @@ def losses(overrides: Sequence[str], seed: int, uniform: bool) -> dict[str, Any]
         fresh += [pair for pair in pairs if len(pair[0]) == size]
     moving = copy.deepcopy(setup.model)  # whose running statistics move
     with torch.no_grad():
+        # Networks are built in train mode and have stayed in it.
         train_mode = sum(float(loss_of(moving, x, y)) for x, y in fresh) / len(fresh)
     return {
         "train_mode_loss": train_mode,

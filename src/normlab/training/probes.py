@@ -73,7 +73,10 @@ class GradientNorm(ProbeCallback):
 
 
 class Activations(ProbeCallback):
-    """Mean and variance of every convolution's and linear layer's output, over the whole tensor."""
+    """Mean and variance of every convolution's and linear layer's output, over the whole tensor.
+
+    Of the layers that are called: an LSTM applies its matrices as functions, and has no row.
+    """
 
     @torch.no_grad()
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:

@@ -134,6 +134,7 @@ def depth(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
         for name, shape in shapes.items()
         for what in PARTS
     ]
+    # In the order given: `built` holds one block, which both parts of a shape need.
     metrics = _readings(cells, options, None)
     for name in shapes:
         saved = metrics[f"baseline_us {name} norms"] - metrics[f"subject_us {name} norms"]
@@ -179,6 +180,7 @@ def _readings(
         for name, sides in cells:
             subject, baseline = sides()
             metrics |= noted(name, read(subject, baseline, options))
+    # Every cell has one log, void or not.
     logs = [value for name, value in metrics.items() if name.startswith(LOG)]
     void = sum(math.isnan(value) for value in logs)
     return {**metrics, "cells": len(logs), "void": void, "device": device_name(options["device"])}
