@@ -49,6 +49,7 @@ def load_data(
         NormLabError: data or options that cannot be used.
     """
     check_available(cfg)
+    # Imported only now: these modules need torch, and importing this package does not.
     if isinstance(cfg, ImageDataConfig):
         from normlab.data.image_sources import read_images
         from normlab.data.images import ImageData

@@ -49,6 +49,7 @@ class Crops:
             size, stride = (c, h, w), (rows * self.columns, self.columns, 1)
             self.pixel_step = 1
         self.image_step = c * rows * self.columns
+        # Bytes from a window's first to its last: the last window must end in the buffer.
         reach = 1 + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
         self._windows = stored.view(-1).as_strided(
             (stored.numel() - reach + 1, *size), (1, *stride)

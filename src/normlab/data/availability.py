@@ -150,10 +150,12 @@ def in_library_cache(name: str) -> bool:
 
 
 def _library_cache(published: Published) -> Iterator[Path]:
+    # The order of the library's own look-up, repeated here: importing it would take seconds.
     home = os.environ.get("HF_HOME") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "huggingface"
     )
     cache = Path(os.environ.get("HF_DATASETS_CACHE") or os.path.join(home, "datasets")).expanduser()
+    # owner___name/config/version/hash/*.arrow: the last appears when the data set is prepared.
     return cache.glob(f"{published.repo.replace('/', '___')}/{published.config or '*'}/*/*/*.arrow")
 
 

@@ -30,6 +30,7 @@ def files_key(files: Iterable[Path], *options: object) -> str:
     """A key that changes with name, size or modification time of any of `files`, and `options`."""
     digest = hashlib.sha256(repr(options).encode())
     for file in sorted(files):
+        # Size and time instead of content: reading what is there would cost what the cache saves.
         stat = file.stat()
         digest.update(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:16]
@@ -56,6 +57,7 @@ def decoded(name: str, key: str, arrays: Sequence[str], decode: Callable[[], Arr
 
 def _store(entry: Path, arrays: Arrays) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
+    # On the file system of the entry, so that renaming moves the folder in one step.
     with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
         complete = Path(scratch) / "arrays"
         complete.mkdir()

@@ -62,6 +62,8 @@ def split_documents(labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     The same for ever. Labels take turns in every split, so that the beginning of one is as balanced
     as the whole.
     """
+    # A document's place among those of its own label orders all of them: any piece of that order
+    # has every label in its share.
     order = fixed_order(len(labels))
     place = np.empty(len(labels))  # among those of its label, from 0 to 1
     for label in np.unique(labels):
@@ -110,9 +112,11 @@ def _pydoc_lines() -> RawDocuments:
     """
     from pydoc_data.topics import topics
 
+    # In reverse order, so that of several names of one text the first in the alphabet stays.
     first_name = {topics[name]: name for name in sorted(topics, reverse=True)}
     topics_of: dict[str, list[str]] = {}
     for text, name in sorted(first_name.items(), key=lambda item: item[1]):
+        # Once for each topic: a line that its own topic repeats is still owned by it alone.
         for line in dict.fromkeys(" ".join(line.split()) for line in text.split("\n")):
             topics_of.setdefault(line, []).append(name)
     documents = {

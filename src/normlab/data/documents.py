@@ -62,6 +62,7 @@ class DocumentData:
         self._kept = cfg.crop or cfg.context
 
         indices = split_documents(raw.labels)
+        # Of the whole split, before any subset or crop: tokens then mean the same in every trial.
         training = (raw.documents[i] for i in indices["train"])
         self.vocabulary = (*SPECIAL, *_frequent_words(training, cfg.vocabulary - len(SPECIAL)))
         token_of = {word: token for token, word in enumerate(self.vocabulary)}
@@ -83,7 +84,9 @@ class DocumentData:
         self._hidden = {split: self._masks(split) for split in self._tokens} if self._masked else {}
         self.num_outputs = len(self.vocabulary) if self._masked else raw.num_classes
         self.trivial_loss = self._trivial_loss()
+        # The epoch whose order and hidden words are in memory: none yet.
         self._epoch = -1
+        # An option without effect is no part of what the tensors are.
         share = cfg.mask_share * self._masked
         options = (cfg.task.value, self._context, self._eval_context, self.vocabulary, share)
         self.fingerprint = _fingerprint(self._tokens, self._labels, *options)
@@ -122,6 +125,7 @@ class DocumentData:
     def _padded(
         self, split: str, index: Tensor, hidden: Tensor | None, length: int
     ) -> tuple[Tensor, Tensor]:
+        # Rows are stored unpadded past what is kept, and padded batch by batch.
         x, missing = self._tokens[split][index], (0, length - self._kept)
         if hidden is None:
             return F.pad(x, missing, value=PAD), self._labels[split][index]
@@ -136,12 +140,14 @@ class DocumentData:
         used = self.steps_per_epoch * self._batch_size
         self._order = torch.randperm(self.num_train, generator=generator)[:used].to(self._device)
         if self._masked:
+            # Over kept tokens and not the padded length: more padding changes no draw.
             draws = torch.rand(used, self._kept, generator=generator).to(self._device)
             maskable = self._maskable["train"][self._order]
             self._hidden_in_epoch = _hide(draws, maskable, self._mask_share)
         self._epoch = epoch
 
     def _masks(self, split: str) -> Tensor:
+        # One stream a split and not the run's seed: every run is asked for the same words.
         generator = epoch_generator(_EVALUATION_SEED, sorted(self._tokens).index(split))
         draws = torch.rand(len(self._tokens[split]), self._kept, generator=generator)
         return _hide(draws.to(self._device), self._maskable[split], self._mask_share)
@@ -192,6 +198,7 @@ def _rows(
 def _maskable(tokens: Tensor) -> Tensor:
     """bool (N, T): the known words; all tokens of a document that has none."""
     known = tokens > MASK
+    # A row without a known word would have no target at all.
     return torch.where(known.any(1, keepdim=True), known, tokens != PAD)
 
 
@@ -200,6 +207,7 @@ def _hide(draws: Tensor, maskable: Tensor, share: float) -> Tensor:
 
     From `draws` (N, T), uniform on [0, 1).
     """
+    # Above every draw, so that neither the share nor the smallest of a row is one of these.
     draws = draws.masked_fill(~maskable, 2.0)
     return (draws < share) | (draws == draws.amin(1, keepdim=True))
 

@@ -35,6 +35,7 @@ def load_published(
                 source = datasets.load_dataset(str(folder), streaming=True, cache_dir=scratch)
             else:
                 source = _from_hub_or_cache(name)
+            # Read inside the block: a streamed file is opened, and found damaged, only here.
             return {split: _rows(source[split], split, columns, image_column) for split in splits}
     except KeyError as error:
         raise NormLabError(

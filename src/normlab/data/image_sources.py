@@ -82,6 +82,7 @@ def _cifar(name: str) -> RawImages:
                     f"{where} has labels outside 0 to {num_classes - 1}: pass a copy of {name}."
                 )
             arrays |= {f"{split}_images": _stack(images, where, ""), f"{split}_labels": targets}
+            # A JPEG file begins with these two bytes. An array, since the cache holds nothing else.
             arrays["jpeg"] = np.array(rows[0][0]["bytes"][:2] == b"\xff\xd8")
         return arrays
 
@@ -146,6 +147,7 @@ def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> N
     try:
         with Image.open(source) as image:
             pixels = image.convert("RGB")
+    # PIL raises SyntaxError for a broken PNG, and its own class for an image of too many pixels.
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise NormLabError(
             f"{where} is no readable image ({type(error).__name__}): repair or remove it."

@@ -33,6 +33,7 @@ class ImageSplits:
         """12 hexadecimal digits that change with any value, and with `options`."""
         digest = hashlib.sha256(repr((num_classes, options)).encode())
         for split, images in self.pixels.items():
+            # With the shape, for the bytes alone do not say where a split or a row ends.
             digest.update(f"{split}{tuple(images.shape)}".encode())
             digest.update(images.contiguous().numpy().data)
             digest.update(self.labels[split].numpy().data)
@@ -48,11 +49,13 @@ def split_images(cfg: ImageDataConfig, raw: RawImages) -> ImageSplits:
     """
     published_test = None if raw.test is None else len(raw.test.labels)
     indices = split_indices(len(raw.train.labels), published_test)
+    # Every refusal before any work.
     counts = {split: _count(cfg, raw.name, split, index) for split, index in indices.items()}
     pixels, labels = {}, {}
     for split, index in indices.items():
         pool = raw.test if split == "test" and raw.test is not None else raw.train
         chosen = index[: counts[split]]
+        # Indexed by an array, which copies: no tensor shares memory with a file that is mapped.
         pixels[split] = _resized(pool.images[chosen], cfg.image_size)
         labels[split] = torch.from_numpy(pool.labels[chosen].astype(np.int64))
     sample = pixels["train"][:_STATISTICS_IMAGES]
@@ -60,6 +63,7 @@ def split_images(cfg: ImageDataConfig, raw: RawImages) -> ImageSplits:
     if len(sample) < len(whole):  # a subset must not change what an image looks like
         sample = _resized(raw.train.images[whole], cfg.image_size)
     if cfg.styles:
+        # After the sample was taken: styles must not move the mean and the deviation.
         for split, images in pixels.items():
             pixels[split] = torch.from_numpy(restyle(images.numpy(), cfg.styles))
     return ImageSplits(pixels, labels, sample)

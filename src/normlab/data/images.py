@@ -117,14 +117,17 @@ class ImageData:
         if self._groups is None:
             return order
         size, classes = self._groups
+        # Grouped from a shuffled order: which images a large class leaves out changes by epoch.
         labels = self._labels["train"].cpu()[order]
         return order[grouped_order(labels, self.num_outputs, size, classes, generator)]
 
     def _of_this_rank(self, values: Tensor) -> Tensor:
+        # (steps, batch), of which each process takes the same columns of every row.
         whole = values[: self.steps_per_epoch * self._batch_size].view(-1, self._batch_size)
         return whole[:, self._part].reshape(-1)
 
     def _count_steps(self, group_classes: int | None) -> int:
+        # The first epoch stands for all: how many images groups leave does not depend on the order.
         steps = len(self._order(epoch_generator(self._seed, 0))) // self._batch_size
         if not steps:
             raise NormLabError(
@@ -155,6 +158,7 @@ class ImageData:
     def _spread(self, value: Tensor, width: int) -> Tensor:
         """(C,) to float32 (C, 1, 1), or with channels_last to (W * C,)."""
         value = value.float().to(self._device)
+        # A gathered row is (W * C,), channels fastest: the C values once for each pixel.
         return value.repeat(width) if self._channels_last else value.view(-1, 1, 1)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
@@ -162,6 +166,7 @@ class ImageData:
         if not self._channels_last:
             return x
         channels, height, width = self.input_shape
+        # A view: (N, C, H, W) to read, channels last in memory.
         return x.view(-1, height, width, channels).permute(0, 3, 1, 2)
 
 

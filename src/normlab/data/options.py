@@ -111,6 +111,7 @@ def _check_documents(cfg: DocumentDataConfig) -> None:
         raise NormLabError(
             f"data.crop={cfg.crop} does not fit into data.context={cfg.context}: pass at most that."
         )
+    # Training and evaluation keep the same tokens, so evaluation must have room for all of them.
     kept, padded_to = cfg.crop or cfg.context, cfg.eval_context
     if padded_to is not None and padded_to < kept:
         raise NormLabError(

@@ -9,6 +9,7 @@ from normlab.errors import NormLabError
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """A CPU generator for one epoch, independent of all others and of the global random state."""
+    # SeedSequence mixes the pair: seed + epoch would give seed 1 the second epoch of seed 0.
     state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
 

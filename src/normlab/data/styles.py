@@ -16,6 +16,7 @@ def tables(styles: Sequence[int], channels: int) -> NDArray[np.uint8]:
     values = np.linspace(0, 1, 256)
     rows = []
     for number in styles:
+        # Of its own for each style: a style does not depend on which others are asked for.
         draw = np.random.RandomState(number)
         gamma = 2 ** draw.uniform(-1, 1)
         gain = draw.uniform(0.3, 1, (channels, 1))

@@ -55,6 +55,7 @@ class TextData:
         characters = _vocabulary(codes["train"])
         every = {split: _encode(values, characters) for split, values in codes.items()}
         self.vocabulary = "".join(map(chr, characters))
+        # Looked for in whole splits, so that a subset does not change the number of outputs.
         unknown = any((values == len(characters)).any() for values in every.values())
         self.num_outputs = len(characters) + unknown
 
@@ -91,6 +92,7 @@ class TextData:
         A rest shorter than T is left out.
         """
         tokens, context = self._tokens[split], self._context
+        # Steps of T in windows of T + 1: each character but the first is a target once.
         windows = tokens.unfold(0, context + 1, context)
         for part in windows.split(self._eval_batch_size):
             yield part[:, :-1].long(), part[:, 1:].long()
@@ -104,6 +106,7 @@ class TextData:
 
 
 def _code_points(text: str) -> Codes:
+    # Four bytes for every character: code points as an array, without a loop in Python.
     return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
@@ -143,6 +146,7 @@ def _vocabulary(codes: Codes) -> Codes:
 def _encode(codes: Codes, characters: Codes) -> Tokens:
     """Each code point's place in `characters`, len(characters) where it has none."""
     place = np.searchsorted(characters, codes)
+    # A code point past the largest has no place to look at.
     known = characters[np.minimum(place, len(characters) - 1)] == codes
     return np.where(known, place, len(characters)).astype(np.uint8)
 

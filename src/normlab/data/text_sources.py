@@ -35,6 +35,7 @@ def read_text(cfg: TextDataConfig) -> RawText:
         return _wikitext2(folder)
     if folder:
         return _contiguous(cfg.name, _read(folder / PUBLISHED[cfg.name].files[0]))
+    # The published splits are put together, and then cut as the text of a file is.
     return _contiguous(cfg.name, "".join(_published(cfg.name)))
 
 
@@ -79,6 +80,7 @@ def _contiguous(name: str, text: str) -> RawText:
 
 def _read(file: Path) -> str:
     try:
+        # A byte-order mark, which Windows editors write, is no character of the text.
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise NormLabError(

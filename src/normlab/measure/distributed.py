@@ -59,6 +59,7 @@ def synced_layer(
             parameter.grad for parameter in layer.parameters() if parameter.grad is not None
         ]
         for gradient in gradients:
+            # Gradients of parameters are each process's share, to be summed.
             if summed:
                 dist.all_reduce(gradient)
         assert leaf.grad is not None
@@ -120,6 +121,7 @@ def network_errors(
         F.cross_entropy(model(x[step, part]), y[step, part]).backward()
         return torch.cat([p.grad.flatten() for p in inner.parameters() if p.grad is not None])
 
+    # The same weights three times: the generator is made anew in `network`.
     inner, alone, single = network(own), network(own), network(joined)
     model = DistributedDataParallel(inner)
     found = gradient(model, inner, 0, part)
@@ -150,6 +152,7 @@ class Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # y_j = sum of all x_i for every process j, so dL/dx_i is the sum of all dL/dy_j.
         total = gradient.clone()
         dist.all_reduce(total)
         return total
@@ -250,6 +253,7 @@ def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tens
     classes."""
     rank, workers = dist.get_rank(), dist.get_world_size()
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+    # Consecutive classes to each worker, or every workers-th sample of the shuffled order.
     owner = y[order] * workers // num_classes if by_class else torch.arange(len(y)) % workers
     return order[owner == rank]
 
@@ -258,6 +262,7 @@ def _pool(layer: Any) -> None:
     """Replace a layer's running statistics by those of all workers' samples, as far as these
     statistics tell."""
     workers = dist.get_world_size()
+    # Means of squares add up over workers, where variances would leave out that means differ.
     mean, square = layer.running_mean.clone(), layer.running_var + layer.running_mean.square()
     dist.all_reduce(mean)
     dist.all_reduce(square)

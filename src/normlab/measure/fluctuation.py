@@ -58,11 +58,13 @@ def _measure(
         h = inputs[0]
         rows = h if norm.layout == "NTC" else h.flatten(2).transpose(1, 2)  # (N, positions, C)
         position = torch.randint(rows.shape[1], (len(rows),), generator=generator)
+        # (N, C)
         one = rows[torch.arange(len(rows)), position]
         deviation = (norm.running_var + norm.eps).sqrt()
         for name, values in (("all", rows.flatten(0, 1)), ("one", one)):
             variance, mean = torch.var_mean(values, dim=0)
             of_mean = (mean - norm.running_mean).abs() / deviation
+            # With eps, as the layer divides: else a channel that hardly varies would count most.
             of_variance = ((variance + norm.eps) / deviation.square() - 1).abs()
             distances.setdefault(f"mean_{name}", []).append(of_mean)
             distances.setdefault(f"var_{name}", []).append(of_variance)

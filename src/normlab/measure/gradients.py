@@ -22,6 +22,7 @@ def hidden_gradient_norms(model: nn.Module, batches: Iterable[tuple[Tensor, Tens
     outputs: list[Tensor] = []
 
     def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        # Gradients of what is no leaf are not kept otherwise.
         output.retain_grad()
         outputs.append(output)
 
@@ -58,6 +59,7 @@ def flow_before_and_after(
     lowest, after = math.inf, before
     for rate in rates:
         with_rate = replace(cfg, optim=replace(cfg.optim, lr=rate))
+        # Seeded anew: every rate starts at the same weights.
         setup = set_up(with_rate, data=untrained.data, steps=steps)
         loss = float(setup.train()[-20:].mean())
         trained = norms(setup)

@@ -34,6 +34,7 @@ class UniformTokens:
         """x and y, int64 (N, T)."""
         import torch
 
+        # One generator for training and evaluation: what is evaluated on are new sequences.
         ids = torch.randint(VOCABULARY, (self.batch_size, LENGTH + 1), generator=self.generator)
         return ids[:, :-1], ids[:, 1:]
 
@@ -77,6 +78,7 @@ def losses(overrides: Sequence[str], seed: int, uniform: bool) -> Measurement:
         fresh += [pair for pair in pairs if len(pair[0]) == size]
     moving = copy.deepcopy(setup.model)  # whose running statistics move
     with torch.no_grad():
+        # Networks are built in train mode and have stayed in it.
         train_mode = sum(float(loss_of(moving, x, y)) for x, y in fresh) / len(fresh)
     metrics = {
         "train_mode_loss": train_mode,

@@ -73,6 +73,7 @@ def library(x: Tensor, sizes: Iterable[int]) -> Moments:
     for n in sizes:
         mean, var = torch.zeros(flat.shape[1]), torch.ones(flat.shape[1])
         F.batch_norm(flat[:n], mean, var, training=True, momentum=1.0)
+        # The kernel stores the unbiased variance.
         moments[n] = mean.view(x.shape[1:]), var.view(x.shape[1:]) * (n - 1) / n
     return moments
 
@@ -101,6 +102,7 @@ def error(found: tuple[Tensor, Tensor], true: tuple[Tensor, Tensor]) -> Tensor:
     (mean, var), (true_mean, true_var) = (
         [part.double() for part in moments] for moments in (found, true)
     )
+    # (x - mean) / deviation is off by scale * (its true value, of root mean square 1) plus shift.
     scale = (true_var / var).sqrt() - 1
     shift = (mean - true_mean) / var.sqrt()
     return torch.hypot(scale, shift).nan_to_num(nan=1.0, posinf=1.0).clamp(max=1.0)
@@ -129,7 +131,8 @@ class RoundedNorm(BatchNorm):
     """Batch norm of images whose statistics, or whose formula, are rounded to float16; all else is
     float32.
 
-    The gradient is that of the float32 formula with the rounded statistics.
+    The gradient is that of the float32 formula with the rounded statistics. The running variance
+    is biased, where BatchNorm's is unbiased.
 
     Args:
         eps: added to the variance; where the formula is rounded, so is eps. moments: the method
@@ -175,5 +178,6 @@ def replace_norms(model: nn.Module, **options: Any) -> None:
     """Puts a RoundedNorm in the place of every batch norm, in place."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
+            # Not isinstance: a RoundedNorm is a BatchNorm too, and is not replaced again.
             if type(child) is BatchNorm:
                 setattr(parent, name, RoundedNorm(child.num_features, **options))

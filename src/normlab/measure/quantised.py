@@ -15,6 +15,7 @@ ACTIVATION_BITS = SCALE_BITS = 8
 def rounded(weight: Tensor, bits: int, per_channel: bool = False) -> Tensor:
     """`weight` (out, ...) to the nearest of 2^bits - 1 values, symmetric around 0, one step for
     all or one each."""
+    # One value of 2^bits is left out, so that the grid is symmetric and 0 needs no offset.
     top = 2 ** (bits - 1) - 1
     dims = tuple(range(1, weight.ndim)) if per_channel else tuple(range(weight.ndim))
     step = (weight.abs().amax(dims, keepdim=True) / top).clamp(min=1e-12)
@@ -31,9 +32,11 @@ class Grid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
+            # From 0 on: padding and ReLU write zeros, which must be exact.
             self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
             return x
         step = max(self.high - self.low, 1e-12) / (2**ACTIVATION_BITS - 1)
+        # The integer that stands for 0.
         zero = round(-self.low / step)
         return ((x / step).round().clamp(-zero, 2**ACTIVATION_BITS - 1 - zero)) * step  # type: ignore[no-any-return]
 
@@ -52,7 +55,9 @@ def quantise(
     only its weights.
     """
     model = copy.deepcopy(model).eval()
+    # The first one rounds the images.
     layers: list[nn.Module] = [Grid()]
+    # Folding leaves identities where norms were.
     features = [layer for layer in model.features if not isinstance(layer, nn.Identity)]  # type: ignore[union-attr]
     for layer, after in zip(features, [*features[1:], None], strict=True):
         layers.append(layer)
@@ -60,6 +65,7 @@ def quantise(
             layers.append(Grid())
     model.features = nn.Sequential(*layers)
     grids = [layer for layer in layers if isinstance(layer, Grid)]
+    # Only the grids: norms in train mode would move their statistics.
     for grid in grids:
         grid.train()
     for x in batches:
@@ -70,6 +76,8 @@ def quantise(
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.weight.copy_(rounded(layer.weight, bits, per_channel))
         elif isinstance(layer, BatchNorm):
+            # As an integer layer y = scale x + shift: the scale is rounded, and bias takes up what
+            # this would change of the shift, which is bias - scale * running_mean.
             deviation = (layer.running_var + layer.eps).sqrt()
             scale = layer.weight / deviation
             new = rounded(scale, SCALE_BITS)

@@ -25,6 +25,7 @@ def random_network(kind: str, seed: int) -> tuple[nn.Sequential, Tensor]:
     layers: list[nn.Module] = []
     width = 4
     for _ in range(BATCH_NORMS):
+        # Multiples of 4: every number of groups below divides them.
         out = draw(4, 8, 12)
         layers += [
             _layer(kind, width, out, draw),
@@ -33,6 +34,7 @@ def random_network(kind: str, seed: int) -> tuple[nn.Sequential, Tensor]:
         ]
         width = out
     net = nn.Sequential(*layers)
+    # 40 pixels outlast three layers of stride 2 and kernels that reach over 5.
     shape = {"conv": (8, 4, 40, 40), "transposed": (8, 4, 4, 4), "linear": (16, 4)}[kind]
     with torch.no_grad():
         for parameter in net.parameters():
@@ -40,8 +42,10 @@ def random_network(kind: str, seed: int) -> tuple[nn.Sequential, Tensor]:
         for module in net:
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.weight.add_(1)
+                # Cumulative: running statistics are then the average over the 4 batches below.
                 module.momentum = None
         for _ in range(4):
+            # In train mode still. Inputs are not standardised, so that no running mean is near 0.
             net(torch.randn(shape, generator=generator) * 2 + 1)
     return net.eval(), torch.randn(shape, generator=generator) * 2 + 1
 

@@ -70,6 +70,7 @@ def course_of_training(
     lowest, chosen = math.inf, None
     for rate in rates:
         setup = set_up(compose([*overrides, f"seed={seed}", f"optim.lr={rate}"]))
+        # The batch after the last: drawn as in training, and not trained on.
         probe, _ = setup.data.batch(setup.steps)
         course, losses = [_sizes(setup.model, probe)], []
         bounds = [round(setup.steps * k / (moments - 1)) for k in range(moments)]
@@ -77,6 +78,7 @@ def course_of_training(
             if last > first:
                 losses += setup.train(first, last).tolist()
             course.append(_sizes(setup.model, probe))
+        # Of 20 steps: a single batch's loss is too noisy to choose a rate by.
         loss = sum(losses[-20:]) / len(losses[-20:])
         if chosen is None or loss < lowest:
             lowest, chosen, source = loss, course, setup.source
@@ -88,12 +90,14 @@ def log_range(course: Course, what: str) -> float:
     """Natural logarithm of the largest over the smallest root mean square, over places and
     moments."""
     sizes = [size for moment in course for size in moment[what]]
+    # Zero and infinity have no logarithm; what diverged counts as the upper bound.
     bounded = [min(max(size, 1e-12), 1e12) if math.isfinite(size) else 1e12 for size in sizes]
     return math.log(max(bounded) / min(bounded))
 
 
 @torch.no_grad()
 def _sizes(model: nn.Module, x: Tensor) -> dict[str, list[float]]:
+    # A copy: looking would move running statistics.
     model = copy.deepcopy(model).train()
     sizes: dict[str, list[float]] = {"read": [], "stream": []}
 

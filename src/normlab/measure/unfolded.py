@@ -23,6 +23,7 @@ def _torchscript(freeze: bool, net: nn.Module, x: Tensor) -> Left:
     scripted: Any = torch.jit.script(net)
     if freeze:
         scripted = torch.jit.freeze(scripted)
+    # Inlined: the norms' nodes otherwise lie in the graphs of submodules.
     return Left(len(scripted.inlined_graph.findAllNodes("aten::batch_norm")), scripted(x))
 
 
@@ -49,6 +50,7 @@ def _onnx_runtime(net: nn.Module, x: Tensor) -> Left:
     with tempfile.TemporaryDirectory() as folder:
         given, optimized = Path(folder) / "given.onnx", Path(folder) / "optimized.onnx"
         export_as_it_is(net, x, given)
+        # The exporter must not have folded any itself, or the runtime would be credited with it.
         assert _in_onnx(given) == sum(hasattr(module, "running_mean") for module in net.modules())
         session = open_onnx(given, optimized=optimized)
         return Left(_in_onnx(optimized), run_onnx(session, x))

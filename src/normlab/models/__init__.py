@@ -73,8 +73,10 @@ def build_model(
         bias = not spec_of(kind, **norm_options).has_shift
         model = cls(input_shape, num_outputs, norm, bias, generator, **options)
     else:
+        # Only "text" predicts what comes next: the other modalities may see every position.
         if modality == "text" and cls.mixes_positions:
             require_causal(kind, allow_noncausal=cfg.allow_noncausal, **norm_options)
         model = cls(input_shape, num_outputs, norm, generator, modality=modality, **options)
+    # Last: it takes the weights as they were drawn, so that they are the same under every kind.
     apply_reparam(model, cfg.reparam.kind)
     return model

@@ -43,10 +43,14 @@ class Visibility:
     def after(cls, cache: Cache | None, new: int, like: Tensor) -> "Visibility":
         """Of `new` tokens that follow on those in `cache`, each seeing itself and those before
         it."""
+        # is_causal of torch's attention aligns queries and keys at the first one: right only where
+        # they are equally many.
         if cache is None or cache.length == 0:
             return cls(causal=True, cache=cache)
+        # The newest token sees everything: no mask at all.
         if new == 1:
             return cls(cache=cache)
+        # Query i is token length + i: hidden from it is what lies above the diagonal of that token.
         whole = torch.ones(new, cache.length + new, dtype=torch.bool, device=like.device)
         return cls(scores=_hidden(whole.triu(cache.length + 1), like), cache=cache)
 
@@ -59,8 +63,10 @@ class Visibility:
         """
         absent = ~valid
         return cls(
+            # (N, 1, 1, T): the same keys for every head and query.
             scores=_hidden(absent, like)[:, None, None, :],
             padding=absent if padding == "zeroed" else None,
+            # Indices, found once: indexing by a mask waits for the device, and every norm would.
             rows=valid.flatten().nonzero().squeeze(1) if padding == "masked" else None,
         )
 
@@ -73,10 +79,12 @@ class Visibility:
         if self.rows is not None:
             flat = x.flatten(0, 1)
             seen = flat.index_select(0, self.rows)
+            # (M, C), or (M * heads, C): each head is a row, as in the layout "NC".
             y = norm(seen.flatten(0, -2)).view_as(seen)
             padded: Tensor = y.new_zeros(flat.shape).index_copy_(0, self.rows, y).view_as(x)
             return padded
         if self.padding is not None:
+            # (N, T, 1) or (N, T, 1, 1)
             x = x.masked_fill(self.padding.view(*x.shape[:2], *[1] * (x.ndim - 2)), 0)
         if x.ndim == 3:
             normalised: Tensor = norm(x)
@@ -116,6 +124,7 @@ class Attention(nn.Module):
         if self.norm_q is not None and self.norm_k is not None:
             q, k = visible.normalise(self.norm_q, q), visible.normalise(self.norm_k, k)
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))  # (N, heads, T, C / heads) each
+        # After the norm of the keys: it sees each token once, and what is kept needs no norm again.
         if visible.cache is not None:
             k, v = visible.cache.extend(self, k, v)
         x = F.scaled_dot_product_attention(

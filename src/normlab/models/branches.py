@@ -77,6 +77,7 @@ class Residual(nn.Module):
         y = self.branch(y if self.scale == 1 else y * self.scale, visible)
         if self.after is not None:
             y = visible.normalise(self.after, y)
+        # y + alpha x, in one kernel.
         x = torch.add(y, x, alpha=self.alpha)
         return x if self.total is None else visible.normalise(self.total, x)
 

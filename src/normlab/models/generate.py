@@ -64,6 +64,7 @@ def _generate(
     cached = hasattr(model, "context") and token_wise(model, context)
     cache = Cache()
     for _ in range(length):
+        # Positions are learned and absolute: when the window moves, no kept key is right any more.
         anew = not cached or ids.shape[1] > context
         logits = model(ids[:, -context:]) if anew else model(ids[:, cache.length :], cache)
         ids = torch.cat((ids, draw(logits[:, -1])), dim=1)
@@ -76,6 +77,7 @@ def _draw(
     """(N, vocabulary) -> (N, 1)."""
     if temperature == 0:
         return logits.argmax(1, keepdim=True)
+    # In float32: the 8 bits of bfloat16 are few for probabilities over a vocabulary.
     logits = logits.float() / temperature
     if top_k is not None and top_k < logits.shape[1]:
         values, places = logits.topk(top_k)
@@ -91,10 +93,12 @@ def token_wise(model: nn.Module, steps: int) -> bool:
     or with statistics for each would tell which one it has.
     """
     for norm in model.modules():
+        # Rows ("NC") are what masked padding gives norms, and no causal model has padding.
         if not isinstance(norm, Norm) or norm.layout != "NTC":
             continue
         like = next(model.parameters())
         noise = torch.Generator().manual_seed(0)
+        # Drawn on the CPU and then moved: a generator belongs to one device.
         x = torch.randn(1, steps, norm.num_features, generator=noise, dtype=like.dtype)
         x = x.to(like.device)
         try:

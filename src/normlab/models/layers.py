@@ -37,6 +37,7 @@ def initialise(model: nn.Module, generator: torch.Generator, gain: float = 1.0) 
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for module in layers:
         fan_in = module.weight[0].numel()
+        # 2 / fan_in makes up for the half that ReLU cuts off; no ReLU follows on the last layer.
         std = math.sqrt(1 / fan_in) if module is layers[-1] else gain * math.sqrt(2 / fan_in)
         normal_(module.weight, std, generator)
         if module.bias is not None:

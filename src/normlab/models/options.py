@@ -122,8 +122,10 @@ class NetworkConfig:
 def keywords(model: ModelConfig) -> dict[str, object]:
     """The keywords of the model's class: its options but for the name, choices as text."""
     options = {item.name: getattr(model, item.name) for item in fields(model)}
+    # The name has chosen the class already.
     del options["name"]
     for name, value in options.items():
+        # As text: the networks are built without Hydra, too, and check the names themselves.
         if isinstance(value, Enum):
             options[name] = value.value
     return options

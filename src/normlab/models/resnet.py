@@ -34,6 +34,7 @@ class BasicBlock(nn.Module):
         branch = self.activation1(self.norm1(self.conv1(x)))
         branch = self.norm2(self.conv2(branch))
         if self.stride > 1 or self.new_channels:
+            # Pairs from the last axis: nothing for W and H, zeros behind the old channels.
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
         y: Tensor = self.activation2(branch + x)
         return y
@@ -75,6 +76,7 @@ class ResNet(nn.Module):
         channels = width
         for stage in range(3):
             for index in range((depth - 2) // 6):
+                # The first stage keeps the resolution of the image, as the paper's does.
                 stride = 2 if stage and index == 0 else 1
                 blocks.append(BasicBlock(channels, width << stage, stride, norm, bias))
                 channels = width << stage

@@ -32,6 +32,8 @@ def norms_over_time(
             f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it "
             "at 1."
         )
+    # One parameter for all time steps. A shift left out becomes a buffer of zeros: the norm's own
+    # code reads `bias`, and no optimizer does.
     for module in norms:
         if not shift and "bias" in module._parameters:
             del module.bias
@@ -71,6 +73,7 @@ class LSTMLayer(nn.Module):
         self.input = nn.Linear(width, 4 * width)
         self.recurrent = nn.Linear(width, 4 * width, bias=False)
         for linear in (self.input, self.recurrent):
+            # Gate by gate: the quarters (C, C) of an orthogonal matrix (4 C, C) are not orthogonal.
             for gate in linear.weight.chunk(4):
                 nn.init.orthogonal_(gate, generator=generator)
         nn.init.zeros_(self.input.bias)
@@ -80,6 +83,7 @@ class LSTMLayer(nn.Module):
             self.norm_h = norms_over_time(norm, 4 * width, steps, norm_gain, shift=False)
             self.norm_c = norms_over_time(norm, width, steps, norm_gain, shift=True)
         else:
+            # One place for every time step: `at` below is 0.
             self.norm_h = self.norm_c = nn.ModuleList([nn.Identity()])
 
     def project(self, x: Tensor) -> Tensor:
@@ -90,6 +94,7 @@ class LSTMLayer(nn.Module):
         _, n, gates = projected.shape
         h = c = self.input.bias.new_zeros(n, gates // 4)
         weight, bias = self.recurrent.weight, self.input.bias
+        # Lists: a ModuleList looks an index up by its text, at every step of the loop.
         norm_x, norm_h, norm_c = (list(norms) for norms in (self.norm_x, self.norm_h, self.norm_c))
         outputs = []
         for t, wx in enumerate(projected.unbind()):
@@ -98,6 +103,7 @@ class LSTMLayer(nn.Module):
             at = min(step, len(norm_h) - 1)
             gates_t = norm_h[at](F.linear(h, weight)) + norm_x[step](wx) + bias
             i, f, g, o = gates_t.chunk(4, dim=1)  # (N, C) each
+            # f c + i g
             c = torch.addcmul(f.sigmoid() * c, i.sigmoid(), g.tanh())
             h = o.sigmoid() * norm_c[at](c).tanh()
             outputs.append(h)
@@ -149,6 +155,7 @@ class RNN(nn.Module):
         self.head = nn.Linear(width, vocabulary)
         with torch.no_grad():
             normal_(self.tokens.weight, 1.0, generator)
+            # The head with variance 1 / fan_in, as in `initialise`: near the trivial loss.
             normal_(self.head.weight, 1 / math.sqrt(width), generator)
             self.head.bias.zero_()
 

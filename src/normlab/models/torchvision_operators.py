@@ -24,6 +24,7 @@ def _declare_missing_operators() -> None:
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:
+        # Only the missing operators are ours to mend; the failed import is then tried again.
         if "torchvision::" not in str(error):
             raise
         _library = torch.library.Library("torchvision", "DEF")

@@ -81,6 +81,7 @@ class Transformer(nn.Module):
         self.context = input_shape[0]
         vocabulary = num_outputs if modality == "text" else input_shape[1]
         slots = PLACEMENTS[placement]
+        # Masked norms are given the valid tokens as rows: see Visibility.normalise.
         layout = "NC" if padding == "masked" else "NTC"
         alpha = (2 * depth) ** 0.25 if slots.alpha else 1.0
 
@@ -98,6 +99,7 @@ class Transformer(nn.Module):
         self.positions = nn.Embedding(self.context, width)
         self.embedding_scale = math.sqrt(width) if init == "xavier" else 1.0
         self.blocks = nn.ModuleList(block(layer) for layer in range(1, depth + 1))
+        # A stream whose every sum is normalized needs no further norm before the head.
         self.norm = width_norm() if slots.last else None
         self.head: nn.Linear | None = None
         if modality == "documents" or not tied:
@@ -118,6 +120,7 @@ class Transformer(nn.Module):
                 f"{end} tokens do not fit into the model's context: pass at most {self.context}."
             )
         x = self.tokens(ids) + self.positions.weight[start:end]
+        # As in Vaswani et al. 2017, section 3.4: embeddings drawn at width^-1/2 have deviation 1.
         if self.embedding_scale != 1:
             x = x * self.embedding_scale
         valid = None if self.modality == "text" else ids != PAD
@@ -154,6 +157,7 @@ def _initialise(
             std = module.embedding_dim**-0.5
         else:
             outputs, inputs = module.weight.shape
+            # Queries, keys and values are three matrices in one: fan_out is that of each.
             std = math.sqrt(2 / (inputs + (outputs // 3 if name.endswith(".qkv") else outputs)))
         normal_(module.weight, std, generator)
         if beta != 1 and name.endswith((".out", ".up")):

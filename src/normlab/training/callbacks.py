@@ -45,6 +45,7 @@ class Progress(L.Callback):
             rate=0,
             unit="images" if setup.data.modality == "image" else "sequences",
         )
+        # A resumed run begins at its own step: only what was done since then makes the rate.
         self.began, self.first = time.perf_counter(), task.step
         self.bar.start()
 
@@ -73,6 +74,7 @@ class SaveCheckpoint(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
         assert isinstance(task, Task)
+        # A chunk may pass a multiple of `every` without ending on it.
         due = task.step // self.every > self.saved // self.every
         if due or task.step >= task.training_setup.steps:
             # Every process takes part, the first alone writes and has a draft to put in place.

@@ -37,6 +37,7 @@ def read_checkpoint(path: Path, given_as: str = "trainer.resume=") -> dict[str, 
             # About pickle protocols; what cannot be read is refused below.
             warnings.simplefilter("ignore")
             checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        # Looked up for the error: torch reads files that train.py did not write, too.
         checkpoint["normlab"], checkpoint["state_dict"]
     except _UNREADABLE:
         raise NormLabError(
@@ -53,6 +54,7 @@ def check_checkpoint(path: Path, task: nn.Module) -> None:
     """
     saved = _shapes(read_checkpoint(path)["state_dict"])
     wanted = _shapes(task.state_dict())
+    # The first difference makes the sentence: torch's own error would list every tensor.
     for name in sorted(saved.keys() | wanted.keys()):
         if saved.get(name) != wanted.get(name):
             raise NormLabError(

@@ -19,8 +19,8 @@ def divergence(
             entropy.
 
     A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without
-    warm-up fails like that. Half way through, a run is stuck if it spent the second quarter above
-    `STUCK` without falling; at the end, if it spent the last quarter there.
+    warm-up fails like that. From half way on, a run is stuck if it was above `STUCK`, without
+    falling, ever since the first quarter; at the end, if it spent the last quarter there.
     """
     if not math.isfinite(losses[-1]):
         return f"the loss is not finite by step {steps[-1]}"
@@ -32,6 +32,7 @@ def divergence(
         quarter = [
             loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps
         ]
+        # Before the end a slow start may still be one; then nothing is left to wait for.
         falling = end < 1 and quarter[0] - quarter[-1] > (1 - STUCK) * trivial_loss
         if min(quarter) > STUCK * trivial_loss and not falling:
             return f"stuck at the trivial loss ({trivial_loss:.3f} nats) by step {steps[-1]}"

@@ -45,7 +45,9 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
     place = join_group(cfg.trainer)
     device = device_of(cfg.trainer)
     setup = set_up(cfg, device=device, place=place)
+    # 20 points of a curve or more, and a look for divergence every 50 steps at the latest.
     task = Task(setup, cfg.trainer.chunk_steps or max(1, min(50, setup.steps // 20)))
+    # Before loggers are built: a refused run leaves nothing behind.
     if cfg.trainer.resume:
         check_checkpoint(Path(cfg.trainer.resume), task)
     config = to_dict(cfg)
@@ -62,14 +64,17 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
         trainer = build_trainer(cfg.trainer, callbacks, loggers, place)
         began = time.perf_counter()
         trainer.fit(task, task.chunks(), ckpt_path=cfg.trainer.resume, weights_only=True)
+        # A GPU may still be at work when the loop has ended: its last steps count, too.
         synchronise(device)
         record.duration_s = round(time.perf_counter() - began, 3)
+        # The other processes end here; the first one evaluates alone.
         leave_group(task)
         record.status, record.message = ("diverged", task.message) if task.message else ("ok", "")
         record.steps = task.step
         record.samples = task.step * cfg.data.batch_size * cfg.trainer.accumulate
         record.curve = task.curve
         if place.first:
+            # Lightning leaves the model on the CPU when a fit ends.
             task.to(device)
             rate = round(record.samples / record.duration_s)
             record.metrics = {**_final_metrics(setup, task.curve), "samples_per_s": rate}

@@ -59,6 +59,7 @@ def _wandb_logger(cfg: Config, options: WandbConfig, run_dir: Path, name: str) -
     import wandb
 
     mode, reason = wandb_mode()
+    # A sweep sets the variable for its jobs, so that their runs stand together.
     group = options.group or os.environ.get("NORMLAB_SWEEP")
     of_claim = {"claim": cfg.claim, "arm": cfg.arm}
     tags = [f"{what}: {value}"[:_TAG_LENGTH] for what, value in of_claim.items() if value]
@@ -73,7 +74,9 @@ def _wandb_logger(cfg: Config, options: WandbConfig, run_dir: Path, name: str) -
             config={"panels": panel_keys(cfg)},
             dir=str(run_dir),
             mode=mode,
+            # A process may hold several runs, one after another: each trial has its own.
             reinit="create_new",
+            # 30 s for a server that accepts and then says nothing.
             settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
         )
         return WandbLogger(experiment=run)

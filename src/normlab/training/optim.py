@@ -23,6 +23,7 @@ def parameters_by_role(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     seen: set[int] = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
+            # A parameter may have several owners: norms of an LSTM share theirs over time steps.
             if id(parameter) in seen or not parameter.requires_grad:
                 continue
             seen.add(id(parameter))
@@ -59,6 +60,7 @@ def build_optimizer(cfg: OptimConfig, model: nn.Module) -> torch.optim.Optimizer
         if parameters
     ]
     if isinstance(cfg, SGDConfig):
+        # torch refuses nesterov without momentum, and it would change nothing.
         nesterov = cfg.nesterov and cfg.momentum > 0
         return torch.optim.SGD(
             groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True
@@ -82,6 +84,7 @@ def learning_rate(cfg: OptimConfig, total_steps: int) -> Callable[[int], float]:
 
     def rate(step: int) -> float:
         if step < warmup_steps:
+            # From 1 / warmup_steps on: a rate of 0 would make the first step none.
             return cfg.lr * (step + 1) / warmup_steps
         done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
         if cfg.decay is Decay.cosine:

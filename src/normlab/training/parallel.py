@@ -54,6 +54,7 @@ def join_group(cfg: TrainerConfig) -> Place:
             f"trainer.devices={count}: {torch.cuda.device_count()} GPUs are visible here, one is "
             "needed for each."
         )
+    # train.py's own processes join before they come here; torchrun's join now.
     if not dist.is_initialized():
         if started is None:
             raise NormLabError(
@@ -62,6 +63,7 @@ def join_group(cfg: TrainerConfig) -> Place:
             )
         dist.init_process_group(backend_of(cfg), timeout=datetime.timedelta(seconds=wait_of(cfg)))
     if on_gpus:
+        # Before anything is put on a device: NCCL wants one GPU for each process.
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     return Place(dist.get_rank(), dist.get_world_size())
 
@@ -70,8 +72,10 @@ def leave_group(model: nn.Module) -> None:
     """Be alone again, once all have trained: what the first process measures now is its own."""
     if not dist.is_initialized():
         return
+    # Nobody leaves while another still waits for its message.
     dist.barrier()
     dist.destroy_process_group()
     for layer in model.modules():
         if isinstance(layer, SyncBatchNorm):
+            # Without a group it would refuse to run in train mode, as some evaluations want it to.
             layer.fallback = True

@@ -34,11 +34,14 @@ class ProbeCallback(L.Callback):
     def keep(self, name: str, tensor: Tensor) -> None:
         """Note the values of layer `name` for its histogram."""
         flat = tensor.detach().flatten()
+        # Every k-th value, k rounded up: no draw, so that no random state moves.
         self.values[name] = flat[:: -(-len(flat) // _VALUES)].float().cpu()
 
     def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
         assert isinstance(task, Task)
+        # The same batch at every look, so that a curve shows the network and not its samples.
         x, y = task.training_setup.data.batch(0)
+        # A copy: gradients, hooks and the update of running statistics must not reach the run.
         row = self.measure(copy.deepcopy(task.model).train(), x, y)
         self.rows.append({"step": task.step, **row})
         probe, layers = row["probe"], row["layers"]
@@ -70,7 +73,10 @@ class GradientNorm(ProbeCallback):
 
 
 class Activations(ProbeCallback):
-    """Mean and variance of every convolution's and linear layer's output, over the whole tensor."""
+    """Mean and variance of every convolution's and linear layer's output, over the whole tensor.
+
+    Of the layers that are called: an LSTM applies its matrices as functions, and has no row.
+    """
 
     @torch.no_grad()
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
@@ -115,6 +121,7 @@ class RunningStats(ProbeCallback):
             def note(module: Any, inputs: tuple[Tensor, ...]) -> None:
                 h = inputs[0].float()
                 axes = [0, 2, 3] if h.dim() == 4 else list(range(h.dim() - 1))
+                # Unbiased, as running variances are.
                 variance, mean = torch.var_mean(h, dim=axes)
                 variance = variance.clamp_min(1e-12)
                 drift = (module.running_mean - mean).abs() / variance.sqrt()
@@ -127,6 +134,7 @@ class RunningStats(ProbeCallback):
 
         for name, module in model.named_modules():
             if getattr(module, "running_mean", None) is not None:
+                # Before the layer's own update in this very pass.
                 module.register_forward_pre_hook(hook(name))
         model(x)
         return row

@@ -79,6 +79,7 @@ def run_group(
         NormLabError: the function's own, from any rank.
         GroupError: for everything else that goes wrong, with the rank and the reason.
     """
+    # Never fork: neither torch's threads nor CUDA survive one.
     method = "forkserver" if preload else "spawn"
     context: Any = multiprocessing.get_context(method)
     if preload:
@@ -149,11 +150,13 @@ def _run_member(
     prepare_worker()
     rank = str(member.rank)
     os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(member.world_size)}
+    # The descriptor and not sys.stdout: libraries write to it directly.
     if member.rank:  # one of them speaks for all
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         member.join()
         value = function(*arguments)
+        # The parent kills this process once it has the value: what is buffered would be lost.
         sys.stdout.flush()
         out.send((True, value))
     except NormLabError as error:
@@ -193,6 +196,7 @@ def _collect(
                 # error, and comes after it.
                 processes[rank].join(_GRACE_S)
                 died = GroupError(f"rank {rank} died: exit status {processes[rank].exitcode}")
+                # Ahead of those that only lost their connection to it.
                 failures.insert(0, died)
                 continue
             if done:
@@ -200,8 +204,10 @@ def _collect(
             else:
                 failures.append(value)
         if failures:
+            # Not at once: the process that failed first may be the last to report.
             until = min(until or float("inf"), time.monotonic() + _GRACE_S)
     if failures:
+        # A NormLabError is the cause in plain words, whichever process reported first.
         refusals = (failure for failure in failures if isinstance(failure, NormLabError))
         raise next(refusals, failures[0])
     return [results[rank] for rank in range(len(channels))]
@@ -212,6 +218,7 @@ def _kill(process: BaseProcess) -> None:
     assert process.pid is not None
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    # It may not have its own process group yet, which it makes as its first act.
     if process.exitcode is None:
         process.kill()
     process.join()

@@ -28,6 +28,7 @@ def re_estimate(
     """
     device_type = next(model.parameters()).device.type
     for layer in batch_norms(model):
+        # As new, since a cumulative average would keep a share of what was there.
         layer.running_mean.zero_()
         layer.running_var.fill_(1)
         layer.num_batches_tracked.zero_()

@@ -87,6 +87,7 @@ def set_up(
     """
     if cfg.seed < 0:
         raise NormLabError(f"seed={cfg.seed}: give 0 or a whole number above it.")
+    # For what draws without a generator: layers of users, and torch's own initial values.
     torch.manual_seed(cfg.seed)
     channels_last = cfg.trainer.channels_last
     if data is None:
@@ -99,8 +100,10 @@ def set_up(
             channels_last=channels_last,
         )
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
+    # Before the move and the optimizer: what it adds is moved and trained like the rest.
     if adapt is not None:
         adapt(model, data.input_shape)
+    # Drawn on the CPU and then moved: the same weights on every device.
     model = model.to(device)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -134,6 +137,7 @@ def total_steps(cfg: Config, steps_per_epoch: int) -> int:
     for name, value in positive.items():
         if not value > 0:
             raise NormLabError(f"trainer.{name}={value}: give a number above 0.")
+    # As given, where the others are turned into steps of `accumulate` batches.
     if trainer.max_steps is not None:
         return trainer.max_steps
     epochs = trainer.max_epochs or DEFAULT_EPOCHS

@@ -37,6 +37,7 @@ def train_steps(
     losses = []
     for step in steps:
         lr = rate(step)
+        # Set and not stepped by a scheduler: a function of the step alone, after a resume too.
         for group in optimizer.param_groups:
             group["lr"] = lr
         total: Tensor | None = None
@@ -47,6 +48,7 @@ def train_steps(
                     loss = loss_of(model, x, y)
             else:
                 loss = loss_of(model, x, y)
+            # Gradients add up over batches: divided, their sum is the mean's.
             if accumulate > 1:
                 loss = loss / accumulate
             backward(loss)
@@ -55,6 +57,7 @@ def train_steps(
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
+        # To None: the next backward writes instead of adding, and no zeros are filled in.
         optimizer.zero_grad(set_to_none=True)
         losses.append(total)
     return torch.stack(losses)
@@ -79,6 +82,7 @@ def evaluate(
         with torch.autocast(device_type, torch.bfloat16, enabled=bf16):
             logits = model(x).flatten(0, -2).float()
         targets = y.flatten()
+        # In float64: float32 has 7 digits, few for a sum over a split.
         loss_sum = loss_sum + F.cross_entropy(logits, targets, reduction="sum").double()
         correct = correct + (logits.argmax(1) == targets).sum()
         count = count + (targets >= 0).sum()

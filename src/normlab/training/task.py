@@ -56,6 +56,7 @@ class Task(L.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         first = self.step
         end = min(first + self.chunk_steps, self.training_setup.steps)
+        # Lightning counts chunks and this counts steps: after a resume there may be none left.
         if end <= first:
             return
         # A strategy that wraps the model (DDP) must see every backward; alone, the tensor's own is
@@ -71,6 +72,7 @@ class Task(L.LightningModule):
     def _after_chunk(self, loss: float, first: int) -> None:
         self.curve["step"].append(self.step)
         self.curve["train_loss"].append(loss)
+        # The rate of the chunk's last step.
         values = {"train/loss": loss, "lr": self.training_setup.rate(self.step - 1)}
         trainer = self.training_setup.cfg.trainer
         every = trainer.eval_every
@@ -82,6 +84,7 @@ class Task(L.LightningModule):
         trivial_loss = self.training_setup.data.trivial_loss
         reason = divergence(steps, losses, self.training_setup.steps, trivial_loss)
         if reason:
+            # The first reason stays, where a run goes on in spite of it.
             self.message = self.message or reason
             if trainer.stop_diverged:
                 self.trainer.should_stop = True

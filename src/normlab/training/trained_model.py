@@ -25,6 +25,7 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, Dataset]:
     data = load_data(cfg.data, cfg.seed)
     model = build_model(cfg, data.modality, data.input_shape, data.num_outputs)
     try:
+        # The task calls its network `model`.
         model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     except RuntimeError:
         raise NormLabError(

@@ -26,6 +26,7 @@ def build_trainer(
     return L.Trainer(
         accelerator=cfg.accelerator.value,
         **_strategy(place, cfg),
+        # One pass over the chunks is the whole training.
         max_epochs=1,
         logger=list(loggers) or False,
         callbacks=list(callbacks),

@@ -27,6 +27,7 @@ def timing_conditions() -> Iterator[None]:
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     glibc = hasattr(library, "mallopt")
     if glibc:
+        # All blocks from the heap, and a heap that never shrinks.
         library.mallopt(_MMAP_MAX[0], 0)
         library.mallopt(_TRIM_THRESHOLD[0], 2**31 - 1)
     try:
@@ -36,6 +37,7 @@ def timing_conditions() -> Iterator[None]:
         if glibc:
             library.mallopt(*_MMAP_MAX)
             library.mallopt(*_TRIM_THRESHOLD)
+            # Give back now what was kept.
             library.malloc_trim(0)
 
 
@@ -48,6 +50,7 @@ def cuda_clock(function: Callable[[], object], repeats: int) -> float:
         function()
     end.record()
     end.synchronize()
+    # elapsed_time is in milliseconds.
     return start.elapsed_time(end) / 1e3 / repeats  # type: ignore[no-any-return]
 
 

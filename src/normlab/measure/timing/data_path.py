@@ -36,6 +36,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     if is_here("cifar10"):
         raw = read_images(ImageDataConfig(name="cifar10"))
     else:
+        # The work does not depend on what the bytes are.
         draw = np.random.default_rng(0)
         pool = Pool(
             draw.integers(0, 256, (10_000, 32, 32, 3), dtype=np.uint8), draw.integers(0, 10, 10_000)
@@ -169,6 +170,7 @@ class _Decoded(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
     title = "DataLoader over decoded tensors, not augmented"
     goal = None
+    # Without work on the images an epoch is too short for the clock.
     epochs = 10
 
     def __init__(self, pool: Pool, images: int) -> None:

@@ -34,6 +34,7 @@ class Block(nn.Module):
         query, key, value = heads
         if past is not None:  # one token each, after those in the cache
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+        # With a cache the query sees all keys; is_causal would leave it the first one only.
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
         x = x + self.out(attended.transpose(1, 2).reshape(n, t, c))
         return x + self.down(F.gelu(self.up(norms[1](x))))  # type: ignore[no-any-return]
@@ -59,6 +60,7 @@ def sides(
     block = Block(width).to(device, x.dtype)
     past = None
     if t == 1:
+        # Any keys do: the time does not depend on them.
         keys, values = torch.randn(2, n, width // HEAD, PAST, HEAD, dtype=x.dtype, device=device)
         past = keys, values
     run = (

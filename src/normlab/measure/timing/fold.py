@@ -101,6 +101,7 @@ def measure(
     is torch.compile's."""
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         folded, given = _calls(model, batch, mode, device, Path(folder), backend)
+        # One call of the largest batch takes long.
         rounds = 5 if quick or batch == BATCHES[-1] else 8
         clock = cuda_clock if device == "cuda" else None
         return compare_until_valid(
@@ -133,6 +134,7 @@ def _calls(
 def _captured(network: nn.Module, x: Tensor) -> Callable[[], object]:
     """The kernels of one call, launched all at once."""
     stream = torch.cuda.Stream()
+    # Once outside the capture: what a first call sets up must not be recorded.
     with torch.cuda.stream(stream):
         network(x)
     torch.cuda.synchronize()
@@ -156,12 +158,14 @@ def _pair(model: str) -> tuple[nn.Module, nn.Module]:
     ):  # running statistics of its own activations, so that no value grows or dies out
         given(torch.randn(16, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)))
     folding = fold(given.eval())
+    # A norm that stays would be timed as if it had been folded.
     assert not folding.kept, str(folding)
     return folding.model, given
 
 
 def build(model: str) -> nn.Module:
     """One of MODELS with its batch norms as they were initialised, in train mode."""
+    # torchvision draws from the global state, which stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if model in ("resnet8", "resnet20"):

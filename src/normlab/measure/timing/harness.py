@@ -60,6 +60,7 @@ def compare(
     repeats_subject = _repeats(subject, min_seconds, clock)
     sides = [(baseline, repeats_baseline), (subject, repeats_subject), (baseline, repeats_baseline)]
     first, ours, second = [], [], []  # seconds a call
+    # A garbage collection would fall into one call, and could take longer than it.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -77,6 +78,7 @@ def compare(
     finally:
         if collecting:
             gc.enable()
+    # Against the mean of the baselines around it.
     ratios = [2 * s / (a + b) for s, a, b in zip(ours, first, second, strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
     interval = median_interval(ratios)
@@ -118,6 +120,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     coins show heads, or tails: k is the largest for which that is rare enough.
     """
     ordered, n = sorted(values), len(values)
+    # Both sides: all heads or all tails.
     k, missed = 1, 2 / 2**n
     while k < n / 2 and missed + 2 * math.comb(n, k) / 2**n <= 1 - confidence:
         missed += 2 * math.comb(n, k) / 2**n
@@ -138,6 +141,7 @@ def _repeats(function: Callable[[], object], min_seconds: float, clock: Clock) -
     repeats = 1
     while True:
         seconds = clock(function, repeats)
+        # A quarter is long enough to extrapolate from.
         if seconds * repeats >= min_seconds / 4:
             return max(1, round(min_seconds / seconds))
         repeats *= 2

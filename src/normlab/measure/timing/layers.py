@@ -72,6 +72,7 @@ class Cell:
 
     def tensor(self) -> Tensor:
         """Normal values, the same ones for each cell of this shape."""
+        # Drawn on the CPU in float32, so that every dtype and device has the same values.
         x = torch.randn(self.shape, generator=torch.Generator().manual_seed(0))
         x = x.to(self.device, getattr(torch, self.dtype))
         return (
@@ -103,6 +104,7 @@ def build(
         return None
     found = found.to(cell.device, getattr(torch, cell.dtype))
     if implementation == "compiled":
+        # fullgraph: a break would be timed as if it were compiled.
         found = torch.compile(found, backend=backend, dynamic=False, fullgraph=True, **APART)
     return found  # type: ignore[no-any-return]
 
@@ -174,6 +176,7 @@ class HandWritten(nn.Module):
             h = h - mean
         variance = h.pow(2).mean(self.axes, keepdim=True)
         if self.running:
+            # Unbiased, as running variances are: n / (n - 1).
             values = x.numel() // x.shape[1]
             self.running_mean.lerp_(mean.detach()[0], 0.1)
             self.running_var.lerp_(variance.detach()[0] * (values / (values - 1)), 0.1)
@@ -202,6 +205,7 @@ def call(layer: nn.Module, x: Tensor, mode: str) -> Callable[[], object]:
                 return layer(x)
 
         return forward
+    # Gradients by autograd.grad: nothing is added up in .grad from call to call.
     point = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     gradient = torch.randn_like(x)
     wanted = [point, *layer.parameters()]

@@ -60,6 +60,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(GPTBlock(width) for _ in range(depth))
         self.ln_f = nn.LayerNorm(width)
         for parameter in self.parameters():
+            # Matrices and embeddings; gains and shifts of norms stay 1 and 0.
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
 
@@ -85,6 +86,8 @@ class Turns(L.Callback):
         )  # None: go on with the fit
         self.done: SimpleQueue[bool] = SimpleQueue()
         self.in_chunk = self.over = False
+        # `compare` calls its sides and the fit calls its callbacks: neither can call the other, so
+        # that one of them waits in a thread.
         self.pool = ThreadPoolExecutor(1)
         self.result = self.pool.submit(self._compare, rounds)
 
@@ -97,10 +100,12 @@ class Turns(L.Callback):
         try:
             return compare(lambda: ask(None), lambda: ask(self.bare), rounds, min_seconds=0.1)
         finally:
+            # Also when the comparison breaks: the fit must not wait for a thread that has ended.
             self.over = True
             self.asked.put(None)
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        # The chunk that was asked for has ended.
         if self.in_chunk:
             self.done.put(True)
         while (side := self.asked.get()) is not None:
@@ -182,6 +187,7 @@ def _row(size: Size, rounds: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     ours = set_up(cfg)
     theirs = GPT(size.context, ours.data.num_outputs, size.width, size.depth)
+    # The same arrangement: else the ratio would be of two networks.
     assert _count(ours.model) == _count(theirs)
     # Each side has its own epoch in hand.
     turns = Turns(_bare_loop(theirs, load_data(cfg.data, cfg.seed)), rounds)
@@ -189,6 +195,7 @@ def _row(size: Size, rounds: int) -> dict[str, Any]:
     try:
         build_trainer(cfg.trainer, [turns]).fit(task, task.chunks())
     finally:
+        # Whatever ends the fit: a comparison that still waits for it would never return.
         turns.close()
     compared = turns.result.result()
     tokens = CHUNK_STEPS * size.batch_size * size.context

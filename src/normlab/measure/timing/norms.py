@@ -56,6 +56,7 @@ def grid(device: str, quick: bool) -> Iterator[Cell]:
     dtypes = ("float32",) if quick else ("float32", "bfloat16")
     for dtype, mode in product(dtypes, MODES):
         for side, memory_format in product(sides, ("channels_first", "channels_last")):
+            # Fewer channels where one sample of all 64 would be larger than the map may be.
             channels = min(CHANNELS, values // side**2)
             shape = (values // (channels * side**2), channels, side, side)
             yield Cell(shape, dtype, mode, memory_format, device)
@@ -154,6 +155,7 @@ def inside_models(device: str, quick: bool) -> Iterator[Row]:
                 continue
             if refused(one := step(kind, "ours", device=device)):
                 continue
+            # As many rounds as a large cell: a step takes long, too.
             comparison = measure(one, plain, device, quick, LARGE)
             named = {
                 **subject(kind, "ours"),

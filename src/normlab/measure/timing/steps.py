@@ -30,6 +30,7 @@ def resnet_step(
     """Forward, loss, backward and SGD step of a ResNet-8 on `batch` images of `size` x `size`."""
     generator = torch.Generator().manual_seed(0)
     norm = _factory(kind, implementation, device)
+    # "groupnorm1" is no kind of ours, and has a shift.
     bias = kind in KINDS and not KINDS[kind].has_shift
     model = ResNet((3, size, size), CLASSES, norm, bias, generator, depth=8, width=width)
     x = torch.randn(batch, 3, size, size, generator=generator)
@@ -58,6 +59,7 @@ def _factory(kind: str, implementation: str, device: str) -> NormFactory:
     know their size."""
 
     def norm(num_features: int, layout: str) -> nn.Module:
+        # Only channels and layout matter for building: the rest of the shape is left at 1.
         shape = {"NCHW": (1, num_features, 1, 1), "NTC": (1, 1, num_features)}[layout]
         found = build(kind, implementation, Cell(shape, device=device))
         assert found is not None, f"no {implementation} {kind} of {layout}"

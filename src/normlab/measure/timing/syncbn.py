@@ -50,6 +50,7 @@ def measure_rows(
     """In each process of a group: rows for a ResNet-8 on `batch` images of 32x32 a process, on
     `device`."""
     world_size = dist.get_world_size()
+    # More processes than GPUs share them.
     place = f"cuda:{dist.get_rank() % torch.cuda.device_count()}" if device == "cuda" else device
     rows = []
     with timing_conditions():
@@ -62,6 +63,7 @@ def measure_rows(
         plain, _ = _step("plain", batch, place)
         for implementation in implementations:
             step, model = _step(implementation, batch, place)
+            # Before the timing: counting wraps the calls.
             messages = count_messages(step)
             compared = compare_until_valid(step, plain, **timing)
             rows.append(_row(implementation, compared, batch, world_size, place) | messages)
@@ -84,6 +86,7 @@ def count_messages(step: Callable[[], object]) -> dict[str, float]:
 
     def counted(name: str) -> Callable[..., object]:
         def call(first: Any, *others: Any, **options: Any) -> object:
+            # all_gather's first argument is where the messages go.
             message = others[0] if name == "all_gather" else first
             sent.append(message.numel() * message.element_size())
             return originals[name](first, *others, **options)
@@ -143,15 +146,18 @@ def _step(implementation: str, batch: int, device: str) -> tuple[Callable[[], ob
 def _send(widths: list[int], device: str) -> None:
     """What layers of these widths send in one step, waited for one by one."""
     for width in widths:
+        # Forward, of each layer its mean, sum of squares and count.
         received = torch.empty(dist.get_world_size(), 2 * width + 1, device=device)
         dist.all_gather(list(received), torch.zeros(2 * width + 1, device=device))
     for width in widths:
+        # Backward, the two sums that the gradient of the input needs.
         dist.all_reduce(torch.zeros(2, width, device=device))
 
 
 def _clock(device: str, function: Callable[[], object], repeats: int) -> float:
     """Seconds a call of the slowest process: the same number in each."""
     cuda = device.startswith("cuda")
+    # All begin together: waiting for a late one is not the layer's time.
     dist.barrier()
     if cuda:
         torch.cuda.synchronize()

@@ -75,6 +75,7 @@ def _row(batch_size: int, rounds: int) -> dict[str, Any]:
     cfg = compose(
         [
             f"data.batch_size={batch_size}",
+            # One round warms up, and the last has no end: a round ends where the next begins.
             f"trainer.max_steps={steps * (rounds + 2)}",
             "trainer.stop_diverged=false",
         ]
@@ -82,6 +83,7 @@ def _row(batch_size: int, rounds: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     # Each side has data of its own: batches are made in blocks, at each side's own step.
     timed = _Timed(_bare_loop(set_up(cfg), steps), steps)
+    # As many as `fit` takes in long runs; the rounds are whole numbers of chunks.
     task = Task(set_up(cfg), chunk_steps=50)
     build_trainer(cfg.trainer, [timed]).fit(task, task.chunks())
     # The first round warms up.

@@ -137,6 +137,7 @@ def depth(options: Mapping[str, Any], seed: int) -> Measurement:
         for name, shape in shapes.items()
         for what in PARTS
     ]
+    # In the order given: `built` holds one block, which both parts of a shape need.
     readings = _readings(cells, options, None)
     metrics: dict[str, Any] = dict(readings.metrics)
     for name in shapes:
@@ -183,6 +184,7 @@ def _readings(
         for name, sides in cells:
             subject, baseline = sides()
             metrics |= noted(name, read(subject, baseline, options))
+    # Every cell has one log, void or not.
     logs = [value for name, value in metrics.items() if name.startswith(LOG)]
     void = sum(math.isnan(value) for value in logs)
     counts = {"cells": len(logs), "void": void}

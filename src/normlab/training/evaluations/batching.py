@@ -45,9 +45,11 @@ def train_mode(setup: Setup) -> dict[str, float]:
     for size in BATCHES:
         wrong = _in_train_mode(setup.model, ghost_batch=size)  # separate batches, in few calls
         predicted = []
+        # A batch of one image is the same in any order: two compositions show it.
         for _ in range(COMPOSITIONS if size > 1 else 2):
             order = torch.randperm(len(x), generator=generator).to(x.device)
             classes = predictions(wrong, x[order], size, bf16=setup.bf16)
+            # Back to the order of x, so that compositions compare image by image.
             predicted.append(torch.empty_like(y).scatter_(0, order, classes))
         compositions = torch.stack(predicted)  # (compositions, images)
         metrics[f"train_mode_flips_{size}"] = flip_rate(compositions)
@@ -56,6 +58,7 @@ def train_mode(setup: Setup) -> dict[str, float]:
             by_class = y.argsort(stable=True)
             correct = predictions(wrong, x[by_class], size, bf16=setup.bf16) == y[by_class]
             metrics["train_mode_sorted_16_accuracy"] = _share(correct)
+        # Real batches: in eval mode nothing but the size of a call could make a difference.
         order = torch.randperm(len(x), generator=generator).to(x.device)
         batches = x[order].split(size)
         separate = torch.cat([predictions(right, batch, bf16=setup.bf16) for batch in batches])
@@ -81,6 +84,7 @@ def accumulation(setup: Setup) -> dict[str, float]:
     In float64: `accumulation_error_m` = |difference| / |gradient|, and `accumulation_cosine_m`,
     micro-batches of m.
     """
+    # Whole calls share statistics: a micro-batch must have its own, whatever training used.
     model = _in_train_mode(setup.model, ghost_batch=None).double()
     x, y = (values[:GRADIENT_SAMPLES] for values in whole_split(setup.data, "train"))
     whole = gradient(model, x.double(), y, len(x))
@@ -100,6 +104,7 @@ def gradient(model: nn.Module, x: Tensor, y: Tensor, size: int) -> Tensor:
     """
     model.zero_grad()
     for batch, targets in zip(x.split(size), y.split(size), strict=True):
+        # By its share of the samples: the sum is then the gradient of the mean over all.
         (F.cross_entropy(model(batch), targets) * (len(batch) / len(x))).backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 

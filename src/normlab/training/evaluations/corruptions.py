@@ -47,9 +47,11 @@ def impulses(x: Tensor, level: float, draw: Draw) -> Tensor:
 
 def blur(x: Tensor, level: float, draw: Draw) -> Tensor:
     """Gaussian of standard deviation `level` pixels, borders replicated."""
+    # Two standard deviations to each side: what lies further out weighs under 5 %.
     reach = int(2 * level + 1)
     steps = torch.arange(-reach, reach + 1).to(x)
     kernel = torch.exp(-0.5 * (steps / level) ** 2)
+    # A Gaussian is separable: a row, then (below) the same as a column, each channel by itself.
     kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, 1, -1)
     x = F.conv2d(F.pad(x, (reach, reach, 0, 0), mode="replicate"), kernel, groups=x.shape[1])
     return F.conv2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), kernel.mT, groups=x.shape[1])
@@ -84,10 +86,12 @@ def corrupt(x: Tensor, name: str, severity: int) -> Tensor:
     if severity == 0:
         return x
     function, levels = CORRUPTIONS[name]
+    # Ten apart, so that no two (corruption, severity) share their numbers.
     generator = torch.Generator().manual_seed(10 * list(CORRUPTIONS).index(name) + severity)
 
     def draw(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator).to(x)
 
+    # By channel, over the whole split: black and white as these images have them.
     low, high = x.amin((0, 2, 3), keepdim=True), x.amax((0, 2, 3), keepdim=True)
     return function(x, levels[severity - 1], draw).clamp(low, high)

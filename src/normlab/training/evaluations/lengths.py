@@ -30,6 +30,7 @@ def twice_context(setup: Setup) -> dict[str, float]:
             logits = model(x).float()
         loss = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
         losses.append(loss.view_as(y))  # (windows, 2 T)
+    # Both halves are of the same windows, so that only the position differs.
     by_position = torch.cat(losses).double().mean(0)  # (2 T,)
     within, beyond = by_position.chunk(2)
     return {"within_test_loss": float(within.mean()), "beyond_test_loss": float(beyond.mean())}

@@ -77,6 +77,7 @@ def contrast(setup: Setup) -> dict[str, float]:
     label of a linear probe (ridge regression on one-hot labels, fitted on the validation split).
     Chance is 0.25.
     """
+    # What the head reads are the last features. The hook stays on the copy.
     model: Any = copy.deepcopy(setup.model).eval()  # every image model ends in `head`
     features: list[Tensor] = []
     model.head.register_forward_pre_hook(lambda head, inputs: features.append(inputs[0]))
@@ -92,6 +93,7 @@ def contrast(setup: Setup) -> dict[str, float]:
         return torch.cat(features).double().cpu(), torch.cat(labels)
 
     x, label = probe_data("val")
+    # Of the validation split alone: the test split is standardised by them, not by its own.
     mean, scale = x.mean(0), x.std(0).clamp_min(1e-12)
 
     def design(x: Tensor) -> Tensor:
@@ -99,6 +101,7 @@ def contrast(setup: Setup) -> dict[str, float]:
 
     a = design(x)
     targets = nn.functional.one_hot(label, len(CONTRASTS)).double()
+    # The ridge grows with the samples, so that it is as strong on a split of any size.
     weights = torch.linalg.solve(
         a.T @ a + 1e-3 * len(a) * torch.eye(a.shape[1]).double(), a.T @ targets
     )

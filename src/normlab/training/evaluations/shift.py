@@ -34,6 +34,7 @@ def predictions(model: nn.Module, x: Tensor, size: int = 1, *, bf16: bool = Fals
 
     The calls divide no group of `size` consecutive samples.
     """
+    # Calls of about CHUNK samples bound the memory, whatever the split holds.
     chunks = x.split(max(1, CHUNK // size) * size)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
         return torch.cat([model(chunk).argmax(1) for chunk in chunks])
@@ -83,6 +84,7 @@ def adaptation(setup: Setup) -> dict[str, float]:
     score("adapted_clean", x, y, 256)
     for index, kind in enumerate(kinds):
         shifted = corrupt(x, *kind)
+        # Every kind in turn along the stream: a group of 256 meets all 24.
         mixed[index :: len(kinds)] = shifted[index :: len(kinds)]
         for size in ADAPTATION_SIZES:
             score(f"adapted_{size}", shifted, y, size)
