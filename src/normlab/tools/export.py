@@ -61,6 +61,9 @@ def export_as_it_is(model: nn.Module, example: Tensor, path: Path) -> None:
     """Writes `model` to `path` with its batch norms where they are.
 
     By torch's older exporter, which can leave them.
+
+    Raises:
+        NormLabError: a package that is missing.
     """
     check_onnx()
     with _quiet():

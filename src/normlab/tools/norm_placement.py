@@ -39,8 +39,7 @@ class NormPlacement:
 
     norms: each call of a norm layer. functional: norms that are a function's call and no layer,
     of whatever kind. branches: for each residual sum in order, where its norms are. placement:
-    their name
-    if all agree: pre, post, sandwich, output, none, else mixed.
+    their name if all agree: pre, post, sandwich, output, none, else mixed.
 
     operations: those with a weight of two or more dimensions (linear layers, convolutions) that
     read what another one or an embedding made. normed_operations: those of them that no such

@@ -67,9 +67,8 @@ def behaviour(layer: nn.Module, x: Tensor, *others: Any, **keywords: Any) -> Beh
 class ProbedNorm:
     """A layer that is a norm of each position by itself, or seems to be one.
 
-    kind: "" if it cannot be read, for the `reason`. channels: "first", (N, C, *), or "last", (*,
-    C).
-    weight, bias: gain and shift (C,), or None.
+    kind: "" if it cannot be read, for the `reason`. channels: "first", (N, C, *), or "last",
+    (*, C). weight, bias: gain and shift (C,), or None.
     """
 
     kind: str = ""
