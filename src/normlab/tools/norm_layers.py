@@ -119,8 +119,7 @@ def followers(module: nn.Module) -> dict[str, nn.Module]:
 
 def _ours(module: Norm, names: tuple[str, ...]) -> NormLayer:
     kinds = (name for name, registered in REGISTERED.items() if type(module) is registered.layer)
-    # A class derived from one of ours may compute something else, so that only the class itself
-    # counts.
+    # Not by isinstance: a class derived from one of ours may compute something else.
     kind = next(kinds, "custom")
     if getattr(module, "frozen", False):
         kind = FROZEN

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Functions and methods of tensors, by name.
-# Both torch's own names and those that operators have as methods: `func.__name__` gives either.
+# Functions and methods of tensors by `__name__`, which is that of the method for an operator.
 _WEIGHTED = {
     *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "einsum"),
     *("addmm", "baddbmm", "bmm", "mm", "matmul", "__matmul__", "_grouped_mm", "grouped_mm"),
@@ -184,8 +183,7 @@ class TensorGraph(TorchFunctionMode):
         self._depth += 1
 
     def _leave_norm(self, name: str, module: nn.Module, args: Any, result: Tensor) -> None:
-        # Whatever the layer did inside was not noted: a call of it is one step from input to
-        # output.
+        # Whatever the layer did inside was not noted: its call is one step.
         self._depth -= 1
         read = self._node(args[0], _content(args[0]))
         self.norms.append(NormUse(name, read.index, self._add(result, [read]).index))
@@ -221,8 +219,7 @@ class TensorGraph(TorchFunctionMode):
             elif branch.terms >> norm.after & 1:
                 role = "after branch"
                 where.add(role)
-            # Queries and keys may have norms in the branch, too; only one that reads the stream
-            # counts.
+            # Norms of queries and keys lie in the branch, too; only one of the stream counts.
             elif norm.before == residual.source and branch.ancestors >> norm.after & 1:
                 role = "before"
                 where.add(role)

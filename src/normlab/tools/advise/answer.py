@@ -113,8 +113,6 @@ def advise(
             continue
         verdict = verdicts.get(entry.slug)
         part = _part(entry, verdict)
-        # Judged in any case: whether the situation is `given` decides what is said, not what is
-        # true.
         side = entry.judge(part, situation) if part else None
         if not entry.given(situation):
             missing.append(_gap(entry, entry.lacks))

@@ -66,8 +66,7 @@ def as_said(part: PartVerdict, situation: Situation) -> int | None:
 def _claimed_or_opposite(part: PartVerdict, neutral: float) -> int | None:
     side = _side(part, neutral)
     if part.verdict in (SUPPORTED, PARTLY):
-        # A claim that is (partly) supported never turns against itself; without a side it is a
-        # note.
+        # A claim that is (partly) supported never turns against itself: 0 makes it a note.
         return max(side, 0)
     return min(side, 0) if part.verdict == REFUTED else None
 

@@ -18,8 +18,7 @@ DEAD = 1e-4  # of the layer's largest gain
 def eps_too_small(subject: Subject) -> Iterator[Finding]:
     """Norms that give or send back what is not finite where their input is constant."""
     for norm in subject.norms:
-        # A frozen norm divides by stored deviations, and an input of zeros is nothing special to
-        # it.
+        # A frozen norm divides by stored deviations, whatever the variance of its input.
         if subject.on_meta or norm.kind == FROZEN:
             continue
         x = subject.inputs.get(norm.name)

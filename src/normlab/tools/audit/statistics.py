@@ -99,8 +99,7 @@ def far_from_batch(subject: Subject) -> Iterator[Finding]:
     for norm in _with_statistics(subject):
         x = subject.inputs.get(norm.name)
         by_position = norm.module.running_mean.ndim > 1  # those of causal_batchnorm
-        # A live norm does not use them now; those that never moved are told already; one sample has
-        # no statistics.
+        # A live norm does not use them now, and those that never moved are told already.
         if x is None or norm.is_live or by_position or _initial(norm.module) or len(x) < 2:
             continue
         distance = _distance(norm, x)

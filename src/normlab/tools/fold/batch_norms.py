@@ -108,8 +108,7 @@ def _computes(probe: nn.Module, affine: Affine) -> bool:
     channels, spatial = len(affine.scale), [3] * (affine.dims[-1] - 2)
     shape = (4, *spatial, channels) if affine.channels_last else (4, channels, *spatial)
     generator = torch.Generator().manual_seed(0)
-    # Deviation 3 and mean 1: statistics of this batch are not the running ones of a new layer, 0
-    # and 1.
+    # Deviation 3 and mean 1: a new layer's running statistics, 1 and 0, are not this batch's.
     x = torch.randn(shape, generator=generator, dtype=torch.float64).mul_(3).add_(1)
     # (C, 1, ...) beside (N, C, ...), or (C,) beside (N, ..., C).
     along = [1] * len(spatial) if not affine.channels_last else []

@@ -73,8 +73,7 @@ class CallGraph:
             if node.op == "call_module":
                 self._calls.setdefault(str(node.target), []).append(node)
             elif node.op == "get_attr":
-                # A tensor of a module that is used past its forward, such as a tied embedding's
-                # weight.
+                # A module's tensor that is read past its forward: a tied embedding's weight.
                 self._read.add(str(node.target).rpartition(".")[0])
             elif node.op == "call_function" and node.target is F.batch_norm:
                 self.functions.append(node.name)

@@ -127,8 +127,7 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
             if affine.tail is not None:
                 raise Kept("an activation of its own follows")
             into = graph.layers_after(call)
-            # Checked for all layers before any is changed, so that a refusal leaves them as they
-            # are.
+            # All are checked before any is changed: a refusal leaves them as they are.
             dims = max(_fitting_inputs(modules[layer], affine) for layer in into)
         except Kept as after:
             raise Kept(f"{before}; {after}") from None
@@ -137,7 +136,7 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
     # A norm that takes several numbers of dimensions is folded for one of them alone.
     instead = affine.tail or (OnlyDims(dims) if len(affine.dims) > 1 else nn.Identity())
     for module in modules.values():
-        # In every place where the norm stands.
+        # A shared norm stands in several places, under the one path that it is known by.
         for child, value in module._modules.items():
             if value is norm:
                 module._modules[child] = instead.train(norm.training)
@@ -171,8 +170,7 @@ def _fitting_inputs(layer: Any, affine: Affine) -> int:
         )
     if not isinstance(layer, _ConvNd):
         return _common_dims(layer, affine, layer.in_features)
-    # `_reversed_padding_repeated_twice` knows the padding of "same", too, for which `padding` is a
-    # word.
+    # In numbers, even where `padding` is the word "same".
     if layer.padding_mode == "zeros" and any(layer._reversed_padding_repeated_twice):
         raise Kept(
             "it stands before a convolution that pads with zeros, which the norm would have shifted"
