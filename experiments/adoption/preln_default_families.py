@@ -44,6 +44,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         return sum(place in branch for branch in found.branches) / len(found.branches)
 
     return {
+        # All residual sums of a model alike: one block of another kind makes it "mixed".
         "pre": float(found.placement == "pre"),
         "post": float(found.placement == "post"),
         "before": share("before"),

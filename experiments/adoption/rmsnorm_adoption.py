@@ -25,6 +25,7 @@ from normlab.claims.evidence import Evidence, Values
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Listed
 
+# 1 for yes, 0 for no; read in the sources above, once.
 STATED = {
     "names_rmsnorm": 0.0,
     "names_layernorm": 1.0,
@@ -41,6 +42,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     from normlab.tools.norm_placement import norm_placement
     from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
+    # Nothing to build: there is no code.
     if options["model"] == "PaLM":
         return {**STATED, "data": transformers_version()}
     torch.manual_seed(seed)
