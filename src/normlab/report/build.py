@@ -36,6 +36,9 @@ def built(
     """Path -> text of verdicts.json and the page.
 
     With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md.
+
+    Raises:
+        NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
     """
     # A checkout without a results folder has run nothing yet, and gets an empty page.
     if not results.is_dir() and results != RESULTS:

@@ -69,7 +69,10 @@ class _Arguments(NamedTuple):
 
 @torch.no_grad()
 def norm_placement(model: nn.Module, inputs: Mapping[str, Any]) -> NormPlacement:
-    """Where `model` has its norms in `model(**inputs)`, which is called twice."""
+    """Where `model` has its norms in `model(**inputs)`, which is called twice.
+
+    Draws from the global random state.
+    """
     # First which layers are norms, by what they get; then where these stand.
     behaviours = _behaviours(model, inputs)
     norms = {name: model.get_submodule(name) for name in behaviours}

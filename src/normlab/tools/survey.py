@@ -91,6 +91,7 @@ def convert_named(
     """The network `name`, converted, and one training step of it.
 
     Whatever a network raises is told in its own row, so that the rows of the others are not lost.
+    Seeds the global random state with 0.
     """
     # Weights and inputs are random, and a row must not depend on those before it.
     torch.manual_seed(0)

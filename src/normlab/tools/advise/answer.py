@@ -70,8 +70,8 @@ class Gap:
 class Advice:
     """The answer: `norms` and `placements` are ranked.
 
-    notes: decided, and for or against none. unranked: kinds of which no decided verdict speaks
-    here.
+    notes: decided, and for or against none. unranked: kinds, and placements in a transformer, of
+    which no decided verdict speaks here.
     """
 
     situation: Situation
