@@ -5,9 +5,9 @@ Primary source: the code of `transformers` itself.
 Measured: two readings, both decided on one sample of the library's causal language models:
 LayerNorm itself (it centres), or a norm of each token by itself, RMSNorm included. The sample was
 drawn before any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0)
-those 124 that the options of architectures.TINY build with less than 20 million parameters, and of
-these, in alphabetical order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most part,
-large mixtures of experts and models with parts for images or sound.
+those 124 that the options of tiny_transformers.TINY build with less than 20 million parameters, and
+of these, in alphabetical order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most
+part, large mixtures of experts and models with parts for images or sound.
 Cost: normlab run hf-layernorm    40 seconds on one core
 """
 
@@ -36,9 +36,11 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.tools.norm_placement import norm_placement
     from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
+    # Weights and tokens are random; what is asked of the norms does not depend on them.
     torch.manual_seed(seed)
     model = build_tiny(options["model"])
     norms = norm_placement(model, tiny_inputs(model)).norms
+    # A model without any norm has shares of 0, and counts against both parts.
     centred = sum(norm.behaviour.centres for norm in norms) / max(1, len(norms))
     by_token = sum(norm.behaviour.by_token for norm in norms) / max(1, len(norms))
     metrics = {
@@ -56,6 +58,7 @@ def models_with(metric: str, words: str) -> Quantity:
     """1 or 0 for each model of the sample, of which there is one trial each."""
 
     def holds(evidence: Evidence) -> Values:
+        # One trial each, so that the models are what a share is taken over.
         return np.array([evidence.values(model, metric)[0] for model in SAMPLE])
 
     return Quantity(f"{words}, of {len(SAMPLE)} models drawn", "share", holds)

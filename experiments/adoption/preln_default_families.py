@@ -43,6 +43,7 @@ def trial(options: Options, seed: int) -> Measurement:
         return sum(place in branch for branch in found.branches) / len(found.branches)
 
     metrics = {
+        # All residual sums of a model alike: one block of another kind makes it "mixed".
         "pre": float(found.placement == "pre"),
         "post": float(found.placement == "post"),
         "before": share("before"),

@@ -24,6 +24,7 @@ from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
 
+# 1 for yes, 0 for no; read in the sources above, once.
 STATED = {
     "names_rmsnorm": 0.0,
     "names_layernorm": 1.0,
@@ -40,6 +41,7 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.tools.norm_placement import norm_placement
     from normlab.tools.tiny_transformers import build_tiny, tiny_inputs, transformers_version
 
+    # Nothing to build: there is no code.
     if options["model"] == "PaLM":
         return Measurement(STATED, transformers_version())
     torch.manual_seed(seed)

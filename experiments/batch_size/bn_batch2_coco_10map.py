@@ -46,6 +46,7 @@ def points(evidence: Evidence) -> Values:
 
 def share(evidence: Evidence) -> Values:
     """|stated - claimed| loss in per cent of the AP."""
+    # Of the AP with frozen BN, the only one that the source states.
     lost = evidence.values("stated", "coco_ap_lost_bn_not_frozen_batch_2")
     return abs(100 * lost / evidence.values("stated", "coco_box_ap_bn_frozen") - 10)
 

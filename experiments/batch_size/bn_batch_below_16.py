@@ -52,6 +52,7 @@ CLAIM = Claim(
     "values per channel",
     arms=(
         *(batchnorm_arm(n) for n in SIZES),
+        # Shown beside, and read by no part.
         *(batchrenorm_arm(n) for n in SIZES[1:-1]),
         *(Arm(kind, (f"norm={kind}",), at={"norm": kind}) for kind in PER_SAMPLE),
     ),

@@ -35,11 +35,14 @@ def collect(trained: "Setup", layers: list[Any], n: int) -> Averages:
 
     averages: Averages = {}
     for momentum in MOMENTA:
+        # As a new layer starts: mean 0 and variance 1.
         averages[momentum] = [(0 * one.running_mean, 0 * one.running_var + 1) for one in layers]
     for layer in layers:
         # The buffers then hold the last batch's own statistics.
+        # No ghost batches: each forward pass below is of n samples.
         layer.momentum, layer.ghost_batch = 1.0, None
     trained.model.train()
+    # Rounded up: SGD batches that together hold 600 n samples.
     steps = -(-BATCHES * n // trained.cfg.data.batch_size)
     images = torch.cat([trained.data.batch(step)[0] for step in range(steps)])
     with torch.no_grad():
@@ -47,6 +50,7 @@ def collect(trained: "Setup", layers: list[Any], n: int) -> Averages:
             trained.model(images[(step - 1) * n : step * n])
             for momentum, pairs in averages.items():
                 for (mean, var), layer in zip(pairs, layers, strict=True):
+                    # None: the average of k batches moves by 1 / k.
                     mean.lerp_(layer.running_mean, momentum or 1 / step)
                     var.lerp_(layer.running_var, momentum or 1 / step)
     return averages
@@ -58,10 +62,12 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.training.step import evaluate
 
     n = options["normalization_batch"]
+    # Trained with statistics of n samples, in the SGD batch that the claims share.
     overrides = (*options["overrides"], "norm=batchnorm", f"norm.ghost_batch={n}")
     trained = train_network(overrides, seed)
     layers = batch_norms(trained.model)
     metrics: dict[str, float] = {}
+    # The weights stay; each momentum gets its own buffers for one evaluation.
     for momentum, pairs in collect(trained, layers, n).items():
         for (mean, var), layer in zip(pairs, layers, strict=True):
             layer.running_mean.copy_(mean)
@@ -76,6 +82,7 @@ def gain(momentum: float, words: str) -> Quantity:
     per seed."""
 
     def read(evidence: Evidence) -> Values:
+        # Half of 100, which makes points: the mean of two.
         two, four = (
             50
             * (evidence.values(arm, f"accuracy_{momentum}") - evidence.values(arm, "accuracy_0.1"))

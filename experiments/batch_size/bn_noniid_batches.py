@@ -24,6 +24,7 @@ PROTOCOLS["smoke"] = replace(SMOKE, overrides=(*SMOKE.overrides, "data.subset=60
 def skewed(kind: str, classes: int, *overrides: str) -> Arm:
     """Batches whose groups of 8 samples hold so many classes."""
     groups = ("data.group_size=8", f"data.group_classes={classes}")
+    # Batch statistics at evaluation are BatchNorm's alone.
     evaluations = ("statistics",) if kind.startswith("batchnorm") else ()
     name = f"{kind} {classes} class{'es' * (classes > 1)}"
     return Arm(name, (f"norm={kind.split()[0]}", *overrides, *groups), evaluations=evaluations)
@@ -45,6 +46,7 @@ CLAIM = Claim(
     prediction="supported: a drop of 10 points or more, as the class leaks through the group's "
     "statistics",
     arms=(
+        # The baseline: groups of 8 of any class.
         batchnorm_arm(8),
         skewed("batchnorm", 1, "norm.ghost_batch=8"),
         skewed("batchnorm", 2, "norm.ghost_batch=8"),

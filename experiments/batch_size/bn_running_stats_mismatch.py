@@ -37,6 +37,7 @@ def share_of_own_fall(evidence: Evidence) -> Values:
     alike."""
     at_2 = evidence.difference("groupnorm 2", "batchnorm 2", scale=100)
     at_32 = evidence.difference("groupnorm 32", "batchnorm 32", scale=100)
+    # The fall is a mean over seeds: a seed whose own fall is near 0 would give any share.
     return 100 * recovered(evidence, "batchnorm 2") / float((at_2 - at_32).mean())
 
 

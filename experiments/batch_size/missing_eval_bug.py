@@ -58,6 +58,7 @@ CLAIM = Claim(
                 words="share of predictions that differ between two compositions, batches of 1 to "
                 "256",
             ),
+            # Classes, not logits: a flip is a flip.
             Exact(0.0),
         ),
     ),

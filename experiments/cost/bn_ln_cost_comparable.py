@@ -33,6 +33,7 @@ KINDS = (
 
 def arm(name: str) -> Arm:
     kind, implementation, _ = LAYERNORMS[name]
+    # Against torch's BatchNorm, whichever LayerNorm it is.
     sides = {"subject": (kind, implementation), "baseline": ("batchnorm", "torch.nn")}
     return Arm(name, options={**sides, "grid": "maps"})
 
@@ -71,6 +72,7 @@ CLAIM = Claim(
             name,
             f"LayerNorm {words} takes about as long as BatchNorm",
             typical_ratio(name, words="time of LayerNorm over that of BatchNorm"),
+            # As far up as down on the scale of ratios.
             Between(0.67, 1.5),
         )
         for name, (_, _, words) in LAYERNORMS.items()

@@ -26,6 +26,7 @@ def grids(
     values: int, batch: int, width: int, sides: tuple[int, ...] = (8, 32, 128)
 ) -> dict[str, Any]:
     size = {"batch": batch, "width": width, "size": 32}
+    # Kernels differ by memory format.
     steps = [{"memory_format": memory_format, **size} for memory_format in FORMATS]
     return {"maps": maps(sides, values, **ALL_MAPS), "model": {"steps": steps}}
 
@@ -43,6 +44,7 @@ def arm(name: str, implementation: str, **more: Any) -> Arm:
 
 def part(name: str, statement: str) -> Part:
     ratio = typical_ratio(name, words="time of GroupNorm over that of BatchNorm")
+    # Costlier at any rate is partly what is claimed; "slightly" ends at half as much again.
     return Part(name, statement, ratio, Between(1.02, 1.5, partly=(1.02, inf)))
 
 

@@ -26,6 +26,7 @@ AT_EVALUATION = ("over C, H, W", "permuted")
 
 def arm(name: str, *, evaluation: bool = False) -> Arm:
     kind, implementation, _ = LAYERNORMS[name]
+    # Always the same baseline: BatchNorm as torch has it.
     options: dict[str, Any] = {
         "subject": (kind, implementation),
         "baseline": ("batchnorm", "torch.nn"),
@@ -43,6 +44,7 @@ def part(name: str, *, evaluation: bool = False) -> Part:
         title,
         f"{statement} at evaluation" if evaluation else statement,
         cell_ratios(title, words="time of LayerNorm over that of BatchNorm"),
+        # Slower at all in most cells is partly what is claimed.
         MostCells(1.2, inf, partly=(1.0, inf)),
     )
 

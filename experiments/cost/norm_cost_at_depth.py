@@ -38,6 +38,7 @@ def grids(
     shapes = {"prefill": [(1, tokens)], "decode": [(batch, 1) for batch in batches]}
     by_phase: dict[str, Any] = {}
     for phase in PHASES:
+        # Compiling a block takes long, so that it is done at few widths.
         for name, chosen in ((phase, widths), (f"{phase}, compiled", few)):
             grid = [[*shape, width] for shape in shapes[phase] for width in chosen]
             by_phase[name] = {"dtype": dtype, "shapes": grid}
@@ -60,6 +61,7 @@ def parts(implementation: str, phase: str) -> Iterator[Part]:
             f"{name}, {how}",
             f"{gain}, {how}, {implementation}",
             typical_ratio(name, prefix, suffix, words=words),
+            # A ratio of 0.97 is the 3 % that a part asks for.
             Between(0.0, 0.97, partly=(0.0, 0.99)),
         )
 

@@ -29,6 +29,7 @@ BOTH: dict[str, Any] = {"dtypes": ["float32", "bfloat16"], "modes": MODES}
 HEIGHTS, WIDTHS = (1, 64, 1024), (512, 2048, 8192)
 CPU_GRIDS: dict[str, Any] = {
     "rows": rows(HEIGHTS, WIDTHS, **BOTH),
+    # Float32 alone: by hand the statistics would be in bfloat16, too.
     "plain": rows(HEIGHTS, WIDTHS, modes=MODES),
     # Compiling each takes as long as 50 readings.
     "compiled": {"shapes": [[2048, 512], [512, 2048], [128, 8192]]},

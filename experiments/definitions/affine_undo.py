@@ -36,6 +36,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     deviation = torch.empty(64).uniform_(0.3, 3, generator=generator)
     norm: Any = make_norm("batchnorm", 64, "NC")
     with torch.no_grad():
+        # As after a training that has found the data's own statistics.
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(deviation**2)
         norm.weight.copy_((deviation**2 + norm.eps).sqrt())
@@ -45,6 +46,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         norm.weight.data = (norm.running_var + norm.eps).sqrt()
 
     def error(layer: nn.Module, n: int) -> float:
+        # Drawn from the distribution whose statistics gamma and beta undo.
         x = torch.randn(n, 64, generator=generator).mul(deviation).add(mean).to(dtype)
         with torch.no_grad():
             y = layer(x)
@@ -62,6 +64,7 @@ def layernorm_r2(generator: Any) -> float:
     import torch
 
     features = torch.randn(1024, 64, generator=generator, dtype=torch.float64)
+    # LayerNorm's statistics are of each sample: what a fixed scale per feature leaves is R² < 1.
     y = torch.nn.functional.layer_norm(features, (64,))
     slope = (features * y).mean(0) / (y**2).mean(0)  # least squares per feature
     return float(1 - (features - slope * y).square().sum() / features.square().sum())

@@ -27,6 +27,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     dtype = getattr(torch, options["dtype"])
     x = torch.randn(4, 20, 512, generator=generator, dtype=dtype)
+    # Features of different sizes: statistics over the wrong axis then give other values.
     x = x * torch.empty(512, dtype=dtype).uniform_(0.3, 3, generator=generator) + 1
 
     def over(axes: tuple[int, ...]) -> Tensor:
@@ -44,7 +45,9 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         return float((y - target).detach().abs().max())
 
     described = over((0, 1))
+    # (4, 20, 512) read as (N, C, L): 20 channels.
     by_position = nn.BatchNorm1d(20).to(dtype)(x)
+    # (N, T, C) -> (N, C, T) and back.
     transposed = nn.BatchNorm1d(512).to(dtype)(x.transpose(1, 2)).transpose(1, 2)
     return {
         "refused_512": refused(512),
@@ -52,6 +55,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "by_position_error": error(by_position, over((0, 2))),
         "by_position_vs_described": error(by_position, described),
         "transposed_error": error(transposed, described),
+        # Ours is told where the channels are.
         "layout_stated_error": error(make_norm("batchnorm", 512, "NTC").to(dtype)(x), described),
     }
 

@@ -36,8 +36,10 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     def change(model: nn.Module, x: Tensor) -> float:
         y = model(x)
+        # The same examples in another order, put back in theirs.
         order = torch.randperm(128, generator=generator)
         reordered = model(x[order])[order.argsort()]
+        # Beside examples 50 times as large, which would rule statistics of the batch.
         others = [reordered, model(torch.cat([x[:64], 50 * draw(64, 3, 8, 8)]))[:64]]
         for size in (1, 2, 7, 64):
             # Without the last batch: with 7 it is a smaller one.
@@ -46,11 +48,13 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     with torch.no_grad():
         for model in (layer, network):
+            # 0.9^20 = 12 % of the starting values are left: enough to be other than 0 and 1.
             for _ in range(20):
                 model(2 * draw(64, 3, 8, 8) + 1)
             model.eval()
         x = 2 * draw(128, 3, 8, 8) + 1
         metrics = {"layer": change(layer, x), "network": change(network, x)}
+        # For contrast, what the statistics of the batch do.
         y = network.train()(x)
         moved = (y[:64] - network(x[:64])).abs().max() / y.abs().max()
         return {**metrics, "train_mode": float(moved)}

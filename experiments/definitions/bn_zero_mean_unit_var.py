@@ -31,14 +31,18 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     norm: Any = make_norm("batchnorm", 32, "NC").to(dtype)
     worst = dict.fromkeys(("mean", "deviation", "deviation_above", "deviation_at_1e-3"), 0.0)
     for n in (2, 3, 4, 8, 16, 64, 256, 1024):
+        # The "weights" of the claim: from 1e-4, where eps = 1e-5 is larger than the variance, up.
         for scale in 10.0 ** torch.arange(-4, 3):
             inputs = torch.randn(n, 64, generator=generator, dtype=dtype)
+            # / 8 = 1 / sqrt(64): features of unit variance before the scale.
             weights = torch.randn(64, 32, generator=generator, dtype=dtype) / 8
             means = 3 * torch.randn(32, generator=generator, dtype=dtype)
             x = scale.to(dtype) * (inputs @ weights + means)
             with torch.no_grad():
+                # In float64 the check adds no rounding of its own.
                 y = norm(x).double()
             off = (y.std(0, unbiased=False) - 1).abs()
+            # At N = 2 a feature may have a small variance by chance, whatever its scale.
             above = off[x.double().var(0, unbiased=False) > 100 * norm.eps]
             worst["mean"] = max(worst["mean"], float(y.mean(0).abs().max()))
             worst["deviation"] = max(worst["deviation"], float(off.max()))

@@ -38,6 +38,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
     other = copy.deepcopy(plain)
     with torch.no_grad():
+        # Everything else is the same, so that a change of the output is the bias'.
         other[0].bias.normal_(0, 3, generator=generator)
 
     def batch() -> Tensor:
@@ -49,16 +50,19 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             return float((other(x) - y).abs().max() / y.abs().max())
 
     x = batch()
+    # A random linear loss: its gradient has no reason to be 0.
     (plain(x) * torch.randn(32, 32, 6, 6, generator=generator, dtype=dtype)).sum().backward()
     gradients = {"bias": plain[0].bias.grad, "weight": plain[0].weight.grad}
     metrics = {
         "gradient": float(gradients["bias"].norm() / gradients["weight"].norm()),
         "training": change(x),
     }
+    # The second batch in train mode: 0.9² of the difference of the running means is left.
     change(batch())
     plain.eval(), other.eval()
     metrics["evaluation_after_2"] = change(x)
     plain.train(), other.train()
+    # 0.9^200 = 7e-10.
     for _ in range(200):
         change(batch())
     plain.eval(), other.eval()

@@ -35,6 +35,7 @@ def layers(x: "Tensor", *kinds: str) -> Iterator[Result]:
     from torch import nn
 
     c, sample = x.shape[1], tuple(range(1, x.ndim))
+    # Each with the axes over which the documents say that it has mean 0 and deviation 1.
     norms: dict[str, tuple[nn.Module, int | tuple[int, ...]]] = {
         "features": (nn.BatchNorm1d(c), 0),
         "batch": (nn.BatchNorm2d(c), (0, 2, 3)),
@@ -54,8 +55,10 @@ def from_scratch(x: "Tensor") -> Iterator[Result]:
 
     library: Any = nn.BatchNorm1d(64)
     mean, var = x.mean(0), x.var(0, unbiased=False)
+    # Momentum 0.1, from 0 and 1; whether the variance stored is biased is running-var-bias.
     running_mean, running_var = 0.1 * mean, 0.9 + 0.1 * var
     y = (x - mean) / (var + 1e-5).sqrt()
+    # In training it must equal the library's layer, too.
     yield y, x.shape, max(standard(y, 0), float((y - library(x)).detach().abs().max()))
     yield running_mean, mean.shape, float((running_mean - library.running_mean).abs().max())
     deviation = (running_var + 1e-5).sqrt()

@@ -29,6 +29,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     dtype = getattr(torch, options["dtype"])
     x = torch.randn(8, 32, 8, 8, generator=generator, dtype=dtype) * 3 + 1
     others = torch.randn(8, 32, 8, 8, generator=generator, dtype=dtype) * 3 + 1
+    # The first sample stays, beside others 100 times as large.
     changed = torch.cat([x[:1], 100 * others[1:]])
 
     def group_norm(groups: int, x: Tensor) -> Tensor:
@@ -37,6 +38,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
             y: Tensor = norm.to(dtype)(x)
         return y
 
+    # Without affine: torch's is per element, and GN's per channel.
     layer_norm = nn.LayerNorm((32, 8, 8), elementwise_affine=False)
     dependence = []
     for groups in (1, 2, 4, 8, 16, 32):

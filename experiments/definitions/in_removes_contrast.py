@@ -25,6 +25,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(8, 16, 16, 16, generator=generator)
     low, high = options["contrast"]
+    # One contrast and one brightness for each image and channel, over all its pixels.
     a = torch.empty(8, 16, 1, 1).uniform_(low, high, generator=generator)
     b = torch.empty(8, 16, 1, 1).uniform_(-3, 3, generator=generator)
     norm = make_norm(options["kind"], 16, "NCHW")
@@ -49,6 +50,7 @@ CLAIM = Claim(
         Arm("0.3 to 3.3", options={"kind": "instancenorm", "contrast": (0.3, 3.3)}),
         Arm("0.1 to 0.3", options={"kind": "instancenorm", "contrast": (0.1, 0.3)}),
         Arm("0.01", options={"kind": "instancenorm", "contrast": (0.009, 0.011)}),
+        # Beside: shared by channels, its statistics cannot remove what differs between them.
         Arm("groupnorm", options={"kind": "groupnorm", "contrast": (0.3, 3.3)}),
     ),
     protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.02), "smoke": Protocol(seeds=2)},

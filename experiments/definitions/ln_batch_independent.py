@@ -34,6 +34,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     generator = torch.Generator().manual_seed(seed)
     dtype, width = getattr(torch, options["dtype"]), options["width"]
+    # The integer type of as many bits.
     integer = torch.int32 if dtype == torch.float32 else torch.int16
 
     def ordered(y: Tensor) -> Tensor:
@@ -43,6 +44,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     def distance(layer: nn.Module, shape: tuple[int, ...]) -> int:
         x = (torch.randn(shape, generator=generator) * 3 + 1).to(dtype)
+        # The first, the last and six more: each alone costs a call.
         drawn = torch.randint(shape[0], (6,), generator=generator).tolist()
         distances = []
         with torch.no_grad():
@@ -58,6 +60,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         "layernorm": (nn.LayerNorm(width, dtype=dtype), rows),
         "rmsnorm": (nn.RMSNorm(width, dtype=dtype), rows),
         "groupnorm": (nn.GroupNorm(8, 32, dtype=dtype), maps),
+        # Without parameters it takes any dtype.
         "instancenorm": (nn.InstanceNorm2d(32), maps),
         "own rmsnorm": (make_norm("rmsnorm", width, "NC"), rows),
     }

@@ -34,6 +34,7 @@ def per_element(model: Any, input_shape: tuple[int, ...]) -> None:
 
     from normlab.norms import Norm
 
+    # Zeros go through the layers for their shapes alone.
     x = torch.zeros(1, *input_shape)
     for index, layer in enumerate(model.features):
         if isinstance(layer, Norm):
@@ -74,6 +75,7 @@ def trial(options: Options, seed: int) -> Measurement:
     # Under smoke the budget is in steps, and there is nothing to halve.
     in_steps = any(item.startswith("trainer.max_steps=") for item in options["overrides"])
     half = () if in_steps else ("trainer.max_epochs=2",)
+    # Tuning seeds are other ones than evaluation seeds, as everywhere.
     tuned = {rate: accuracy(run(rate, 1000 + seed, *half), "val") for rate in RATES}
     best = max(RATES, key=tuned.__getitem__)
     trained = run(best, seed)

@@ -34,6 +34,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     }
 
     def gap(layer: nn.Module) -> float:
+        # Other batches, so that running statistics, if there are any, have moved.
         for _ in range(5):
             layer(2 * torch.randn(8, 16, 8, 8, generator=generator).to(dtype) + 1)
         x = 2 * torch.randn(8, 16, 8, 8, generator=generator).to(dtype) + 1

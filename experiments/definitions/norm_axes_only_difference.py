@@ -57,10 +57,12 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     dtype = getattr(torch, options["dtype"])
     x = torch.randn(8, 16, 6, 6, generator=generator, dtype=dtype)
     upstream = torch.randn(8, 16, 6, 6, generator=generator, dtype=dtype)
+    # Of its own scale for each image and channel: statistics over other axes give other values.
     x = x * torch.rand(8, 16, 1, 1, generator=generator, dtype=dtype).mul_(4).add_(0.3) + 2
 
     def output_and_gradient(function: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         leaf = x.clone().requires_grad_()
+        # Gradients too: two maps may agree at a point and differ in their slope.
         y = function(leaf)
         return y.detach(), torch.autograd.grad(y, leaf, upstream)[0]
 
@@ -71,6 +73,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     batch_norm = nn.BatchNorm2d(16, affine=False).to(dtype)
     layers = (batch_norm, nn.LayerNorm((16, 6, 6), elementwise_affine=False), nn.InstanceNorm2d(16))
     four = [error(in_groups, nn.GroupNorm(4, 16, affine=False))]
+    # The last axes, those of each pixel, have no layer of torch's.
     for axes, layer in zip(AXES, layers, strict=False):
         four.append(error(partial(by_axes, axes=axes), layer))
     rms = nn.RMSNorm((16, 6, 6), eps=1e-5, elementwise_affine=False)

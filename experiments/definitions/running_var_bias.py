@@ -41,7 +41,9 @@ def trial(options: Options, seed: int) -> Measurement:
     n = options["batch"]
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 64, generator=generator, dtype=torch.float64) * 3 + 1
+    # Float64, so that N / (N - 1) is told from rounding.
     biased = x.var(0, unbiased=False)
+    # Momentum 1: the buffer is what one batch stores.
     theirs: Any = torch.nn.BatchNorm1d(64, momentum=1.0)
     ours: Any = make_norm("batchnorm", 64, "NC", momentum=1.0)
     stored = []
@@ -53,6 +55,7 @@ def trial(options: Options, seed: int) -> Measurement:
         "ratio_off_unbiased": max(float((ratio * (n - 1) / n - 1).abs().max()) for ratio in stored),
     }
     trained = train_network((*options["overrides"], "norm=batchnorm", f"data.batch_size={n}"), seed)
+    # In this order: the factor turns the unbiased buffers, which training left, into biased ones.
     for kind, factor in (("unbiased", 1.0), ("biased", (n - 1) / n)):
         for layer in batch_norms(trained.model):
             layer.running_var.mul_(factor)

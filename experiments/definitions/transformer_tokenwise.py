@@ -36,8 +36,10 @@ def network(name: str, seed: int) -> tuple[Any, Any, Any]:
     cfg = compose(["model=transformer", f"seed={seed}"])
     model = build_model(cfg, "text", (LENGTH,), VOCABULARY)
     modules = list(model.modules())
+    # The first of its blocks stands for all: they are of one class.
     norm = next(module for module in modules if type(module).__name__ == "LayerNorm")
     own: Any = next(module for module in modules if type(module).__name__ == "MLPBranch")
+    # Its second argument says what attention sees, which an MLP has no use for.
     return model, norm, lambda x: own(x, None)
 
 
@@ -72,6 +74,7 @@ def trial(options: Options, seed: int) -> Measurement:
         change[:, j] = (outputs(other) - before).abs().amax(1) / before.std()
 
     def alone(layer: Any) -> float:
+        # Two sequences that share their first token only.
         x, y = torch.randn(2, 1, LENGTH, width, dtype=torch.float64)
         y[0, 0] = x[0, 0]
         with torch.no_grad():

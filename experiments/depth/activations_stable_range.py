@@ -40,6 +40,7 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.measure.states import course_of_training, log_range
 
     text = options["overrides"]
+    # The protocol is the transformer's: a CNN takes its steps alone.
     budget = tuple(override for override in text if override.startswith("trainer."))
     # Both data sets are this claim's, whichever an arm trains on.
     sets = [load_data(compose(list(net)).data, seed) for net in (text, (*CNN, *budget))]
@@ -48,6 +49,7 @@ def trial(options: Options, seed: int) -> Measurement:
         "name": " and ".join(names),
         "fingerprint": " and ".join(fingerprints),
     }
+    # A CNN has no residual stream.
     if options["net"] == "CNN":
         net = (*CNN, *budget, *options["arm"])
         course, _ = course_of_training(net, seed, rates=(0.01, 0.03, 0.1))
@@ -57,6 +59,7 @@ def trial(options: Options, seed: int) -> Measurement:
     metrics = {
         "read": log_range(course, "read"),
         "stream": log_range(course, "stream"),
+        # After training, the last block's over the first one's.
         "stream_growth": course[-1]["stream"][-1] / course[-1]["stream"][0],
     }
     return Measurement(metrics, data)
@@ -70,6 +73,7 @@ def part(name: str, statement: str, arm: str, metric: str = "read") -> Part:
         name,
         f"{statement} has a third of the range that it has without norms, or less",
         difference(without, arm, metric, words=words, unit="times"),
+        # The catalogue's factor of 3; there is no upper end.
         Between(3, inf),
     )
 

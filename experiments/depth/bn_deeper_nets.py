@@ -31,6 +31,7 @@ FAMILIES = {
 def log2_deepest(accuracy: Values, bar: Values, depths: tuple[int, ...]) -> Values:
     """(n, depths) -> (n,) of the deepest net that reaches `bar`; the shallowest if none does."""
     trains = accuracy >= bar
+    # So that a seed in which no depth trains has a logarithm, and counts as the shallowest.
     trains[:, 0] = True
     return np.asarray(np.log2((trains * np.array(depths)).max(axis=1)))
 
@@ -44,6 +45,7 @@ def doublings(family: str) -> Quantity:
 
     def read(evidence: Evidence) -> Values:
         bn, none = accuracy(evidence, "batchnorm"), accuracy(evidence, "none")
+        # (n, 1): one bar for all depths and both norms of the seed.
         bar = CHANCE + (none[:, :1] - CHANCE) / 2
         return log2_deepest(bn, bar, depths) - log2_deepest(none, bar, depths)
 
@@ -77,6 +79,7 @@ CLAIM = Claim(
             family,
             f"the deepest {family} that trains is twice as deep with BN",
             doublings(family),
+            # One doubling.
             AtLeast(1.0),
         )
         for family in FAMILIES

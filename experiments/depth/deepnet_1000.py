@@ -62,6 +62,7 @@ CLAIM = Claim(
             "DeepNorm",
             "without warm-up its loss is at most 0.1 nats above Pre-LN's",
             perplexity_ratio("deepnorm", "pre", words="perplexity of DeepNorm over Pre-LN"),
+            # A ratio of perplexities is a difference of losses: 0.1 nats.
             Between(0, exp(0.1)),
         ),
         Part(

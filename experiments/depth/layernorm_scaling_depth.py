@@ -21,6 +21,7 @@ def arm(depth: int, init: str, *, scaled: bool) -> Arm:
         "norm=layernorm",
         f"model.init={init}",
         f"model.depth={depth}",
+        # Hydra's words for a bool are in small letters.
         f"model.layer_scaling={str(scaled).lower()}",
     )
     return Arm(f"{init} {depth}" + ", scaled" * scaled, overrides)

@@ -41,10 +41,13 @@ def trial(options: Options, seed: int) -> Measurement:
     cfg = compose([*options["overrides"], *net, f"norm={options['kind']}", f"seed={seed}"])
     before, after, data = flow_before_and_after(cfg, options["steps"], rates=(0.001, 0.01, 0.1))
     # The first and the last layer have neighbours of other kinds.
+    # 2: of the squared gradient.
     inner = [2 * math.log(norm) for norm in before[1:-1]]
     metrics = {
+        # Exploding or vanishing: either way the ends lie apart.
         "decades_before": abs(math.log10(before[0] / before[-1])),
         "decades_after": abs(math.log10(after[0] / after[-1])),
+        # Per layer, from the last to the first, as the gradient runs.
         "log_growth": (inner[0] - inner[-1]) / (len(inner) - 1),
     }
     return Measurement(metrics, data)
@@ -59,6 +62,7 @@ def cell(kind: str, gain: float, when: str) -> Part:
         f"{NAMES[kind]}, scale {gain:g}, {when}",
         f"{NAMES[kind]} brings first and last gradient together by a factor of 2",
         difference(*arms, f"decades_{when}", words=words, unit="decades"),
+        # log10 of 2.
         AtLeast(0.3),
     )
 
@@ -69,11 +73,13 @@ def growth(kind: str) -> Part:
         f"{NAMES[kind]}, growth per layer",
         f"a plain {NAMES[kind]} layer hands the squared gradient on as it is",
         value(f"{kind} 1", "log_growth", words=words, unit="times"),
+        # "As it is": to a tenth, either way.
         Between(1 / 1.1, 1.1),
     )
 
 
 def protocol(depth: int, steps: int, *overrides: str, seeds: int, seconds: float) -> Protocol:
+    # Overrides twice: they say which data a protocol needs, and the trial reads its options.
     options = {"depth": depth, "steps": steps, "overrides": overrides}
     return Protocol(overrides, options, seeds=seeds, seconds_per_trial=seconds)
 

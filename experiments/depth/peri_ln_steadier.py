@@ -30,6 +30,7 @@ def sensitivity(evidence: Evidence, placement: str) -> Values:
     """
     arms = [f"{placement} {rate:g}" for rate in RATES]
     trivial = evidence.values(arms[0], "trivial_loss")[:, None]
+    # How far a loss explodes says nothing: it is lost at the trivial one.
     losses = np.minimum(evidence.table(arms, "test_loss"), trivial)
     return np.asarray((losses - losses.min(axis=1, keepdims=True)).mean(axis=1))
 
@@ -46,6 +47,7 @@ def arm(placement: str, rate: float) -> Arm:
         (f"model.placement={placement}", "norm=layernorm", f"optim.lr={rate:g}"),
         tune=False,
         evaluations=("stream",),
+        # The figure's coordinates.
         at={"placement": placement, "learning_rate": rate},
     )
 

@@ -27,15 +27,18 @@ def deepest(evidence: Evidence, warmup: str, placement: str = "post") -> Values:
     trains = np.ones(len(evidence.seeds), dtype=bool)
     result = np.ones(len(evidence.seeds))
     for depth in DEPTHS:
+        # (n,): the better of both, so that the bar does not hang on Pre-LN's own warm-up.
         pre = evidence.table([f"pre, {each}, {depth}" for each in WARMUPS], "test_loss").min(axis=1)
         trivial = evidence.values(f"pre, warm-up, {depth}", "trivial_loss")
         loss = evidence.values(f"{placement}, {warmup}, {depth}", "test_loss")
+        # Half of the gap closed; once a depth fails, no deeper one counts.
         trains &= loss < (pre + trivial) / 2
         result = np.where(trains, depth, result)
     return result
 
 
 def log_deepest_without(evidence: Evidence) -> Values:
+    # `Between` decides about logarithms.
     return np.asarray(np.log(deepest(evidence, "no warm-up")))
 
 

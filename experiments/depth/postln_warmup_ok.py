@@ -23,6 +23,7 @@ def part(depth: int) -> Part:
         f"{depth} layers",
         f"with warm-up, Post-LN of {depth} layers is no worse than Pre-LN",
         perplexity_ratio(post, pre, words="perplexity of Post-LN over Pre-LN"),
+        # From 0: better than Pre-LN is no worse.
         Between(0, exp(0.02), partly=(0, exp(0.1))),
     )
 

@@ -48,6 +48,7 @@ CLAIM = Claim(
             perplexity_ratio(
                 PRE, PRE_WARM, words="perplexity of Pre-LN without warm-up over that with it"
             ),
+            # Ratios of perplexities: exp of a difference in nats.
             Between(0, exp(0.05)),
         ),
         Part(

@@ -38,6 +38,7 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.measure.distributed import in_processes, train_workers
 
     if "workers" in options:
+        # Each trial has draws of its own, so that seeds share none.
         first = DRAWS * seed
         draws = range(first, first + options.get("draws", DRAWS))
         return Measurement(identities(options["workers"], draws))
@@ -54,6 +55,7 @@ def identities(workers: int, draws: range) -> dict[str, float]:
     ghost = ("batchnorm", {"ghost_batch": 8})
     metrics: dict[str, float] = {}
     for i, draw in enumerate(draws):
+        # Ghost batches of 8 in one process are the workers' 8 samples each.
         errors = in_processes(network_errors, workers, draw, own, ghost, 8)
         metrics |= {f"{name}_{i}": error for name, error in errors.items()}
     return metrics

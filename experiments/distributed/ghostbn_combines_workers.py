@@ -46,8 +46,11 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     def gradient(ghost: int | None, parts: int) -> "Tensor":
         norm = ["norm=batchnorm", *([f"norm.ghost_batch={ghost}"] if ghost else [])]
         cfg = compose([*norm, f"seed={seed}"])
+        # The same seed and so the same weights in every call.
         model = build_model(cfg, "image", (3, 16, 16), 10).double().train()
+        # Gradients of several parts add up in the parameters: workers, one after the other.
         for part in torch.arange(len(x)).chunk(parts):
+            # A mean over workers, as DDP averages.
             loss: Any = F.cross_entropy(model(x[part]), y[part]) / parts
             loss.backward()
         gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]

@@ -35,6 +35,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     errors: dict[str, Any] = {}
     for kind in KINDS:
         norm: tuple[str, dict[str, int]] = (kind, {})
+        # The same norm on both sides: only the division of the samples differs.
         errors[kind] = in_processes(network_errors, workers, seed, norm, norm, 4)["gradient"]
     return {**errors, **in_processes(sharded_layernorm, workers, seed)}
 

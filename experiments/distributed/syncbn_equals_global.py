@@ -36,6 +36,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     for dtype in ("float64", "float32"):
         errors = in_processes(synced_layer, len(counts), seed, dtype, counts)
         metrics |= {f"{name}_{dtype}": error for name, error in errors.items()}
+    # With unequal counts DDP weights the workers' losses equally, which is another loss.
     if len(set(counts)) == 1:
         synchronized, joined = ("syncbatchnorm", NO_OPTIONS), ("batchnorm", NO_OPTIONS)
         errors = in_processes(network_errors, len(counts), seed, synchronized, joined, counts[0])

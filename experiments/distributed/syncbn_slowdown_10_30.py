@@ -49,6 +49,7 @@ def trial(options: Options, seed: int) -> Measurement:
         )[0]
         for row in rows:
             name = SUBJECTS[row["subject"].removeprefix("syncbatchnorm, ")]
+            # NaN is null in a record.
             metrics[f"log_{name}_{batch}"] = math.nan if row["void"] else math.log(row["ratio"])
             metrics[f"control_{name}_{batch}"] = row["control"]
             metrics[f"us_{name}_{batch}"] = row["subject_us"]
@@ -77,8 +78,10 @@ def ratio(backend: str, name: str, words: str) -> Quantity:
         for arm in ARMS:
             for key in (f"log_{name}_{batch}" for batch in BATCHES):
                 values = [record.metrics.get(key) for record in evidence.records[arm].values()]
+                # Void in one repetition, a cell is left out of all: means are over the same cells.
                 if values and None not in values:
                     cells.append(evidence.values(arm, key))
+        # Half of the four cells.
         if len(cells) < 2:
             raise PartMissing("most cells are void: run on a calm machine")
         return np.asarray(np.stack(cells).mean(axis=0))

@@ -55,8 +55,10 @@ def trial(options: Options, seed: int) -> Measurement:
             net, x = random_network(kind, seed)
             for name in ("float32", "float64"):
                 dtype = getattr(torch, name)
+                # Float32 first: from there to float64 nothing is lost.
                 net, x = net.to(dtype), x.to(dtype)
                 metrics[f"{kind}_{name}"] = error(folded(net)(x), net(x))
+    # A network whose statistics belong to data, beside the random ones.
     trained = train_network((*options["overrides"], "norm=batchnorm"), seed)
     model, twin = trained.model, folded(trained.model)
     with torch.no_grad():
@@ -65,6 +67,7 @@ def trial(options: Options, seed: int) -> Measurement:
         metrics |= {"trained": error(twin(x), target), "disagree": disagree(twin(x), target)}
         for name in LOW:
             dtype = getattr(torch, name)
+            # Folded in float32 and rounded then, as a tool would do it.
             given, low = (
                 copy.deepcopy(net).to(dtype)(x.to(dtype)).float() for net in (model, folded(model))
             )
@@ -83,6 +86,7 @@ def identity(name: str, statement: str, tolerance: float, *metrics: str) -> Part
 def error_ratio(evidence: Evidence) -> Values:
     """Log (n,) of the errors in bfloat16, folded over as given."""
     folded, given = (evidence.values("cnn", f"bfloat16_{which}") for which in ("folded", "given"))
+    # `Between` decides about logarithms of ratios.
     return np.asarray(np.log(folded / given))
 
 

@@ -42,6 +42,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     with warnings.catch_warnings():
         # TorchScript and the older exporter say that they are deprecated.
         warnings.simplefilter("ignore")
+        # The same seed for every tool, and so the same networks.
         for kind in options["layers"]:
             metrics[f"left_{kind}"], error = left_by(options["tool"], *random_network(kind, seed))
             errors.append(error)
@@ -53,6 +54,7 @@ def part(name: str, tool: str, layers: tuple[str, ...], statement: str) -> Part:
 
     def left(evidence: Evidence) -> Values:
         counts = [evidence.values(tool, f"left_{kind}") for kind in layers]
+        # Left of 3 in each network: 0 means that all are folded.
         return np.asarray(np.sum(counts, axis=0, dtype=float))
 
     words = f"batch norms that {tool} leaves behind {' and '.join(layers)} layers, by network"

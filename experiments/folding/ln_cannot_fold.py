@@ -43,6 +43,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     def with_parameters(norm: Any) -> nn.Linear:
         folded = nn.Linear(64, 48).to(dtype)
+        # In float64, rounded once: only the fold itself may be off.
         folded.weight.copy_(after.weight.double() * norm.weight.double())
         shift = after.weight.double() @ norm.bias.double() if hasattr(norm, "bias") else 0
         folded.bias.copy_(after.bias + shift)
@@ -53,6 +54,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     with torch.no_grad():
         centred = nn.Linear(32, 64).to(dtype)
+        # W' = (I - 11'/d) W: the mean over outputs is taken off each column.
         centred.weight.copy_(before.weight.double() - before.weight.double().mean(0))
         centred.bias.copy_(before.bias.double() - before.bias.double().mean())
         h = before(x)

@@ -23,7 +23,9 @@ UNSEEN = "unseen_styles_accuracy"
 def loss(evidence: Evidence, arm: str) -> Values:
     """Per seed, the share (in %) of the accuracy above chance that unseen styles cost."""
     seen, unseen = evidence.values(arm), evidence.values(arm, UNSEEN)
+    # The trivial loss is ln of the number of classes, as far as these are equally frequent.
     chance = np.exp(-evidence.values(arm, "trivial_loss"))
+    # Over the mean of all seeds, so that a seed near chance does not divide by almost 0.
     return 100 * (seen - unseen) / float((seen - chance).mean())
 
 

@@ -46,15 +46,18 @@ def trial(options: Options, seed: int) -> Measurement:
 
     net, norm = options["arm"].split(", ")
     adapt = separable if net == "separable" else None
+    # One training for all ways to round it.
     trained = train_network((*options["overrides"], *NORMS[norm]), seed, adapt)
     images = [trained.data.batch(step)[0] for step in range(CALIBRATION)]
 
     def accuracy(model: "nn.Module") -> float:
         return evaluate(model, trained.data.eval_batches("test"))[1]
 
+    # A network without norms is folded, too: it comes back as it is.
     folding = fold(trained.model)
     assert not folding.kept, str(folding)
     states = {"folded": folding.model}
+    # Without norms folded and unfolded are the same.
     if norm == "batchnorm":
         states["unfolded"] = trained.model
     metrics = {

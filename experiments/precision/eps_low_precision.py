@@ -71,9 +71,11 @@ def outputs(name: str, seed: int) -> dict[str, float]:
     dtype, generator = getattr(torch, name), torch.Generator().manual_seed(seed)
 
     def ours(x: "Tensor", eps: float) -> "Tensor":
+        # True moments, so that what is seen is eps and not the way in which they are summed.
         var, mean = torch.var_mean(x.double(), 0, unbiased=False)
         return formula(x, mean, var, eps)
 
+    # (1024, 64): each feature has one value, whose variance is 0.
     constant = (100 * torch.randn(1, 64, generator=generator)).to(dtype).repeat(N, 1)
     metrics = {}
     for eps in EPS:
@@ -87,12 +89,14 @@ def outputs(name: str, seed: int) -> dict[str, float]:
             }
         for layer, y in given.items():
             metrics[f"{layer}_{eps:g}"] = float(y.isfinite().all())
+    # From 10^-2.5 = 0.003 to 1.
     deviations = 10 ** (-2.5 * torch.rand(64, generator=generator))
     x = (torch.randn(N, 64, generator=generator) * deviations).to(dtype)
 
     def change(x: "Tensor") -> "Tensor":
         return (ours(x, 1e-3) - ours(x, 1e-5)).double().square().mean()
 
+    # Over the same inputs, rounded, in float64.
     return {**metrics, "change": float((change(x) / change(x.double())).sqrt())}
 
 

@@ -70,14 +70,19 @@ def errors(dtype: str, sizes: tuple[int, ...], seed: int) -> dict[str, float]:
     from normlab.measure.low_precision import METHODS, error, exact
 
     generator = torch.Generator().manual_seed(seed)
+    # (values, draws, scales, channels).
     x = torch.randn(sizes[-1], DRAWS, len(SCALES), CHANNELS, generator=generator) + 0.5
+    # Rounded before: errors are those of the statistics.
     x = (x * torch.tensor(SCALES)[:, None]).to(getattr(torch, dtype))
     true, metrics = exact(x, sizes), {}
     for name, method in METHODS.items():
         # By size: (draws, scales, channels).
         off = {n: error(moments, true[n]) for n, moments in method(x, sizes).items()}
+        # (draws, scales): of the median channel, at the most values.
         by_scale = off[sizes[-1]].median(2).values
+        # Above the bound at the least wrong scale is above it at every scale.
         least, hundred = by_scale.amin(1), by_scale[:, -1]
+        # The worst channel of any scale and size, for the method that must never be wrong.
         most = torch.stack([values.amax((1, 2)) for values in off.values()]).amax(0)
         for draw in range(DRAWS):
             metrics[f"{name}_least_{draw}"] = float(least[draw])

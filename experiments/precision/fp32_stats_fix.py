@@ -51,17 +51,22 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         metrics[f"cast_{name}"] = float(
             torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "AutocastCUDA")
         )
+        # autocast leaves parameters and buffers in float32.
         layer = layer.to(dtype) if options["mode"] == WHOLE else layer
         with torch.no_grad(), torch.autocast("cpu", dtype, enabled=options["mode"] == AUTOCAST):
             y = layer(given)
+        # (8, 16384) again: a row is what one statistic is of.
         rows = (y.transpose(0, 1) if name == "batch_norm" else y).double().reshape(STATISTICS, N)
         centred = wide if name == "rms_norm" else wide - mean
         right = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+        # Rounded as the layer's own output is: rounding has a slope of its own.
         right = right.to(dtype).double()
+        # By least squares over a row; 1 where the layer divides by what it should.
         slope = (centred * rows).sum(1) / (centred * right).sum(1) - 1
         off = torch.stack([slope, (rows - right).mean(1)])
         metrics[name] = float(off.abs().max()) / unit
         if name == "batch_norm":
+            # torch stores the unbiased variance.
             stored = [layer.running_mean / mean[:, 0], layer.running_var / var[:, 0] * (N - 1) / N]
             metrics["running"] = float((torch.stack(stored) - 1).abs().max()) / unit
     return metrics
@@ -74,6 +79,7 @@ def layers(x: "Tensor") -> "dict[str, tuple[Any, Tensor]]":
     image = x.view(STATISTICS, 16, 32, 32)
     one_image = x.view(1, STATISTICS, 128, 128)
     return {
+        # Momentum 1: the buffers are those of this one batch.
         "batch_norm": (nn.BatchNorm2d(STATISTICS, momentum=1.0), image.transpose(0, 1)),
         "instance_norm": (nn.InstanceNorm2d(STATISTICS, affine=True), one_image),
         "layer_norm": (nn.LayerNorm(N), x),

@@ -32,11 +32,14 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(options["sizes"][-1], CHANNELS, generator=generator) * 1.5 + 0.75
     x = x.to(getattr(torch, options["dtype"]))
+    # Mean and variance of the distribution: beside them sampling is an error, too.
     population = torch.tensor(0.75), torch.tensor(1.5**2)
     same, metrics = exact(x, options["sizes"]), {}
     for name, method in METHODS.items():
         for n, moments in method(x, options["sizes"]).items():
+            # / 2: the logarithm of a root.
             metrics[f"{name}_{n}"] = float(error(moments, population).square().mean().log10() / 2)
+            # Without error at all the logarithm would be -inf.
             rounding = error(moments, same[n]).square().mean().clamp(min=1e-30)
             metrics[f"{name}_rounding_{n}"] = float(rounding.log10() / 2)
     return metrics
@@ -50,6 +53,7 @@ def part(dtype: str, method: str, first: int, last: int) -> Part:
         f"{dtype}, {method}, {first} to {last}",
         f"{method} in {dtype}: the error falls from {first} values to {last}",
         metric_difference(dtype, *errors, words=words, unit="decades"),
+        # Sampling alone falls by half of log10(last / first), and half of that is asked for.
         AtLeast(0.25 * log10(last / first)),
     )
 

@@ -44,10 +44,12 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     from normlab.norms import make_norm
 
     skip, kind = options["net"].split(", ")
+    # One for 16 bits, with parameters and statistics in float32, and one for float64.
     norms = {wide: make_norm(NORMS[kind], WIDTH, "NC") for wide in (False, True)}
     norms[True].double()
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(BATCH, WIDTH, generator=generator)
+    # He's scale; a tenth of it where a sum without norms would double at every layer.
     gain = math.sqrt(2 / WIDTH) / (10 if options["net"] == "residual, no norm" else 1)
     weights = [gain * torch.randn(WIDTH, WIDTH, generator=generator) for _ in range(DEPTH)]
 
@@ -57,6 +59,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         h = x.to(dtype)
         for layer, weight in enumerate(weights):
             now = dtype if layer < rounded else torch.float64
+            # The same rounded weights in both networks: only activations differ.
             norm, w, h = norms[now == torch.float64], weight.to(dtype).to(now), h.to(now)
             h = h + (norm(h) @ w).relu() if skip == "residual" else norm(h @ w).relu()
             if layer + 1 in (FIRST, DEPTH):
@@ -69,6 +72,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         _, by_first_layer = activations(dtype, 1)
         pairs = ((first, true_first), (last, true_last), (by_first_layer, true_last))
         for name, (h, reference) in zip(metrics, pairs, strict=True):
+            # / 2: the mean over both formats, of logarithms.
             metrics[name] += math.log(float((h - reference).norm() / reference.norm())) / 2
     return metrics
 

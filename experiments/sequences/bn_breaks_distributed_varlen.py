@@ -20,6 +20,7 @@ from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast
 
 SINGLE = (*documents.batchnorm(1), *documents.MASKED, *documents.cropped(0))
+# 64 documents: two workers of 32.
 LARGE = (*documents.MASKED, *documents.cropped(0), "data.batch_size=64")
 
 

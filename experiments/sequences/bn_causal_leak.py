@@ -51,6 +51,7 @@ def uniform(name: str, *overrides: str, line: str = "", batch: int | None = None
     """An arm on uniform tokens. With a normalization batch it is a point of the figure."""
     at: dict[str, float | str] = {"norm": line or name}
     if batch is not None:
+        # Without it the arm is a band, or not in the figure.
         at["normalization_batch"] = batch
     return Arm(name, options={"arm": overrides, "text": False}, at=at)
 
@@ -90,6 +91,7 @@ def on_text(evidence: Evidence) -> Values:
     layernorm = evidence.values("text, layernorm", "text_eval_mode_loss")
     below = layernorm - evidence.values("text, batchnorm 1", "text_train_mode_loss")
     above = evidence.values("text, batchnorm 1", "text_eval_mode_loss") - layernorm
+    # Both must hold in the same seed.
     return np.asarray(np.minimum(below, above))
 
 
@@ -110,6 +112,7 @@ CLAIM = Claim(
             uniform(f"batchnorm {n}", *batchnorm(n), line="batchnorm", batch=n)
             for n in (1, 2, 4, 8, 32)
         ),
+        # The control: no statistics over positions, and so no leak.
         uniform("layernorm", "norm=layernorm"),
         small("batchnorm", "norm=batchnorm"),
         *(small(kind, *overrides) for kind, overrides in CAUSAL.items()),

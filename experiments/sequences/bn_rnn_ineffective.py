@@ -28,6 +28,7 @@ def network(data: str, *, width: int, batch: int, context: int, steps: int) -> t
         f"data.eval_subset={tested}",
         f"model.width={width}",
         f"trainer.max_steps={steps}",
+        # It would stand between a norm and what is claimed of it.
         "optim.weight_decay=0",
     )
 
@@ -64,6 +65,7 @@ def better_than_naive(name: str, statement: str) -> Part:
 
 
 def with_allowance(evidence: Evidence) -> Values:
+    # 0.01 bits are allowed: `AtLeast(0)` then asks for no more than that.
     return evidence.difference("none", CARE, "test_loss", scale=BITS) + 0.01
 
 

@@ -44,6 +44,7 @@ def trial(options: Options, seed: int) -> Measurement:
     x, y = x[:WINDOWS], y[:WINDOWS]
 
     def token_by_token(window: "Tensor") -> "Tensor":
+        # One for each window: it holds keys and values of its tokens so far.
         cache = Cache()
         return torch.cat([model(token, cache) for token in torch.split(window, 1, dim=1)], dim=1)
 
@@ -52,9 +53,11 @@ def trial(options: Options, seed: int) -> Measurement:
 
     with torch.inference_mode():
         whole = model(x)
+        # The same windows, so that only the batch differs.
         single = torch.cat([model(window) for window in x.split(1)])
         decoded = torch.cat([token_by_token(window) for window in x.split(1)])
         # What statistics of the batch would give; the running ones move, and nothing reads them.
+        # Last, since train mode moves the running statistics that the others read.
         model.train()
         by_batch = model(x)
         by_window = torch.cat([model(window) for window in x.split(1)])

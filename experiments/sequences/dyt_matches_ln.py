@@ -39,6 +39,7 @@ CLAIM = Claim(
         "data.batch_size=16",
         steps=500,
         seconds=4.5,
+        # The cpu profile has 16, since a CPU pays for each sequence.
         gpu_overrides=("data.batch_size=64",),
     ),
     tuning_metric="val_loss",

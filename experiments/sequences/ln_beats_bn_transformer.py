@@ -16,9 +16,11 @@ from normlab.claims.protocols import documents
 from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast
 
+# Its data stands in the arms, since the protocol's is that of the encoder.
 CAUSAL = ("data=pydoc", "data.context=32", "data.eval_subset=20000")
 ARMS = {
     "causal, layernorm": ("norm=layernorm",),
+    # A configuration refuses norms that show a causal model the future, unless told.
     "causal, batchnorm 4": (*documents.batchnorm(4), "allow_noncausal=true"),
     "causal, batchnorm 32": (*documents.batchnorm(32), "allow_noncausal=true"),
     "causal, prefix": ("norm=causal_batchnorm", "norm.statistics=prefix"),

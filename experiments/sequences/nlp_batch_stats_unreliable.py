@@ -38,6 +38,7 @@ def trial(options: Options, seed: int) -> Measurement:
     """Distances of batch statistics from running ones, see normlab.measure.fluctuation."""
     from normlab.measure.fluctuation import fluctuations
 
+    # The protocol is the encoder's: the CNN takes its steps alone.
     budget = tuple(override for override in options["overrides"] if override.startswith("trainer."))
     text = options["net"] == "text"
     net = (*options["overrides"], *TEXT) if text else (*CNN, *budget)
@@ -48,6 +49,7 @@ def trial(options: Options, seed: int) -> Measurement:
 def part(metric: str, name: str, statistic: str) -> Part:
     def read(evidence: Evidence) -> Values:
         ratio = evidence.values("text", metric) / evidence.values("images", metric)
+        # `Between` decides about logarithms of ratios.
         return np.asarray(np.log(ratio))
 
     return Part(

@@ -60,6 +60,7 @@ def mismatch(evidence: Evidence) -> Values:
     def cost(arm: str) -> Values:
         return evidence.values(arm, "batch_test_loss") - evidence.values(arm, "test_loss")
 
+    # Less the same with batches as in training, which is what batch statistics cost by themselves.
     return cost("batchnorm 32, counted 0") - cost("batchnorm 32, counted 90")
 
 

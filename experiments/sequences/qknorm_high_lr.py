@@ -38,6 +38,7 @@ def largest(evidence: Evidence, name: str) -> Values:
     """Natural logarithm (n,) of the largest useful rate."""
     losses = evidence.table([f"{name} {rate:g}" for rate in RATES], "test_loss")
     useful = losses <= losses.min(axis=1, keepdims=True) + USEFUL
+    # The best rate is always useful, so that there is a largest.
     return np.asarray(np.log((useful * np.array(RATES)).max(axis=1)))
 
 

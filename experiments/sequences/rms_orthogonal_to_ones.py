@@ -43,6 +43,7 @@ def trial(options: Options, seed: int) -> Measurement:
     trained = train_network([*options["overrides"], f"norm={options['kind']}"], seed)
     x, _ = next(iter(trained.data.eval_batches("test")))
     states = inputs_of_norms(trained.model, x)  # each (N, T, C)
+    # |cos(h, 1)| = |sum h| / (|h| sqrt(C)) = |mean h| / rms h.
     cosines = [float((h.mean(-1).abs() / h.square().mean(-1).sqrt()).median()) for h in states]
 
     def loss(model: "nn.Module") -> float:
@@ -51,6 +52,7 @@ def trial(options: Options, seed: int) -> Measurement:
     metrics = {
         "cosine": float(torch.tensor(cosines).median()),
         "cosine_worst": max(cosines),
+        # The median of |z| of a standard normal z is 0.6745.
         "cosine_random": 0.6745 / states[0].shape[-1] ** 0.5,
         "test_loss": loss(trained.model),
         "loss_without_centring": loss(without_centring(trained.model)),

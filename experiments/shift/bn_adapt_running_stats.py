@@ -24,6 +24,7 @@ def share_recovered(stream: str, adapted: str, unadapted: str = "corrupted_accur
         shifted = evidence.values("batchnorm", unadapted)
         won = evidence.values("batchnorm", adapted) - shifted
         lost = evidence.values("batchnorm", "test_accuracy") - shifted
+        # The loss is a mean over seeds: no seed divides by a small loss of its own.
         return 100 * won / float(lost.mean())
 
     words = f"accuracy adapted to {stream}, (adapted - corrupted) / (clean - corrupted)"

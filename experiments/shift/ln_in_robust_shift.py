@@ -46,6 +46,7 @@ PROTOCOLS = {
 
 def short(epochs: str) -> Arm:
     """BatchNorm, stopped early."""
+    # Not tuned: calibration found the epochs that match at this rate.
     overrides = ("norm=batchnorm", f"trainer.max_epochs={epochs}", "optim.lr=0.1")
     return Arm(f"batchnorm {epochs} epochs", overrides, tune=False, evaluations=("corruptions",))
 
@@ -53,6 +54,7 @@ def short(epochs: str) -> Arm:
 def drop(evidence: Evidence, arm: str, kinds: Sequence[str]) -> Values:
     """Points of accuracy, per seed, that corruptions of these kinds cost."""
     by_kind = [evidence.values(arm, f"{kind}_accuracy") for kind in kinds]
+    # (n,) of (kinds, n).
     corrupted: Values = np.mean(by_kind, axis=0)
     return 100 * (evidence.values(arm) - corrupted)
 

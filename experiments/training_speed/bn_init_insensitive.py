@@ -29,6 +29,7 @@ def width(evidence: Evidence, kind: str) -> Values:
     """Decades (n,) of gains that train to within 5 points of the best one."""
     accuracy = evidence.table([f"{kind} {gain:g}" for gain in GAINS])
     good = accuracy >= accuracy.max(axis=1, keepdims=True) - 0.05
+    # Gains are half a decade apart.
     decades: Values = 0.5 * good.sum(axis=1)
     return decades
 

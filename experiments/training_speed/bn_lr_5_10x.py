@@ -61,6 +61,7 @@ def useful(evidence: Evidence, names: Sequence[str]) -> Passed:
 def stable(evidence: Evidence, names: Sequence[str]) -> Passed:
     """Which rates neither explode nor stay at the trivial loss."""
     label = "trained without divergence: 1, or 0"
+    # A record's status, and no metric: it is computed for each record.
     columns = [
         evidence.compute(name, label, lambda record: record.status == "ok") for name in names
     ]
@@ -74,6 +75,7 @@ def largest(
     is."""
     rates = np.array(RATES[kind])
     passed = good(evidence, [arm_name(net, kind, rate) for rate in RATES[kind]])
+    # So that a seed without any has a logarithm, the one least in favour of its arm.
     passed[:, 0] |= ~passed.any(axis=1)
     log_rate: Values = np.log((passed * rates).max(axis=1))
     return log_rate
@@ -87,6 +89,7 @@ def part(net: str, name: str, good: Callable[[Evidence, Sequence[str]], Passed])
         f"{net}, {name}",
         f"the largest {name} rate of the {net} is 5 to 10 times larger with BN",
         Quantity(f"largest {name} rate of the {net}, BN over none", "times", log_ratio),
+        # More than 10 times larger is partly right; below 2 the claim is refuted.
         Between(5, 10, (2, math.inf)),
     )
 

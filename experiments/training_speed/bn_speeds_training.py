@@ -51,6 +51,7 @@ def arms() -> tuple[Arm, ...]:
 def losses(record: Record) -> Values:
     """The training losses of the curve; infinite where they are not finite."""
     recorded = record.curve["train_loss"]
+    # A loss that is not finite is null in the record, and never at or below a target.
     return np.array([math.inf if loss is None else loss for loss in recorded])
 
 
@@ -69,7 +70,9 @@ def speedup(arm: str, baseline: str) -> Quantity:
         ratios: list[float] = []
         pairs = zip(evidence.trials(arm), evidence.trials(baseline), strict=True)
         for record, base in pairs:
+            # Of several entries: a single one is noisy.
             loss = float(losses(base)[-LAST:].mean())
+            # Both by the same count: the baseline may meet its last loss early, too.
             ratios.append(steps_to(base, loss) / steps_to(record, loss))
         log_ratio: Values = np.log(ratios)
         return log_ratio

@@ -38,8 +38,10 @@ def chosen(evidence: Evidence, arms: Sequence[str], *, best: bool) -> Values:
     """Test accuracy (n,) in points of the arm that is best, or worst, for each seed by the mean
     validation accuracy of the other seeds."""
     val, test = evidence.table(arms, "val_accuracy"), evidence.table(arms, TEST)
+    # Under smoke there is one seed, and no other to choose by.
     if len(val) < 2:
         return 100 * test[:, 0]
+    # (n, k): the mean over all seeds but the row's own.
     others = (val.sum(axis=0) - val) / (len(val) - 1)
     picked = others.argmax(axis=1) if best else others.argmin(axis=1)
     accuracy: Values = 100 * test[np.arange(len(test)), picked]

@@ -23,6 +23,7 @@ RESNET = ("model=resnet", "model.depth=8", "model.width=8")
 
 def contrast(evidence: Evidence, arm: str) -> Values:
     """Points above chance (25 %) with which the probe tells the contrast, per seed."""
+    # Four contrasts, equally often.
     return 100 * (evidence.values(arm, "contrast_accuracy") - 0.25)
 
 
@@ -72,6 +73,7 @@ CLAIM = Claim(
                 "points",
                 lambda evidence: contrast(evidence, "instancenorm"),
             ),
+            # Around chance: the probe can be off to either side.
             Within(5.0),
         ),
         Part(

@@ -36,7 +36,11 @@ def built(
     """Path -> text of verdicts.json and the page.
 
     With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md.
+
+    Raises:
+        NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
     """
+    # A checkout without a results folder has run nothing yet, and gets an empty page.
     if not results.is_dir() and results != RESULTS:
         raise NormLabError(f"--results {results}: there is no such folder.")
     claims, store = load_all() if claims is None else claims, Store(results)
@@ -47,6 +51,7 @@ def built(
         results / "verdicts.json": to_json(rows),
         page: html(cards, finished(store), _links(results, page)),
     }
+    # What another folder holds is nobody's to commit here.
     if CHECKOUT is not None and results.resolve() == RESULTS:
         picture = headline_of(claims, rows, store)
         path = CHECKOUT / "README.md"
@@ -77,11 +82,13 @@ def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
+        # A name that the template misspells must not leave a gap on the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     groups = {verdict: [card for card in cards if card.verdict == verdict] for verdict in VERDICTS}
+    # Without trials its card has no figure, and the page begins with the table.
     headline = next((card for card in cards if card.claim.slug == HEADLINE and card.figure), None)
     return environment.get_template("template.html.j2").render(
         style=(HERE / "style.css").read_text(),
@@ -98,6 +105,7 @@ def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
 
 def _links(results: Path, page: Path) -> dict[str, str]:
     def seen(folder: Path) -> str:
+        # A page moves together with what it links to, so that links are relative.
         return Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
 
     links = {"results": seen(results), "experiments": "", "notebooks": ""}

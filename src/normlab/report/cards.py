@@ -91,9 +91,12 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
     """Of a claim and its verdict."""
     trials = collect(claim, verdict, store)
     evaluated = trials.all()
+    # Data, versions and commits are told of what is evidence: seeds that every arm has.
     counted = [record for record in evaluated if record.seed in trials.seeds]
     tuned = _tuned(trials)
+    # Smoke is no evidence, and cpu-embedded is what `cpu` runs where data are missing.
     profiles = [name for name in ("cpu", "gpu") if name in claim.protocols]
+    # Shared trials lie in the file of the claim that ran them first.
     files = Counter(record.claim for record in (*evaluated, *tuned) if record.claim)
     return Card(
         claim=claim,

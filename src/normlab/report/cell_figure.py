@@ -32,6 +32,7 @@ def cells(claim: Claim, figure: Cells, trials: Trials) -> Markup:
             series.append(one)
     if not series:
         return Markup("")
+    # Without a band 1 is where both sides are equally fast, and stays in sight.
     low, high = (figure.band.low, figure.band.high) if figure.band else (1.0, 1.0)
     xs = sorted({x for one in series for x, *_ in one.means})
     ys = [dot.y for one in series for dot in one.dots]
@@ -40,6 +41,7 @@ def cells(claim: Claim, figure: Cells, trials: Trials) -> Markup:
         description="; ".join(spoken(one) for one in series),
         x_label=figure.x_label,
         y_label=f"{figure.y_label} (log scale)",
+        # Sizes that span a factor of 8 are doublings, and crowd at one end of a linear axis.
         x=Scale.around(xs, len(xs) > 1 and xs[-1] >= 8 * xs[0], xs),
         y=Scale.around([low, high, *ys], log=True),
         series=series,
@@ -53,12 +55,15 @@ def _series(name: str, by_seed: Mapping[int, Record], index: int) -> Series:
     by_x: dict[float, list[float]] = defaultdict(list)  # size -> the readings' medians
     for seed, record in sorted(by_seed.items()):
         for x, values in sorted(_by_size(record).items()):
+            # Of the dtypes, formats and modes of one size, so that a size is one mark per reading.
             middle = float(np.median(values))
             by_x[x].append(middle)
             ratio = math.exp(middle)
             one.dots.append(Dot(x, ratio, f"{name}, {tick(x)}, reading {seed}: {number(ratio)}"))
     for x, middles in sorted(by_x.items()):
+        # On the log scale, as the rules decide, and transformed back.
         mean, low, high = (float(value) for value in np.exp(t_interval(np.array(middles))))
+        # One reading has an interval without ends.
         ends = (low, high) if len(middles) > 1 else (None, None)
         one.means.append((x, mean, *ends))
     return one
@@ -68,6 +73,7 @@ def _by_size(record: Record) -> dict[float, list[float]]:
     """Log ratios of the cells that are not void, by size."""
     logs: dict[float, list[float]] = defaultdict(list)
     for metric, value in record.metrics.items():
+        # A void cell is null in the record.
         if metric.startswith(LOG) and value is not None and math.isfinite(value):
             size = size_of_cell(metric.removeprefix(LOG), record.group("options"))
             logs[size].append(value)

@@ -19,6 +19,7 @@ def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
     """Thin lines are trials, the thick one is their mean over the steps that all of them have."""
     series: list[Series] = []
     for arm, by_seed in trials.records.items():
+        # A mean over other seeds than another arm's would not compare.
         counted = [record for seed, record in by_seed.items() if seed in trials.seeds]
         traces = [_trace(record.curve, figure.name) for record in counted]
         traces = [trace for trace in traces if trace]
@@ -28,8 +29,10 @@ def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
         return Markup("")
     points = [point for one in series for trace in one.traces for point in trace]
     xs, values = [x for x, _ in points], [y for _, y in points]
+    # An accuracy has no such bound.
     cap = trials.trivial_loss() if figure.name.endswith("loss") else None
     ys = [min(value, 1.5 * cap) if cap else value for value in values]  # an explosion fits
+    # Far below it the line would only press the curves together.
     rules = [(cap, "trivial loss")] if cap and max(ys) > 0.8 * cap else []
     ends = [f"{one.name} ends at {numbers([one.means[-1][1]])[0]}" for one in series if one.means]
     return Plot(
@@ -46,6 +49,7 @@ def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
 
 def _mean(traces: Sequence[Trace]) -> list[tuple[float, float, float | None, float | None]]:
     at = [dict(trace) for trace in traces]
+    # A trial that ended early has fewer steps, and the mean ends with it.
     shared = set.intersection(*(set(one) for one in at))
     means: list[tuple[float, float, float | None, float | None]] = []
     for x in sorted(shared):

@@ -83,8 +83,10 @@ def _curves(claim: Claim, trials: Trials) -> list[Curve]:
     for arm in claim.arms:
         of_arm = summary(trials.points(arm.name, "test_accuracy"))
         if of_arm is not None:
+            # 0: the arm does not depend on the batch.
             batch = int(arm.at.get("normalization_batch", 0))
             by_kind.setdefault(str(arm.at["norm"]), {})[batch] = of_arm
+    # In the order of TITLES, so that a norm keeps its colour while those before it are there.
     return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in TITLES if kind in by_kind]
 
 
@@ -92,6 +94,7 @@ def _caption(curves: Sequence[Curve]) -> str:
     """In numbers, what each norm reaches at the ends of its curve."""
     sizes = {size for curve in curves for size in curve.at if size}
     first, last = min(sizes), max(sizes)
+    # Of the norms that depend on the batch, the first that was run at the smallest.
     batch_norm = next(curve for curve in curves if first in curve.at)
     shown = [f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[first].mean)} %"]
     shown += [f"{TITLES[c.kind]} {number(c.at[0].mean)} %" for c in curves if c.flat]
@@ -113,6 +116,7 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
         raise NormLabError("the picture of README.md needs matplotlib: install it.") from error
     # A matplotlibrc of the user's must not change the bytes.
     style = {**matplotlib.rcParamsDefault, "svg.hashsalt": HEADLINE, "svg.fonttype": "none"}
+    # `rc_context` does not put the backend back: a notebook would lose its own.
     del style["backend"]
     with matplotlib.rc_context(style):
         figure = Figure(SIZE)
@@ -127,6 +131,7 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
 
 
 def _axes(axes: Any, theme: Theme, sizes: Sequence[int]) -> None:
+    # Sizes are powers of two.
     axes.set_xscale("log", base=2)
     axes.set_xlim(sizes[0] / 1.15, sizes[-1] * 1.15)
     axes.set_xticks(sizes, map(str, sizes))
@@ -143,6 +148,7 @@ def _axes(axes: Any, theme: Theme, sizes: Sequence[int]) -> None:
 def _curve(axes: Any, curve: Curve, colour: str) -> None:
     """The means, their intervals as a band, and the name at the right end."""
     points = [curve.at[0]] * 2 if curve.flat else list(curve.at.values())
+    # From edge to edge: it holds for every size.
     xs = list(axes.get_xlim()) if curve.flat else list(curve.at)
     means = [point.mean for point in points]
     # Dashes and dots tell them apart without colour, too.

@@ -71,6 +71,7 @@ def _heading(column: float) -> Markup:
 def _drawn(cell: _Cell | None, best: float, trivial: float) -> Markup:
     if cell is None:
         return Markup("<td></td>")
+    # Beyond the trivial loss the tint is full, and the number tells the rest.
     share = min(1.0, max(0.0, (cell.mean - best) / (trivial - best)))
     note = Markup("")
     if cell.diverged:

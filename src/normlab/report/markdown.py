@@ -18,6 +18,7 @@ def plain(text: str) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; a column called `n` is aligned to the right."""
+    # The row under the head, by which Markdown knows a table.
     rules = ["--:" if column == "n" else "---" for column in columns]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rules, *rows))
 

@@ -28,6 +28,7 @@ class Watched(Evidence):
     def show(self, arm: str, label: str, values: Values) -> None:
         """Under its label; another quantity of the same arm and label gets a number."""
         name, count = label, 1
+        # Several parts may show one quantity, or two that differ under one label.
         while arm in self.measures.get(name, {}):
             if np.array_equal(self.measures[name][arm], values):
                 return
@@ -50,8 +51,10 @@ class Panel:
 def panels(claim: Claim, trials: Trials) -> list[Panel]:
     """A panel for each metric that the claim's rules read; if they read nothing yet, for the
     first that is there."""
+    # What a rule reads is not declared anywhere: it is decided once more, and watched.
     evidence = Watched(trials.records, len(trials.seeds))
     for part in claim.parts if trials.seeds else ():
+        # Whatever was read before something was missing is shown.
         with suppress(Missing):
             part.decide(evidence)
     names = list(evidence.reads)
@@ -65,6 +68,7 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
 
 def _first_metric(trials: Trials) -> list[str]:
     recorded = [name for record in trials.all()[:1] for name in record.metrics]
+    # What trainings are judged by comes before what a claim's own trial recorded first.
     preferred = ("test_accuracy", "test_loss", *recorded)
     return [name for name in preferred if name in recorded][:1]
 

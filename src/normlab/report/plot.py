@@ -57,6 +57,7 @@ class Plot:
 
     def svg(self) -> Markup:
         """The whole figure body: legend, axis name, plot."""
+        # Bands have no x of their own: their trials get a column each, to the right of the axis.
         main = 100.0 - (SLOT * len(self.bands) + 1 if self.bands else 0)
         parts = [
             *([self._area(*self.area)] if self.area else []),
@@ -83,7 +84,9 @@ class Plot:
                 )
             )
             for place, dot in enumerate(band.dots):
+                # Three columns of pixels, since marks of near values would hide each other.
                 parts.append(self._dot(dot, x, band, ((place % 3) - 1) * 5.0))
+        # Series at the same x side by side, 5 pixels apart.
         middle = (len(self.series) - 1) / 2
         for place, series in enumerate(self.series):
             for dot in series.dots:
@@ -115,6 +118,7 @@ class Plot:
         Hidden on a phone."""
         others = [one for one in (*self.series, *self.bands) if one is not series]
         best, place = 0.0, ""
+        # Not in the last third, where a name would run over the edge.
         for x, mean, _, _ in series.means[: -(len(series.means) // 3) or None]:
             at_x = [
                 value
@@ -123,6 +127,7 @@ class Plot:
                 if where == x or one in self.bands
             ]
             gaps = [self.y(value) - self.y(mean) for value in at_x]
+            # The nearest of all others decides, and on its far side there is room.
             gap = min(gaps, key=abs, default=0.0)
             if abs(gap) > max(best, 9.0):
                 best, below = abs(gap), gap > 0
@@ -161,6 +166,7 @@ class Plot:
             _, mean, low, high = series.means[0]
             y = 100 - self.y(mean)
             ends = (low, high) if low is not None and high is not None else (mean, mean)
+            # y of SVG grows downwards.
             top, bottom = (100 - self.y(end) for end in reversed(ends))
             inner = (
                 f'<rect class="interval" x="0" y="{top:.2f}" width="100" '
@@ -168,6 +174,7 @@ class Plot:
             )
             inner += f'<path class="mean d{series.index % 4}" d="M0 {y:.2f}H100"/>'
         else:
+            # Along the upper ends and back along the lower ones.
             outline = [(x, high) for x, _, high in known] + [
                 (x, low) for x, low, _ in reversed(known)
             ]

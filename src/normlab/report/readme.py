@@ -64,6 +64,7 @@ def put(text: str, built: Mapping[str, str]) -> str:
     """
     for name, block in built.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        # A mark that is there twice would leave an old block in place.
         before, opened, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not opened or not closed or begin in after or end in after:

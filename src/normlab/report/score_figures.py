@@ -57,6 +57,7 @@ def _strip(one: Line, norms: Sequence[str]) -> str:
 
 def _drawing(row: Row, cells: Mapping[str, Cell], norms: Sequence[str], height: int) -> str:
     """The good side of the bound, then the norms from top to bottom, then the axis."""
+    # The bound is in sight even where all norms lie far from it.
     bound = row.shown(row.bound)
     scale = Scale.around([*_ends(cells.values()), bound], row.log, pad=0.12)
     left, right = (scale(bound), 100.0) if row.sign > 0 else (0.0, scale(bound))
@@ -101,6 +102,7 @@ def batch_curve(score: Score) -> Markup:
         series = _series(name, by_size, index)
         if series.means:
             # A norm that is measured once has the same result for every batch.
+            # Its bands are drawn over all x.
             (bands if len(by_size) == 1 else lines).append(series)
     if not lines:
         return Markup("")
@@ -108,6 +110,7 @@ def batch_curve(score: Score) -> Markup:
     ticks: set[float] = set()
     starts = []
     for one in lines:
+        # A tick for each batch that some norm ran, and no others.
         ticks |= {x for x, *_ in one.means}
         starts.append(f"{one.name} has {number(one.means[0][1])} % at {one.means[0][0]:g}")
     for one in (*lines, *bands):

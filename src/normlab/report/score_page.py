@@ -103,6 +103,7 @@ def _cell(line: Line, cell: Cell) -> PageCell:
     shown = cell.text if cell.value is None else value(line.row, cell)
     comparison = line.comparisons.get(cell.norm)
     if comparison is None:
+        # The norm's own column: it is not compared with itself.
         return PageCell(shown, cell.verdict)
     return PageCell(
         shown,
@@ -115,6 +116,7 @@ def _cell(line: Line, cell: Cell) -> PageCell:
 
 def _kind(comparison: Comparison) -> str:
     """Of the style sheet."""
+    # Better or worse by less than the margin has the colour of neither.
     if comparison.verdict == PARTLY:
         return CLASSES[PARTLY]
     return _WORD_KINDS.get(comparison.word, KINDS[comparison.verdict])

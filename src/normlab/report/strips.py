@@ -21,10 +21,12 @@ def effect_strip(part: PartVerdict) -> Markup:
         return Markup("")
     origin = 1.0 if part.log else 0.0
     ends = (part.effect, part.low, part.high, origin)
+    # The rule's edges stay in sight, however far the effect is from them.
     scale = Scale.around([*ends, *_edges(part)], part.log, pad=0.16)
     body = []
     for zone in part.zones:
         body += _zone(zone, scale)
+    # No effect: a difference of 0, a ratio of 1.
     if 0 < scale(origin) < 100:
         body.append(line(scale(origin), "16", scale(origin), "44", "origin"))
     low, middle, high = (scale(end) for end in (part.low, part.effect, part.high))
@@ -46,6 +48,7 @@ def _edges(part: PartVerdict) -> list[float]:
 def _zone(zone: Zone, scale: Scale) -> list[str]:
     """A shaded range of effects, with its verdict where there is room for the word."""
     left, right = scale(zone.low), scale(zone.high)
+    # Beyond an end of the scale.
     if left == right:
         return []
     kind = CLASSES[zone.verdict]
@@ -61,6 +64,7 @@ def arm_strips(panel: Panel) -> Markup:
     """Every trial of every arm as a point, beside the arm's mean and 95 % t interval, those
     first that a rule reads."""
     values = [point.value for points in panel.arms.values() for point in points]
+    # Errors of identities span decades, and may be 0; differences of either sign do not.
     log = min(values) >= 0 and max(values) > 0 and _wide([value for value in values if value > 0])
     limits = [
         limit
@@ -69,6 +73,7 @@ def arm_strips(panel: Panel) -> Markup:
         for limit in (s.low, s.high)
         if limit is not None and not log
     ]
+    # An interval of 2 seeds would press all marks together: no end beyond one spread counts.
     spread = max(values) - min(values)
     near = [limit for limit in limits if min(values) - spread <= limit <= max(values) + spread]
     scale = Scale.around([*values, *near], log)
@@ -82,6 +87,7 @@ def arm_strips(panel: Panel) -> Markup:
     rows = [_row(arm, points, scale, "s0") for arm, points in read.items()]
     if len(read) < len(panel.arms):
         rows.append('<span class="beside">beside them, read by no rule:</span>')
+    # In grey, `s7`: what the rules read stands out.
     rows += [
         _row(arm, points, scale, "s7") for arm, points in panel.arms.items() if arm not in read
     ]
@@ -133,6 +139,7 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
             f"{' to '.join(numbers([*ends[:1], *ends[1:][-1:]]))}"
         )
         title += ", diverged" * diverged_ + ", not counted" * (not counted)
+        # In three lines, since places that differ by little would hide each other.
         body.append(mark(x, str(13 + ((place % 3) - 1) * 4), 0, "", title, diverged_, not counted))
     return (
         f'<span class="arm">{escape(arm)}</span><span class="value">{shown}</span>'

@@ -23,6 +23,7 @@ def normalization_batch(claim: Claim, figure: NormalizationBatch, trials: Trials
     """Accuracy against the normalization batch, with the trained networks' statistics corrected."""
     x, by = "normalization_batch", ("norm",)
     lines = _lines(claim.arms, _points(trials, "test_accuracy"), x, by)
+    # In the figure's order, of which the first line is the one that the claim is about.
     kept = [replace(lines[name], name=_name(name)) for name in figure.lines if name in lines]
     main = figure.lines[0]
     if main not in lines:
@@ -30,6 +31,7 @@ def normalization_batch(claim: Claim, figure: NormalizationBatch, trials: Trials
     corrected = _lines(claim.arms, _points(trials, "precise_test_accuracy"), x, by)
     if main in corrected:
         title = f"{_name(main)} with re-estimated statistics"
+        # Beside the line that it corrects: of the same networks with other statistics.
         kept.insert(1, replace(corrected[main], name=title))
     bands = _bands(figure.bands, _points(trials, "test_accuracy"))
     label = "normalization batch: samples that share their statistics"
@@ -39,6 +41,7 @@ def normalization_batch(claim: Claim, figure: NormalizationBatch, trials: Trials
 
 def sweep(claim: Claim, figure: Sweep, trials: Trials) -> Markup:
     """The figure's metric, or the first that a rule reads, over its coordinate."""
+    # Its metric may be a measure that no record holds, so that points come from the panel.
     read = panels(claim, trials)[:1] if figure.metric is None else []
     metric = figure.metric or (read[0].name if read else "test_accuracy")
     points = read[0].arms if read else _points(trials, metric)
@@ -62,6 +65,7 @@ def _lines(arms: Sequence[Arm], points: Points, x: str, by: tuple[str, ...]) -> 
     lines: dict[str, Series] = {}
     for arm in arms:
         place, kept = arm.at.get(x), summary(points.get(arm.name, []))
+        # Arms without the coordinate are bands, or in no line of this figure.
         if kept is None or not isinstance(place, int | float):
             continue
         name = ", ".join(str(arm.at[key]) for key in by if key in arm.at)
@@ -105,6 +109,7 @@ def _sentence(series: Sequence[Series], bands: Sequence[Series]) -> str:
     sample = "sample" if smallest[0] == 1 else "samples"
     text = f"With {tick(smallest[0])} {sample} to a statistic, {listed(at_smallest)}"
     text += f"; {listed(others)} at any." if others else "."
+    # A number and its unit stay on one line.
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
@@ -121,14 +126,18 @@ def _plot(
     x_label: str,
     sentence: str,
 ) -> Markup:
+    # Lines first: bands go on with the colours behind them.
     every = [replace(one, index=index) for index, one in enumerate((*lines, *bands))]
     series, flat = every[: len(lines)], every[len(lines) :]
     xs = sorted({x for one in series for x, *_ in one.means})
     ys = [dot.y for one in every for dot in one.dots]
+    # Sizes and rates are spaced by factors.
     log_x = xs[0] > 0 and xs[-1] >= 8 * xs[0]
     log_y = min(ys) > 0 and max(ys) > 100 * min(ys)
+    # exp(-trivial loss) is a share of classes, and no bound for anything but accuracy.
     chance = _chance(trials) if metric_of(metric).unit == "%" else None
     rules = []
+    # Far above it the line would only press the others together.
     if chance and min(ys) < 2 * chance:
         rules.append((chance, f"chance, {tick(round(chance, 1))} %"))
     plot = Plot(

@@ -21,6 +21,7 @@ is in [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats o
 
 def verdict_page(cards: Sequence[Card]) -> str:
     """The whole file: for each verdict a table of its claims, then their parts."""
+    # A table of claims that nothing is known of would say less than one sentence.
     if all(card.verdict == NO_DATA for card in cards):
         return f"# Verdicts\n\n{EMPTY}\n"
     sections = [HEAD.format(counts=counts(cards))]

@@ -34,6 +34,7 @@ _CNN = ("model=plaincnn", "model.depth=5")
 
 def sizes(subject: Subject) -> tuple[int, ...]:
     """Normalization batches below the SGD batch; () for a norm that none of them changes."""
+    # One cell stands for every batch: no other sample plays a part in its result.
     if not subject.spec.batch_dependent:
         return ()
     return GHOSTS if _has_ghosts(subject) else ACCUMULATED
@@ -45,10 +46,12 @@ def _has_ghosts(subject: Subject) -> bool:
 
 def _over(subject: Subject, n: int) -> tuple[str, ...]:
     """The norm with statistics over n samples, in SGD batches of 64."""
+    # So that the arm of a group of samples is the plain one for such a norm.
     if not subject.spec.batch_dependent:
         return subject.overrides
     if _has_ghosts(subject):
         return (*subject.overrides, f"norm.ghost_batch={n}")
+    # True batches, whose gradients are summed to the same SGD batch: as many samples a step.
     return (*subject.overrides, f"data.batch_size={n}", f"trainer.accumulate={SGD_BATCH // n}")
 
 
@@ -124,6 +127,7 @@ def image_arms(subject: Subject) -> tuple[Arm, ...]:
         base_arm(subject),
         *(batch_arm(subject, n) for n in sizes(subject)),
         *(rate_arm(subject, rate) for rate in RATES),
+        # The base arm is gain 1, depth 5 and batch 64 at once, and runs one time.
         *(gain_arm(subject, gain) for gain in GAINS if gain != 1),
         *(depth_arm(subject, depth) for depth in CNN_DEPTHS[1:]),
         one_class_arm(subject),
@@ -168,6 +172,7 @@ def _protocols() -> dict[str, dict[str, Protocol]]:
         "model.width=8",
         "trainer.max_steps=2",
     )
+    # As wide as 8 groups need; of fewer digits some class would be too few for a group.
     images["smoke"] = replace(images["smoke"], overrides=smoke, learning_rates=())
     families: dict[str, dict[str, Protocol]] = {"images": images, "text": text}
     for claim in (layer.CLAIM, cost.CLAIM):
@@ -216,6 +221,7 @@ def _cost_claim(subject: Subject, references: Sequence[Subject]) -> Claim:
     """Every norm beside a copy, and the subject beside those that share a layout with it."""
     arms = [cost_arm(norm, None) for norm in (subject, *references)]
     for reference in references:
+        # Timed on one input, which both have to take.
         if set(reference.spec.layouts) & set(subject.spec.layouts):
             arms.append(cost_arm(subject, reference))
     return replace(cost.CLAIM, arms=tuple(arms), protocols=PROTOCOLS["cost"])

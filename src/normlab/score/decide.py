@@ -35,6 +35,7 @@ def score(subject: Subject, references: Sequence[Subject], profile: str, store: 
     """The table of `subject` against `references`, from what is recorded."""
     decider = _Decider(profile, store)
     lines = tuple(decider.line(row, subject, references) for row in ROWS)
+    # A norm that takes no images has no accuracies to draw.
     pictured = [norm for norm in (subject, *references) if not no_images(norm)]
     used = decider.verdicts
     return Score(
@@ -84,9 +85,11 @@ class _Decider:
 
     def cell(self, row: Row, subject: Subject) -> Cell:
         """Whether the norm keeps the row's bound."""
+        # Asked before the records: what cannot enter has run nothing, and is not missing.
         reason = row.barred(subject)
         if reason:
             return Cell(subject.name, BARRED, reason)
+        # Decided as a claim of one part, by the same rules and the same demand for all seeds.
         quantity = Quantity(row.measured, row.unit, lambda evidence: row.value(evidence, subject))
         part = Part("shows", row.name, quantity, Bound(row))
         verdict = self._decide(_claim(row, subject, row.arms(subject), (part,)))
@@ -105,6 +108,7 @@ class _Decider:
         for cell in (own, others):
             if cell.verdict == BARRED:
                 return Comparison(other.name, "", BARRED, f"{cell.norm}: {cell.text}")
+        # Identities hold or do not: a difference of two rounding errors says nothing.
         if row.exact:
             return compare_identities(own, others)
         parts = _difference_parts(row, subject, other)
@@ -136,6 +140,7 @@ def _difference_parts(row: Row, subject: Subject, other: Subject) -> tuple[Part,
             words, row.unit, lambda evidence: sign * row.difference(evidence, subject, other)
         )
 
+    # Three questions to the same differences; `strongest_word` takes what is shown best.
     return (
         Part(BETTER, row.name, difference(row.sign), AtLeast(row.margin)),
         Part(WORSE, row.name, difference(-row.sign), AtLeast(row.margin)),
@@ -145,7 +150,9 @@ def _difference_parts(row: Row, subject: Subject, other: Subject) -> tuple[Part,
 
 def _claim(row: Row, subject: Subject, arms: Sequence[Arm], parts: tuple[Part, ...]) -> Claim:
     """What a row asks, as a claim of its own: the same trials, and its own parts."""
+    # Cells share arms: of a norm that no batch changes, every batch is the base arm.
     unique = tuple({arm.name: arm for arm in arms}.values())
+    # Of these the claim's own trial measures; the others are trainings of the norm's own file.
     direct = {"layer": layer.CLAIM, "cost": cost.CLAIM}.get(row.family)
     if direct is None:
         return replace(trained_claim(subject, row.family, unique), parts=parts)
@@ -161,6 +168,7 @@ def _shown(row: Row, other: Subject, verdict: Verdict) -> Comparison:
         return Comparison(other.name, word, certainty, text or better.text)
     # The part counts what is better as positive; shown is the norm minus the other.
     ends = (row.sign * end for end in (better.effect, better.low, better.high))
+    # Turned back by its sign, an interval has its ends the other way round.
     middle, *interval = map(row.shown, ends)
     return Comparison(other.name, word, certainty, text, middle, min(interval), max(interval))
 
@@ -170,6 +178,7 @@ def strongest_word(verdicts: Mapping[str, str]) -> tuple[str, str]:
 
     First a difference of the margin, or none of the margin, then a smaller difference.
     """
+    # `Within` is never partly shown.
     for certainty, words in ((SUPPORTED, (BETTER, WORSE, SAME)), (PARTLY, (BETTER, WORSE))):
         for word in words:
             if verdicts[word] == certainty:

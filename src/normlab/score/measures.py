@@ -28,6 +28,7 @@ def layer_metrics(norm: Mapping[str, Any], seed: int) -> dict[str, float | None]
         for layout in SHAPES
         if layout in layouts
     }
+    # A gain of 1 and a shift of 0 would hide what they do.
     for layer in layers.values():
         _disturb(layer, generator)
     first = next(iter(layers))
@@ -49,6 +50,7 @@ def batch_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Genera
     """
     x = torch.randn(shape, generator=generator)
     others = x.clone()
+    # Of another scale and mean, so that any statistic over samples moves.
     others[1:] = 3 * torch.randn(x[1:].shape, generator=generator) + 1
     return _distance(_output(norm, x)[0], _output(norm, others)[0])
 
@@ -78,11 +80,13 @@ def low_precision_error(
         for scale in SCALES:
             for offset in OFFSETS:
                 x = ((torch.randn(shape, generator=generator) + offset) * scale).to(dtype)
+                # Of the rounded input: what is asked is the error that the layer adds.
                 exact = _output(copy.deepcopy(norm).double(), x.double())
                 try:
                     error = _distance(_output(norm, x).double(), exact, root_mean_square=True)
                 except RuntimeError:
                     error = 1.0
+                # NaN is the only number that is not equal to itself.
                 worst = max(worst, min(1.0, error) if error == error else 1.0)
     return worst
 
@@ -95,15 +99,19 @@ def fold_error(norm: nn.Module, shape: tuple[int, ...], generator: torch.Generat
     """
     layer = copy.deepcopy(norm).double().train()
     with torch.no_grad():
+        # Fixed statistics that are still 0 and 1 would leave nothing to fold.
         for _ in range(3):
             layer(3 * torch.randn(shape, generator=generator, dtype=torch.float64) + 1)
     layer.eval()
+    # (N, C, H, W), else (N, T, C) or (N, C).
     channels = 1 if len(shape) == 4 else -1
     x = 3 * torch.randn(shape, generator=generator, dtype=torch.float64) - 1
+    # One entry of every other axis: a map per channel has the same value all over them.
     at = tuple(
         slice(None) if axis == channels % len(shape) else slice(0, 1) for axis in range(len(shape))
     )
     with torch.no_grad():
+        # An affine map is known by its values at 0 and 1.
         y, shift, scaled = layer(x), layer(torch.zeros_like(x))[at], layer(torch.ones_like(x))[at]
     return float((y - ((scaled - shift) * x + shift)).abs().max() / y.abs().max())
 
@@ -112,6 +120,7 @@ def _disturb(layer: nn.Module, generator: torch.Generator) -> None:
     """Parameters away from their special initial values."""
     with torch.no_grad():
         for parameter in layer.parameters():
+            # By 0.5 to 1.5, and up to 0.1 more for those that start at 0.
             parameter.mul_(torch.rand(parameter.shape, generator=generator) + 0.5)
             parameter.add_(0.1 * torch.rand(parameter.shape, generator=generator))
 

@@ -25,6 +25,7 @@ def recheck_scores(folder: Path, workers: int | None = None) -> list[Recheck]:
     subjects = recorded_subjects(store.records.values())
     if not subjects:
         return []
+    # Without cost every norm has the same cells, whichever is the subject.
     claims = battery(subjects[0], subjects[1:], timed=False)
     return recheck(claims, store, build_engine("local", workers, TRIALS), TRIALS)
 
@@ -35,6 +36,7 @@ def recorded_subjects(records: Iterable[Record]) -> list[Subject]:
     for record in records:
         norm = record.section("options").get("norm")
         if record.claim == "layer" and isinstance(norm, dict):
+            # Each has one record a draw.
             norms[json.dumps(norm, sort_keys=True)] = norm
     subjects = []
     for norm in norms.values():
@@ -49,6 +51,7 @@ def _subject(norm: JsonObject) -> Subject:
     given = {name: value for name, value in norm.items() if name not in ("kind", "code")}
     if norm["kind"] == "custom":
         options = given.get("options")
+        # The options of a class lie one level deeper, beside its path.
         given = options if isinstance(options, dict) else {}
     name = str(norm.get("target", norm["kind"]))
     return subject_of(name, [f"{option}={json.dumps(value)}" for option, value in given.items()])

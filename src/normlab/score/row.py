@@ -55,6 +55,7 @@ class Row:
 
     def both(self, subject: Subject, other: Subject) -> tuple[Arm, ...]:
         """The arms that a comparison reads, each once."""
+        # Where a trial compares both in one process, its ratio is the difference.
         arms = self.pair(subject, other) if self.pair else (*self.arms(subject), *self.arms(other))
         return tuple({arm.name: arm for arm in arms}.values())
 

@@ -62,6 +62,7 @@ def _cost(mode: str, name: str, words: str, bound: float) -> Row:
         value=lambda evidence, subject: values.beside(evidence, subject, None, mode),
         sign=-1,
         bound=log2(bound),
+        # A tenth of the time.
         margin=log2(1.1),
         log=True,
         pair=lambda subject, other: (battery.cost_arm(subject, other),),
@@ -80,6 +81,7 @@ ROWS = (
         arms=lambda subject: (battery.base_arm(subject),),
         value=values.accuracy,
         sign=1,
+        # 15 %, where chance is 10 %: see `values.TRAINS`.
         bound=100 * values.TRAINS,
         margin=2.0,
     ),
@@ -93,8 +95,10 @@ ROWS = (
         unit="samples",
         arms=_all_sizes,
         value=values.smallest_batch,
+        # Norms with and without ghost batches ran other sizes: only shared ones compare.
         against=values.smaller_batch,
         sign=-1,
+        # Between 2 and 4 samples.
         bound=log2(2.8),
         margin=1.0,
         log=True,
@@ -120,6 +124,7 @@ ROWS = (
         arms=lambda subject: tuple(battery.rate_arm(subject, rate) for rate in RATES),
         value=values.decades(battery.rate_arm, RATES, 0.5),
         sign=1,
+        # Between two and three rates, half a decade apart each.
         bound=1.25,
         margin=0.5,
     ),
@@ -133,6 +138,7 @@ ROWS = (
         arms=lambda subject: tuple(battery.gain_arm(subject, gain) for gain in GAINS),
         value=values.decades(battery.gain_arm, GAINS, 1.0),
         sign=1,
+        # Between two and three gains.
         bound=2.5,
         margin=1.0,
     ),
@@ -145,6 +151,7 @@ ROWS = (
         arms=lambda subject: tuple(battery.depth_arm(subject, depth) for depth in CNN_DEPTHS),
         value=values.deepest(CNN_DEPTHS, values.cnn_trains),
         sign=1,
+        # Between 10 and 20 layers.
         bound=log2(14),
         margin=1.0,
         log=True,
@@ -160,6 +167,7 @@ ROWS = (
         arms=lambda subject: tuple(battery.text_arm(subject, depth) for depth in TEXT_DEPTHS),
         value=values.deepest(TEXT_DEPTHS, values.text_trains),
         sign=1,
+        # Between 2 and 6 layers.
         bound=log2(3.5),
         margin=1.0,
         log=True,
@@ -195,6 +203,7 @@ ROWS = (
         cannot="gives a sample another result in training when the other samples change",
         measured="the largest change of a sample's output when all others are drawn anew, 20 draws",
         value=values.layer("batch_error"),
+        # Rounding in float32 gives some 1e-7; the smallest real dependence lies far above.
         bound=1e-4,
     ),
     exact(

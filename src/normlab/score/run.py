@@ -41,6 +41,7 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     folder = results_folder(request.results, smoke=request.profile is ScoreProfile.smoke)
     store = ScoreStore(folder / FOLDER, subject)
     began = time.perf_counter()
+    # No trial is started after it; one that runs is not broken off.
     deadline = None if request.minutes is None else began + 60 * request.minutes
     claims = battery(subject, references, timed=request.timed)
     tally = run_claims(
@@ -63,6 +64,7 @@ def _references(names: Sequence[str], subject: Subject) -> list[Subject]:
     references: list[Subject] = []
     for name in names:
         reference = subject_of(name)
+        # `normlab score layernorm` has layernorm among its references by default.
         if reference != subject and reference not in references:
             references.append(reference)
     return references

@@ -21,6 +21,7 @@ class ScoreStore(Store):
 
     def __init__(self, folder: Path, subject: Subject) -> None:
         self._subject = subject
+        # The claims of its own trainings, by which their files are named.
         self._trained = {f"{subject.slug}-{family}" for family in ("images", "text")}
         self._done: dict[str, Record] | None = None
         super().__init__(folder)
@@ -31,6 +32,7 @@ class ScoreStore(Store):
 
     def void(self, arms: Iterable[str]) -> int:
         """Timings of these whose control is off and that have not been measured again."""
+        # The last record of a key counts: a void timing that was repeated is gone.
         wanted = set(arms)
         timings = [record for record in self.records.values() if record.arm in wanted]
         return sum(bool(record.metrics.get("void")) for record in timings)
@@ -41,6 +43,7 @@ class ScoreStore(Store):
             known = load_sources(self.folder)
             self._done = {}
             for key, record in super().done().items():
+                # None, for code that nobody can compare, is not the empty set: it counts as edited.
                 edited = self._is_own(record) and changed_files(record, known) != set()
                 if _from_here(record) and not record.metrics.get("void") and not edited:
                     self._done[key] = record
@@ -54,5 +57,6 @@ class ScoreStore(Store):
 
 
 def _from_here(record: Record) -> bool:
+    # The architecture alone: the number of threads follows it.
     here = f"cpu ({platform.machine()},"
     return not record.device.startswith("cpu (") or record.device.startswith(here)

@@ -61,6 +61,7 @@ class Subject:
     @property
     def slug(self) -> str:
         """The name of its files."""
+        # Options hold brackets, commas and spaces, which a file's name should not.
         return re.sub(r"[^\w.]+", "-", self.name)
 
     @property
@@ -92,6 +93,7 @@ def subject_of(name: str, options: Sequence[str] = ()) -> Subject:
             "syncbatchnorm is batchnorm over several processes, of which a score has none: "
             "score that."
         )
+    # A kind has no dot in its name, and a path to a class at least one.
     subject = _custom(name, values) if "." in name else _declared(name, values)
     _ = subject.spec  # an unknown kind or an unfit class is refused here, not by a hundred trials
     if subject.options:
@@ -107,6 +109,7 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise NormLabError(f"--option {text}: write NAME=VALUE.")
         try:
+            # By the reader of configurations: an option means here what it means to train.py.
             parsed: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
             values[name] = parsed["value"]
         except Exception as error:  # of the YAML reader, which has several
@@ -118,6 +121,7 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
 
 def _custom(name: str, values: Mapping[str, Any]) -> Subject:
     options: dict[str, Any] = {"target": name}
+    # Keys of recorded trials hold what stands here: without options, no `options`.
     if values:
         options["options"] = dict(values)
     return Subject("custom", options, target_hash(options)[name])

@@ -62,8 +62,10 @@ def smallest_batch(
     """
     whole = learns(evidence, subject)
     sizes = battery.sizes(subject) if among is None else among
+    # Where not even the largest size is good, the SGD batch is the smallest that is.
     smallest: Values = np.full(len(whole), float(SGD_BATCH if sizes else 1))
     good = np.ones(len(whole), dtype=bool)
+    # From the largest down: a size counts only if all above it do.
     for n in sorted(sizes, reverse=True):
         good &= evidence.values(battery.batch_arm(subject, n).name) >= whole - NEAR
         smallest = np.where(good, n, smallest)
@@ -96,6 +98,7 @@ def decades(arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], s
 
     def width(evidence: Evidence, subject: Subject) -> Values:
         table = evidence.table([arm(subject, setting).name for setting in settings])
+        # A best rate that trains nothing would have all others near it.
         bar = np.maximum(table.max(axis=1, keepdims=True) - NEAR, TRAINS)
         widths: Values = step * (table >= bar).sum(axis=1)
         return widths

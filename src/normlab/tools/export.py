@@ -51,6 +51,7 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
                 output_names=["y"],
             )
     except torch.onnx.errors.OnnxExporterError as error:
+        # The exporter's own error is a page of advice; its cause says what it met in the model.
         lines = filter(str.strip, str(error.__cause__ or error).splitlines())
         reason = next(lines, "no reason given")
         raise NormLabError(f"torch.onnx cannot export this model: {reason}") from error
@@ -60,6 +61,9 @@ def export_as_it_is(model: nn.Module, example: Tensor, path: Path) -> None:
     """Writes `model` to `path` with its batch norms where they are.
 
     By torch's older exporter, which can leave them.
+
+    Raises:
+        NormLabError: a package that is missing.
     """
     check_onnx()
     with _quiet():
@@ -68,6 +72,7 @@ def export_as_it_is(model: nn.Module, example: Tensor, path: Path) -> None:
             (example,),
             path,
             dynamo=False,
+            # Under EVAL, the default, this exporter fuses batch norms into convolutions itself.
             training=torch.onnx.TrainingMode.PRESERVE,
             do_constant_folding=False,
             input_names=["x"],
@@ -87,6 +92,7 @@ def open_onnx(path: Path, level: str = "all", optimized: Path | None = None) -> 
     levels = onnxruntime.GraphOptimizationLevel
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Errors only.
     options.log_severity_level = 3
     options.graph_optimization_level = {
         "all": levels.ORT_ENABLE_ALL,

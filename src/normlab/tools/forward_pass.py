@@ -28,6 +28,7 @@ def first_tensor(output: Any) -> Tensor:
     """The first tensor of what a network returned."""
     if isinstance(output, Tensor):
         return output
+    # Outputs of `transformers` are mappings; None stands there for what was not asked for.
     values = output.values() if isinstance(output, Mapping) else output
     return next(first_tensor(value) for value in values if value is not None)
 
@@ -36,6 +37,7 @@ def training_step(model: nn.Module, batch: Any) -> Tensor:
     """A step of SGD on the output's mean square, at a rate of 0.01; the output before the step."""
     y = first_tensor(call(model, batch))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    # In float32, since squares from 256 on overflow in float16.
     torch.autograd.backward(y.float().square().mean())
     optimizer.step()
     return y.detach()

@@ -76,12 +76,14 @@ def find_norms(model: nn.Module) -> list[NormLayer]:
     the name of their class and are neither get a `reason`. What a network calls as a function
     (`F.layer_norm`) is no layer, and is not found.
     """
+    # A module that several paths lead to is one layer, and stays shared when it is converted.
     paths: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         paths.setdefault(module, []).append(name)
     layers = []
     inside: tuple[str, ...] = ()  # paths of norms and parametrizations, whose modules are their own
     for module, names in paths.items():
+        # A norm's own modules (an activation, a wrapped norm) belong to it.
         if inside and names[0].startswith(inside):
             continue
         layer = read_norm(module, tuple(names))
@@ -96,10 +98,12 @@ def read_norm(module: nn.Module, names: tuple[str, ...] = ("",)) -> NormLayer | 
     """What `module` is as a norm, or None if nothing suggests that it is one."""
     if isinstance(module, Norm):
         return _ours(module, names)
+    # Before torch's classes: a lazy one is derived from them, with channels unknown.
     if isinstance(module, _LazyNormBase):
         reason = "it has not seen its first batch, and so has no channels yet"
         return NormLayer(names, module, reason=reason)
     statistics = getattr(module, "running_mean", None)
+    # By name, since torchvision and transformers have a class each, and torch none.
     if "FrozenBatchNorm" in type(module).__name__ and isinstance(statistics, Tensor):
         return _with_affine(module, names, FROZEN, len(statistics), "NCHW")
     if isinstance(module, _BatchNorm | _InstanceNorm | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm):
@@ -115,6 +119,7 @@ def followers(module: nn.Module) -> dict[str, nn.Module]:
 
 def _ours(module: Norm, names: tuple[str, ...]) -> NormLayer:
     kinds = (name for name, registered in REGISTERED.items() if type(module) is registered.layer)
+    # Not by isinstance: a class derived from one of ours may compute something else.
     kind = next(kinds, "custom")
     if getattr(module, "frozen", False):
         kind = FROZEN
@@ -124,6 +129,8 @@ def _ours(module: Norm, names: tuple[str, ...]) -> NormLayer:
 
 def _of_torch(module: nn.Module, names: tuple[str, ...]) -> NormLayer:
     """A layer of one of torch's classes, or of a class derived from one."""
+    # A subclass with a forward of its own may do anything. Of LayerNorm such ones are common, over
+    # channels of maps, and probing can tell what they do.
     if not _plain_forward(module):
         if isinstance(module, nn.LayerNorm):
             reason = "its forward is not that of nn.LayerNorm"
@@ -140,6 +147,7 @@ def _of_torch(module: nn.Module, names: tuple[str, ...]) -> NormLayer:
     if isinstance(module, nn.GroupNorm):
         return _with_affine(module, names, "groupnorm", module.num_channels, "first")
     assert isinstance(module, _BatchNorm | _InstanceNorm)
+    # These take maps alone, so that a norm in their place needs no adapter.
     channels = "NCHW" if isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d) else "first"
     kind = "syncbatchnorm" if isinstance(module, nn.SyncBatchNorm) else "batchnorm"
     if isinstance(module, _InstanceNorm):

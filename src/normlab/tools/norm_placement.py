@@ -39,8 +39,7 @@ class NormPlacement:
 
     norms: each call of a norm layer. functional: norms that are a function's call and no layer,
     of whatever kind. branches: for each residual sum in order, where its norms are. placement:
-    their name
-    if all agree: pre, post, sandwich, output, none, else mixed.
+    their name if all agree: pre, post, sandwich, output, none, else mixed.
 
     operations: those with a weight of two or more dimensions (linear layers, convolutions) that
     read what another one or an embedding made. normed_operations: those of them that no such
@@ -57,6 +56,7 @@ class NormPlacement:
     @property
     def final_norm(self) -> bool:
         """A norm of the last sum that is not a block's own."""
+        # With Post-LN the last sum's norm is the last block's own.
         return self.placement != "post" and any(norm.role == "last" for norm in self.norms)
 
 
@@ -69,7 +69,11 @@ class _Arguments(NamedTuple):
 
 @torch.no_grad()
 def norm_placement(model: nn.Module, inputs: Mapping[str, Any]) -> NormPlacement:
-    """Where `model` has its norms in `model(**inputs)`, which is called twice."""
+    """Where `model` has its norms in `model(**inputs)`, which is called twice.
+
+    Draws from the global random state.
+    """
+    # First which layers are norms, by what they get; then where these stand.
     behaviours = _behaviours(model, inputs)
     norms = {name: model.get_submodule(name) for name in behaviours}
     graph = TensorGraph(model, norms)
@@ -81,6 +85,7 @@ def norm_placement(model: nn.Module, inputs: Mapping[str, Any]) -> NormPlacement
     for use, role in zip(graph.norms, roles, strict=True):
         kind = type(norms[use.name]).__name__
         calls.append(NormCall(use.name, kind, behaviours[use.name], role))
+    # Without any residual sum there is no place for a norm.
     names = {_PLACEMENTS.get(branch, "mixed") for branch in branches} or {"none"}
     return NormPlacement(
         norms=tuple(calls),
@@ -94,6 +99,7 @@ def norm_placement(model: nn.Module, inputs: Mapping[str, Any]) -> NormPlacement
 
 def _behaviours(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Behaviour]:
     """By name, what each layer does that is a norm of what it gets in `model(**inputs)`."""
+    # Blocks ignore the scale of their input, too, where a norm comes first in them.
     leaves = {name: module for name, module in model.named_modules() if not any(module.children())}
     arguments: dict[str, _Arguments] = {}
     hooks = []
@@ -118,6 +124,7 @@ def _keep_arguments(
 
     def keep(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         x = args[0] if args else None
+        # Tokens, masks and positions are no activations.
         if isinstance(x, Tensor) and x.is_floating_point() and x.dim() > 1:
             arguments[name] = _Arguments(args, keywords)
 

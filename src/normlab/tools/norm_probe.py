@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from normlab.tools.forward_pass import error_in_words
 from normlab.tools.hooks import clear_hooks
 
+# Relative: rounding in float32, and an eps of the usual size that is not found, stay below it.
 _TOLERANCE = 1e-3
 
 
@@ -51,6 +52,7 @@ def behaviour(layer: nn.Module, x: Tensor, *others: Any, **keywords: Any) -> Beh
         return None
     if same(output(torch.randn_like(x)), y):  # nothing of the input counts
         return None
+    # Every vector but one drawn anew: does the one that stays keep its output?
     first = (0,) * (x.dim() - 1)
     changed = torch.randn_like(x)
     changed[first] = x[first]
@@ -65,9 +67,8 @@ def behaviour(layer: nn.Module, x: Tensor, *others: Any, **keywords: Any) -> Beh
 class ProbedNorm:
     """A layer that is a norm of each position by itself, or seems to be one.
 
-    kind: "" if it cannot be read, for the `reason`. channels: "first", (N, C, *), or "last", (*,
-    C).
-    weight, bias: gain and shift (C,), or None.
+    kind: "" if it cannot be read, for the `reason`. channels: "first", (N, C, *), or "last",
+    (*, C). weight, bias: gain and shift (C,), or None.
     """
 
     kind: str = ""
@@ -88,6 +89,7 @@ def probe_norm(module: nn.Module, followers: Collection[str] = ()) -> ProbedNorm
     followers: names of its children that work after the norm, and are left out.
     """
     features = _features(module)
+    # A module with others inside is no single norm; those that follow a norm are taken off it.
     inside = set(dict(module.named_children())) - set(followers)
     if features is None or features < 2 or inside:
         return None
@@ -95,6 +97,7 @@ def probe_norm(module: nn.Module, followers: Collection[str] = ()) -> ProbedNorm
     if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
         return ProbedNorm(reason="on the meta device nothing can be measured") if named else None
     errors = []
+    # The caller's random state stays as it was; everything here is on the CPU.
     with torch.random.fork_rng(devices=[]):
         for channels, x in _inputs(features):
             try:
@@ -104,6 +107,7 @@ def probe_norm(module: nn.Module, followers: Collection[str] = ()) -> ProbedNorm
                 continue
             if norm is not None:
                 return norm
+    # An odd layer that raises is no news unless it is called a norm.
     if named and len(errors) == 2:
         return ProbedNorm(reason=f"called with random inputs it raises {errors[0]}")
     return None
@@ -114,6 +118,7 @@ def _features(module: nn.Module) -> int | None:
     own = list(module.parameters(recurse=False))
     stated = getattr(module, "normalized_shape", ())
     sizes = {tuple(parameter.shape) for parameter in own}
+    # Without parameters only an attribute can say how many channels there are.
     if not own:
         sizes = {(stated,) if isinstance(stated, int) else tuple(stated)}
     if len(sizes) > 1 or len(own) > 2:
@@ -124,6 +129,7 @@ def _features(module: nn.Module) -> int | None:
 
 def _inputs(features: int) -> Iterator[tuple[str, Tensor]]:
     """Where the channels are, and an input with no other axis of their size."""
+    # A wrong axis must fail: with two of one size the layer would take either for the channels.
     positions = 7 if features != 7 else 11
     yield "last", torch.randn(2, positions, features)
     yield "first", torch.randn(2, features, positions, 5 if features != 5 else 3)
@@ -134,15 +140,18 @@ def _probe(
     module: nn.Module, followers: Collection[str], channels: str, x: Tensor
 ) -> ProbedNorm | None:
     """A norm of `x`, with a reason if it does more than that; None if it is no norm of it."""
+    # In eval mode and float32, whatever the layer is in: gain and shift are read off to 0.1 %.
     probe = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
     for name in followers:
         setattr(probe, name, nn.Identity())
     clear_hooks(probe)
     layer = _ChannelsLast(probe, channels)
+    # (2, positions, C) or (2, positions, 5, C): `_ChannelsLast` turns it back for the layer.
     x = x if channels == "last" else x.movedim(1, -1)
     norm = behaviour(layer, x)
     if norm is None:
         return None
+    # The network may call it with more than the input, and another norm takes no more.
     if more := list(inspect.signature(module.forward).parameters)[1:]:
         return ProbedNorm(reason=f"its forward takes more than the input: {', '.join(more)}")
     if not norm.by_token:
@@ -187,10 +196,12 @@ def _gain_and_shift(
     layer: nn.Module, normalize: Callable[[Tensor], Tensor], x: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """(C,) each; None if they do not make the outputs of other inputs."""
+    # A norm of zeros is zero, which leaves the shift.
     shift = layer(torch.zeros_like(x)).flatten(0, -2)[0]
     xhat = normalize(x)
     products = ((layer(x) - shift) * xhat).flatten(0, -2).sum(0)
     gain = products / xhat.square().flatten(0, -2).sum(0)  # least squares
+    # On other inputs: a gain by least squares exists for any layer, and says nothing by itself.
     x = 3 * torch.randn_like(x) + 1
     error = (layer(x) - (gain * normalize(x) + shift)).abs().max()
     return (gain, shift) if error <= _TOLERANCE * (1 + gain.abs().max()) else None
@@ -218,6 +229,7 @@ def _own(module: nn.Module, probe: nn.Module, values: Tensor, drawn: Tensor) -> 
     for name, parameter in probe.named_parameters(recurse=False):
         if torch.allclose(parameter, drawn, rtol=_TOLERANCE, atol=1e-4):
             return module.get_parameter(name)
+    # Of the device and dtype of the layer, and learned if its own parameters are.
     like = next(module.parameters(recurse=False), None)
     if like is None:
         return None

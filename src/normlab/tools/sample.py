@@ -25,6 +25,7 @@ def sample(
         NormLabError: no readable checkpoint or no configuration beside it, a model of anything
             but text, a prompt of other characters, and what `generate` refuses.
     """
+    # Imported here, so that the tools need torch alone until they are used.
     from normlab.models.generate import generate
     from normlab.training.trained_model import load_trained
 
@@ -37,6 +38,7 @@ def sample(
     ids = torch.tensor([encode(prompt, data)])
     generator = torch.Generator().manual_seed(seed)
     new = generate(model, ids, length, temperature, top_k, generator=generator)[0].tolist()
+    # The id behind the last character's is that of the unknown one: see `encode`.
     characters = data.vocabulary + UNKNOWN  # type: ignore[attr-defined]
     return prompt + "".join(characters[index] for index in new)
 
@@ -50,6 +52,7 @@ def encode(text: str, data: Any) -> list[int]:
     if not text:
         raise NormLabError("an empty prompt: pass --prompt with at least one character.")
     ids = {character: index for index, character in enumerate(data.vocabulary)}
+    # Only a data set with characters outside of its vocabulary has an output for them.
     has_unknown = data.num_outputs > len(ids)
     missing = [character for character in text if character not in ids]
     if missing and not has_unknown:

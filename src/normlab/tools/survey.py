@@ -91,7 +91,9 @@ def convert_named(
     """The network `name`, converted, and one training step of it.
 
     Whatever a network raises is told in its own row, so that the rows of the others are not lost.
+    Seeds the global random state with 0.
     """
+    # Weights and inputs are random, and a row must not depend on those before it.
     torch.manual_seed(0)
     row = ConvertedNetwork(name)
     try:
@@ -124,6 +126,7 @@ def _note_step(row: ConvertedNetwork, model: nn.Module, inputs: Any) -> None:
     except NormLabError as error:
         row.step = f"refused: {error}"
         return
+    # Both sides of the step: an output may be finite and the gradient that follows from it not.
     finite = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
     if finite and bool(output.isfinite().all()):
         row.step = "ok"

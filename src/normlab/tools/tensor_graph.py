@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Functions and methods of tensors, by name.
+# Functions and methods of tensors by `__name__`, which is that of the method for an operator.
 _WEIGHTED = {
     *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "einsum"),
     *("addmm", "baddbmm", "bmm", "mm", "matmul", "__matmul__", "_grouped_mm", "grouped_mm"),
@@ -104,11 +104,13 @@ class TensorGraph(TorchFunctionMode):
         if self._depth:
             return func(*args, **kwargs)
         given = list(_tensors((args, kwargs)))
+        # Read before the call: an operation in place keeps the address and raises the version.
         before = [_content(tensor) for tensor in given]
         result = func(*args, **kwargs)
         changed = [t for t, content in zip(given, before, strict=True) if _content(t) != content]
         for tensor in (*_tensors(result), *changed):
             content = _content(tensor)
+            # What is known already is a view, or what dropout gives in eval mode: no step.
             if content is not None and content not in self._known:
                 pairs = zip(given, before, strict=True)
                 read = [self._node(t, c) for t, c in pairs if c is not None]
@@ -132,27 +134,34 @@ class TensorGraph(TorchFunctionMode):
     def _step(self, name: str, result: Tensor, read: list[_Node], args: Any) -> None:
         """Notes that the function `name` made `result` of what it read."""
         values = [node for node in read if not node.weight]
+        # Transposed, cast or reparametrized weights are weights, and no activations.
         if read and not values:
             self._add(result, read, weight=True)
+        # Not raw from here on, as `_add` has it: a norm stands before whatever reads this.
         elif name in _NORMS:
             self.functional += 1
             self._add(result, read)
+        # A product of two activations, as attention has, reads no weight and is no operation here.
         elif name == "embedding" or (name in _WEIGHTED and len(values) < len(read)):
             node = self._add(result, read, raw=True)
+            # Those that come first read the input itself, and are not counted.
             if any(value.late for value in values):
                 self.operations.append(not any(value.raw for value in values))
             node.late = True
             self._weighted |= node.bit
         else:
             node = self._add(result, read, raw=any(value.raw for value in values))
+            # With a bias for the other term there is one value only.
             if name in _SUMS and len(values) == 2:
                 node.terms |= values[0].terms | values[1].terms
                 self._note_residual(values[0], values[1], node)
+            # DeepNorm scales its skip, and some blocks their branch: both stay terms of the sum.
             elif name in _PASSED_ON or (name in _SCALED and all(map(_is_number, args[1:]))):
                 node.terms |= values[0].terms
 
     def _note_residual(self, first: _Node, second: _Node, total: _Node) -> None:
         """Notes `total` as a residual sum, if one of its two terms is a branch of the other."""
+        # Code writes x + f(x) as well as f(x) + x.
         for skip, branch in ((first, second), (second, first)):
             source = self._source(skip, branch)
             # Of other sizes it is a mask, and without a weight before it a bias of positions.
@@ -166,6 +175,7 @@ class TensorGraph(TorchFunctionMode):
         operations = (branch.ancestors | branch.bit) & self._weighted
         for index in _members(operations):
             reached |= self.nodes[index].ancestors
+        # Nodes are numbered as they are made, so that the highest bit is the latest.
         common = skip.terms & reached
         return common.bit_length() - 1 if common else None
 
@@ -173,6 +183,7 @@ class TensorGraph(TorchFunctionMode):
         self._depth += 1
 
     def _leave_norm(self, name: str, module: nn.Module, args: Any, result: Tensor) -> None:
+        # Whatever the layer did inside was not noted: its call is one step.
         self._depth -= 1
         read = self._node(args[0], _content(args[0]))
         self.norms.append(NormUse(name, read.index, self._add(result, [read]).index))
@@ -198,6 +209,7 @@ class TensorGraph(TorchFunctionMode):
         """
         after_sum = any(residual.total == norm.before for residual in self.residuals)
         role = "last" if after_sum else "inner"
+        # What it gives is a term of some skip: it stands on the stream itself, not in a branch.
         if skips >> norm.after & 1:
             role = "after sum" if after_sum else "embedding"
         for where, residual in zip(around, self.residuals, strict=True):
@@ -207,6 +219,7 @@ class TensorGraph(TorchFunctionMode):
             elif branch.terms >> norm.after & 1:
                 role = "after branch"
                 where.add(role)
+            # Norms of queries and keys lie in the branch, too; only one of the stream counts.
             elif norm.before == residual.source and branch.ancestors >> norm.after & 1:
                 role = "before"
                 where.add(role)

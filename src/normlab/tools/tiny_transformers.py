@@ -9,6 +9,8 @@ from torch import nn
 from normlab.errors import NormLabError
 from normlab.records.record import DataSource
 
+# Names that most configurations share; one that a type does not know becomes an attribute of its
+# configuration that nobody reads.
 TINY: dict[str, Any] = {
     "vocab_size": 99,
     "hidden_size": 64,
@@ -103,8 +105,10 @@ def tiny_inputs(model: Any) -> dict[str, Any]:
 
     They are 2 sequences of 7 tokens, 2 images or 2 sounds.
     """
+    # Ids from 3 on: 0 to 2 are padding, beginning and end, which some types treat apart.
     ids = torch.randint(3, TINY["vocab_size"], (2, 7))
     other = _OTHERS.get(model.config.model_type)
+    # A cache would be one more output, and work that nothing here looks at.
     inputs: dict[str, Any] = {model.main_input_name: ids, "use_cache": False}
     if other:
         inputs = {model.main_input_name: torch.randn(other.shape)}

@@ -69,6 +69,7 @@ def sample_inputs(name: str, model: Any, samples: int = 2) -> Any:
     None for a network that a function makes.
     """
     library, _, _ = name.partition(":")
+    # Tiny inputs have 2 samples, and are repeated to as many as are asked for.
     if library == "transformers":
         inputs = tiny_inputs(model)
         return {key: _with_length(value, samples) for key, value in inputs.items()}
@@ -76,6 +77,7 @@ def sample_inputs(name: str, model: Any, samples: int = 2) -> Any:
         cfg = model.pretrained_cfg
         size = cfg["input_size"][1] if cfg.get("fixed_input_size") else 64
     elif library == "torchvision":
+        # Vision transformers of torchvision keep the size that their positions are made for.
         size = getattr(model, "image_size", 64)
     else:
         return None
@@ -96,6 +98,7 @@ def _torchvision(name: str) -> nn.Module:
         raise _unknown(f"torchvision:{name}", models.list_models())
     accepted = inspect.signature(models.get_model_builder(name)).parameters
     options: dict[str, Any] = {"weights": None}
+    # Detection and segmentation models download a trained backbone by default.
     if "weights_backbone" in accepted:
         options["weights_backbone"] = None
     if name in ("googlenet", "inception_v3"):
@@ -122,6 +125,7 @@ def _timm(name: str) -> nn.Module:
 def _transformers(name: str) -> nn.Module:
     try:
         return build_tiny(name)
+    # It is a ValueError, too, and says already what to install.
     except NormLabError:
         raise
     except ValueError as error:
@@ -135,11 +139,13 @@ def _transformers(name: str) -> nn.Module:
 
 def _by_function(module: str, name: str) -> nn.Module:
     """What the function `name` of `module` makes."""
+    # Puts the working folder on the import path, and says in a sentence what is not on it.
     module_file(module)
     function = getattr(importlib.import_module(module), name, None)
     if not callable(function):
         raise NormLabError(f"module {module!r} has no function {name!r}: write {FORMS}.")
     try:
+        # Bound and not called: a TypeError from inside the function is no missing argument.
         inspect.signature(function).bind()
     except (TypeError, ValueError) as error:
         raise NormLabError(

@@ -61,6 +61,7 @@ def publish(lines: Sequence[Series], destination: Destination, later: str) -> Pu
     from normlab.training.loggers import wandb_mode
 
     costs = [line for line in lines if line.panel == COST]
+    # First, so that what was asked for is there even if the push fails.
     _write(destination, destination.owner, costs)
     mode, reason = wandb_mode()
     if mode == "online":
@@ -72,6 +73,7 @@ def publish(lines: Sequence[Series], destination: Destination, later: str) -> Pu
                 f"wandb took no workspace ({reason}): it is in {destination.path}; "
                 f"push it later with: {later}"
             ) from None
+    # Where wandb is switched off nothing is written that it would have to sync.
     if not costs or mode != "offline":
         return PublishedWorkspace(reason=reason)
     to = destination

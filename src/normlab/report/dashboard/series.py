@@ -61,11 +61,13 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         NormLabError: there is none.
     """
+    # A results folder has .jsonl, a run of train.py a record.json: `folder` may hold both.
     records = list(Store(folder).done().values())
     for path in sorted(folder.rglob("record.json")):
         record = Record.read(path)
         if record is not None and record.status in DONE:
             records.append(record)
+    # The last of a key stays.
     records.sort(key=lambda record: record.started)
     newest = {record.key: record for record in records}
     if not newest:
@@ -113,6 +115,7 @@ def _lines(
     """
     lines = []
     for chart, names in sorted(_gather(records, trace).items()):
+        # A single point is no line, and a single line compares nothing.
         drawn = {name: by_x for name, by_x in sorted(names.items()) if len(by_x) > 1}
         for name, by_x in drawn.items() if len(drawn) >= together else ():
             means = tuple((x, fmean(by_x[x])) for x in sorted(by_x))
@@ -145,6 +148,7 @@ def _norm_batch_trace(record: Record) -> Trace | None:
 
 def _rate_trace(record: Record) -> Trace | None:
     """Validation loss at a learning rate."""
+    # In millionths and rounded: TensorBoard's steps are whole numbers.
     rate = record.section("optim").get("lr")
     if not isinstance(rate, int | float) or not rate:
         return None
@@ -181,6 +185,7 @@ def _cost(rows: Iterable[Mapping[str, Json]]) -> list[Series]:
     cells: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for row in rows:
         ratio = row.get("ratio")
+        # Only against a copy do rows of all norms have one unit.
         if row.get("baseline") != "copy" or row.get("void") or not row.get("kind"):
             continue
         if isinstance(ratio, int | float):
@@ -194,6 +199,7 @@ def _cost(rows: Iterable[Mapping[str, Json]]) -> list[Series]:
 
 def _cost_chart(row: Mapping[str, Json], sizes: Sequence[int]) -> str:
     """What is the same for all lines of a chart: the input's form, and how it was timed."""
+    # By number of dimensions; the last size is the horizontal axis, so that it is not in the name.
     shapes = {2: "vectors", 3: f"{prod(sizes[:-1])} positions", 4: "maps"}
     names = ("memory_format", "dtype", "mode", "device", "subject")
     words = [shapes[len(sizes)], *(row.get(name) for name in names)]

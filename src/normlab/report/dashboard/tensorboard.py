@@ -18,6 +18,7 @@ def write_events(lines: Sequence[Series], folder: Path) -> Path:
     """
     from torch.utils.tensorboard import SummaryWriter
 
+    # TensorBoard joins all event files of a folder, those of an earlier call too.
     for written in folder.glob(f"*/events.out.tfevents.*{OURS}"):
         written.unlink()
     layout: dict[str, dict[str, list[object]]] = {}
@@ -25,6 +26,7 @@ def write_events(lines: Sequence[Series], folder: Path) -> Path:
         layout.setdefault(_title(line.panel), {})[line.chart] = ["Multiline", [f"{tag(line)}$"]]
     with SummaryWriter(str(folder / "layout"), filename_suffix=OURS) as writer:
         writer.add_custom_scalars(layout)
+    # A run per name: TensorBoard gives colours by run.
     for name in sorted({line.name for line in lines}):
         with SummaryWriter(str(folder / _safe(name)), filename_suffix=OURS) as writer:
             for line in lines:

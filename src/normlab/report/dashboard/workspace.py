@@ -65,6 +65,7 @@ def _result_panels(panels: Any) -> dict[str, list[Any]]:
     rate, loss = panels.Config("optim.lr"), panels.SummaryMetric("final/val_loss")
     accuracy = panels.SummaryMetric("final/test_accuracy")
     look = {"log_x": True, "legend_template": "${config:panels.norm}"}
+    # Those of the two scatter plots together.
     axes = [panels.ParallelCoordinatesPlotColumn(metric) for metric in (norm, batch, rate, loss)]
     return {
         BATCH: [
@@ -155,6 +156,7 @@ def _tables(lines: Sequence[Series]) -> dict[str, list[list[str | int | float]]]
     for chart in sorted({line.chart for line in lines}):
         rows = tables.setdefault(chart, [])
         for line in lines:
+            # A table per chart: bars of a panel come from one table.
             if line.chart == chart:
                 rows += [[line.name, x, y] for x, y in line.points]
     return tables

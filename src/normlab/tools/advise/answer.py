@@ -70,8 +70,8 @@ class Gap:
 class Advice:
     """The answer: `norms` and `placements` are ranked.
 
-    notes: decided, and for or against none. unranked: kinds of which no decided verdict speaks
-    here.
+    notes: decided, and for or against none. unranked: kinds, and placements in a transformer, of
+    which no decided verdict speaks here.
     """
 
     situation: Situation
@@ -118,12 +118,14 @@ def advise(
             missing.append(_gap(entry, entry.lacks))
         elif verdict is None or part is None or side is None:
             missing.append(_gap(entry, _why_undecided(entry, part)))
+        # An entry without a sentence for this side has nothing to say of it.
         elif sentence := {1: entry.says, -1: entry.opposite, 0: entry.neither}[side]:
             reason = _reason(entry, verdict, part, sentence)
             if not _rank(boards[entry.on], entry, side, reason):
                 notes.append(reason)
     norms, placements = _in_order(boards["norms"]), _in_order(boards["placements"])
     ranked = {item.name for item in (*norms, *placements)}
+    # Placements are no question where nothing is added to a stream.
     every = [*sorted(kinds), *(PLACEMENTS if situation.transformer else ())]
     unranked = [name for name in every if name not in ranked]
     return Advice(situation, norms, placements, notes, missing, unranked)
@@ -131,6 +133,7 @@ def advise(
 
 def _rank(board: dict[str, Ranked], entry: Entry, side: int, reason: Reason) -> bool:
     """Gives the reason to those that it speaks for and against; False if there are none."""
+    # Where the verdict points the other way, the sides are swapped.
     pros, cons = (entry.favours, entry.against) if side > 0 else (entry.against, entry.favours)
     if side == 0 or not pros + cons:
         return False
@@ -151,6 +154,7 @@ def _part(entry: Entry, verdict: Verdict | None) -> PartVerdict | None:
         return None
     if entry.part is not None:
         return verdict.part(entry.part)
+    # A claim as a whole has a verdict and no effect.
     return PartVerdict(verdict.slug, verdict.statement, "", "", verdict.verdict, n=verdict.n)
 
 
@@ -158,6 +162,7 @@ def _reason(entry: Entry, verdict: Verdict, part: PartVerdict, sentence: str) ->
     words = effect(part)
     if entry.part is None:
         measured = [one for one in verdict.parts if one.effect is not None]
+        # Its effects are those of its parts, each behind its name.
         words = "".join(f"; {one.name} {effect(one)}" for one in measured)
     return Reason(
         slug=entry.slug,

@@ -61,6 +61,7 @@ def fits(kind: str, s: Situation) -> bool:
     Those over positions mix what a text keeps apart.
     """
     inputs = {GN: ("images", "vectors"), IN: ("images",)}
+    # A kind that is not in it fits every input: `in` then asks whether a word holds itself.
     return s.input != "recurrent" and s.input in inputs.get(kind, s.input)
 
 

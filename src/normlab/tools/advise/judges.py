@@ -1,8 +1,7 @@
 """Which way a verdict points.
 
 1: as the table's entry says; -1: the opposite; 0: neither; None: nothing was decided. A direction
-is
-never assumed: `refuted` alone says that an effect is not as large as claimed, and only an
+is never assumed: `refuted` alone says that an effect is not as large as claimed, and only an
 interval on the other side says that it is the opposite.
 """
 
@@ -24,6 +23,7 @@ def by_ratio(part: PartVerdict, situation: Situation) -> int | None:
 
 def by_time(part: PartVerdict, situation: Situation) -> int | None:
     """A ratio of times that is below 1 where the entry's favourite is faster."""
+    # Less time is better, so that the sides of 1 are exchanged.
     side = -_side(part, 1.0)
     if part.verdict in (SUPPORTED, PARTLY):
         return max(side, 0)
@@ -32,6 +32,7 @@ def by_time(part: PartVerdict, situation: Situation) -> int | None:
 
 def by_identity(part: PartVerdict, situation: Situation) -> int | None:
     """`Exact`, or any rule in which refuted means that it is not so."""
+    # Identities have errors and no interval, so that the verdict alone gives the direction.
     return {SUPPORTED: 1, PARTLY: 1, REFUTED: -1}.get(part.verdict)
 
 
@@ -39,6 +40,7 @@ def by_equivalence(part: PartVerdict, situation: Situation) -> int | None:
     """`Within` of a difference that is above 0 where the entry's favourite is better."""
     if part.verdict not in DECIDED:
         return None
+    # Equal within the margin: nobody is better, whatever the interval leaves of a difference.
     return 0 if part.verdict == SUPPORTED else _side(part, 0.0)
 
 
@@ -64,6 +66,7 @@ def as_said(part: PartVerdict, situation: Situation) -> int | None:
 def _claimed_or_opposite(part: PartVerdict, neutral: float) -> int | None:
     side = _side(part, neutral)
     if part.verdict in (SUPPORTED, PARTLY):
+        # A claim that is (partly) supported never turns against itself: 0 makes it a note.
         return max(side, 0)
     return min(side, 0) if part.verdict == REFUTED else None
 

@@ -1,4 +1,4 @@
-"""The six questions, and a situation: their answers. Torch-free."""
+"""The seven questions, and a situation: their answers. Torch-free."""
 
 import sys
 from collections.abc import Mapping
@@ -75,6 +75,7 @@ def complete(given: Mapping[str, Any]) -> Situation:
     """
     answers: dict[str, Any] = {question.name: given.get(question.name) for question in QUESTIONS}
     missing = [question for question in QUESTIONS if answers[question.name] is None]
+    # A script would wait for an answer that nobody gives.
     if missing and not sys.stdin.isatty():
         options = ", ".join(
             f"--{question.name} ({question.choices_in_words})" for question in missing
@@ -98,6 +99,7 @@ def complete(given: Mapping[str, Any]) -> Situation:
 def check(question: Question, answer: Any) -> None:
     """Raises NormLabError unless `answer` is one of the question's choices."""
     if question.number:
+        # Options come as numbers, answers of the terminal as texts.
         if not str(answer).isdecimal() or not 1 <= int(answer) <= MANY:
             raise NormLabError(
                 f"--{question.name} {answer}: give a whole number from 1 to {MANY:,}."
@@ -108,6 +110,7 @@ def check(question: Question, answer: Any) -> None:
 
 def _ask(question: Question) -> str:
     """An answer that is a choice; stdout stays free for the answer to all of them."""
+    # Imported here: --json of a complete situation needs nothing but the base install.
     import typer
 
     if question.name == "input":

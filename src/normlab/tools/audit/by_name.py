@@ -27,6 +27,7 @@ def audit_by_name(
     Raises:
         NormLabError: no such model or checkpoint.
     """
+    # A checkpoint that is missing gets its own sentence, not that of unknown models.
     if name.endswith(".ckpt") or Path(name).is_file():
         return _audit_checkpoint(Path(name), world_size, batch_per_device, training)
     model = build_named(name)
@@ -44,6 +45,7 @@ def _audit_checkpoint(
     model, data = load_trained(path)
     size = batch_per_device
     if size is None:
+        # Findings on small batches are about training: the batch that it was trained with.
         size = configuration(path).data.batch_size
     x, _ = next(iter(data.eval_batches("test")))
     return audit(model.train(training), x[: 4 * SAMPLES], world_size, size)
@@ -63,5 +65,6 @@ def _audit_named(model: nn.Module, inputs: Any, world_size: int, size: int) -> A
             reason = (
                 f"the model does not take random {names} ({type(cause).__name__}: {first_line})"
             )
+    # Other findings need no sample, and should not be lost with it.
     findings = audit(model, None, world_size, size)
     return replace(findings, notes=(f"{NEEDS_SAMPLE}: {reason}", *findings.notes))

@@ -34,6 +34,7 @@ class AuditCallback(L.Callback):
         self._in_training = False  # a step of this fit has begun
 
     def on_train_start(self, *_: Any) -> None:
+        # Another fit of the same callback audits again.
         self._in_training = False
 
     def on_train_batch_start(
@@ -51,6 +52,7 @@ class AuditCallback(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        # Lightning's sanity check runs before training, with statistics that nothing has moved yet.
         if batch_idx == dataloader_idx == 0 and not trainer.sanity_checking:
             self._audit("validation", trainer, model)
 

@@ -30,6 +30,7 @@ def leak(subject: Subject) -> Iterator[Finding]:
     names = tuple(norm.name for norm in mixing)
     evidence = (Evidence("bn-causal-leak", "one sample"), Evidence("bn-causal-leak", "evaluation"))
     change = _change_by_later(subject, mixing)
+    # No batch to show it by; KINDS knows that these norms mix positions.
     if change is None and _says_causal(subject.model):
         reason = (
             "in training these layers normalize over positions, "
@@ -82,6 +83,7 @@ def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
     _ = subject.inputs  # raises, with a sentence, where the model cannot be called
     model = subject.copy()
     norms = [model.get_submodule(norm.names[0]) for norm in mixing]
+    # First without the norms, in eval mode: what follows later inputs then is not their doing.
     hooks = [norm.register_forward_hook(_give_input) for norm in norms]
     without = _change(model, batches)
     for hook in hooks:
@@ -89,9 +91,11 @@ def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
     # Written so that NaN, which is neither above nor below a limit, shows nothing.
     if without is None or not without.after > _OTHER:
         return None
+    # Earlier outputs follow later inputs anyway: attention without a mask, say.
     if not without.before <= _SAME:
         return 0.0
     for norm in norms:
+        # Only the norms: dropout, for one, would differ between the two passes.
         norm.train()
     change = _change(model, batches)
     return None if change is None else change.before
@@ -128,6 +132,7 @@ def _by_position(output: Any, length: int) -> Tensor | None:
     Beside labels, that is not the loss.
     """
     if isinstance(output, Tensor):
+        # Axis 0 is the batch, which may have the same length.
         for axis in range(1, output.ndim):
             if output.shape[axis] == length:
                 return output.float().movedim(axis, 0)
@@ -153,6 +158,7 @@ def _perturbed(batch: Any) -> _Perturbed | None:
         if tokens:  # those that occur are tokens that the model knows
             other[:, half:] = (x[:, half:] + 1) % (int(x.max()) + 1)
         else:
+            # Another order, scale and mean: some statistic of the positions changes for any norm.
             other[:, half:] = x[:, half:].flip(1).mul(2).add(1)
         return _Perturbed(batch, _with_item(batch, index, other), x.shape[1])
     return None

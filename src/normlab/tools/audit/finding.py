@@ -35,6 +35,7 @@ class Evidence:
         part = verdict.part(self.part) if self.part else None
         if part is not None and verdict.verdict != NO_DATA:
             return part
+        # A part that the claim no longer has is no record, for or against.
         word = verdict.verdict if self.part is None else NO_DATA
         return PartVerdict(self.slug, verdict.statement, "", "", word, n=verdict.n)
 
@@ -111,5 +112,6 @@ class Audit:
 def _verdicts(folder: Path) -> dict[str, Verdict]:
     try:
         return read_verdicts(folder)
+    # Without readable records the findings stand, and say that there are none.
     except NormLabError:
         return {}

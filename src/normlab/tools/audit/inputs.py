@@ -33,6 +33,7 @@ def inputs_of_norms(
         def hook(module: nn.Module, args: Any) -> None:
             if args and isinstance(args[0], Tensor):
                 now[:] = [(norm, args[0].detach())]
+                # A shared norm is called more than once: its first input counts.
                 inputs.setdefault(norm.name, args[0].detach())
 
         return hook
@@ -48,12 +49,15 @@ def inputs_of_norms(
         with quiet(model):
             call(model, batch)
     except Exception as error:  # whatever somebody else's network raises
+        # torch and ours refuse one value per group in train mode or always: that is a finding, not
+        # an error of the caller's.
         if not now or not single_values(*now[0]):
             raise NotCallable(
                 f"the model cannot be called with sample_batch ({type(error).__name__}: {error}): "
                 "pass what its forward takes, a tensor, a tuple of arguments or a dict of keywords."
             ) from error
         norm, x = now[0]
+        # The input that it refused, which may not be its first.
         inputs[norm.name] = x
         return inputs, norm.name
     return inputs, None

@@ -43,8 +43,10 @@ def frozen_and_live(subject: Subject) -> Iterator[Finding]:
     for norm in subject.live:
         own = list(norm.module.parameters(recurse=False))
         learns = any(parameter.requires_grad for parameter in own)
+        # Without parameters nothing says that anybody meant to freeze it.
         if own and not learns and norm.kept_statistics:
             frozen.append(norm.name)
+    # A network of which nothing learns is used, not trained.
     trained = any(parameter.requires_grad for parameter in subject.model.parameters())
     if frozen and trained:
         reason = (

@@ -18,6 +18,7 @@ DEAD = 1e-4  # of the layer's largest gain
 def eps_too_small(subject: Subject) -> Iterator[Finding]:
     """Norms that give or send back what is not finite where their input is constant."""
     for norm in subject.norms:
+        # A frozen norm divides by stored deviations, whatever the variance of its input.
         if subject.on_meta or norm.kind == FROZEN:
             continue
         x = subject.inputs.get(norm.name)
@@ -68,11 +69,13 @@ def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
     clear_hooks(layer)
     generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
     for x in _zeros(norm, dtype):
+        # Audits run in `no_grad` too, and need the backward pass here.
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             try:
                 y = layer(x)
                 dy = torch.randn(y.shape, generator=generator).to(y.dtype)
                 (gradient,) = torch.autograd.grad(y, x, dy)
+            # Not its shape or dtype: the next one.
             except (RuntimeError, ValueError):
                 continue
         if not bool(y.isfinite().all()):

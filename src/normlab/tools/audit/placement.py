@@ -18,8 +18,10 @@ def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
     """A convolution's bias that the batch norm after it subtracts again."""
     if not subject.live_batchnorm:
         return
+    # Tracing writes into the model that it traces.
     graph = CallGraph(replica(subject.model))
     for path, reason in graph.closed.items():
+        # The path "" is the whole model, and every name begins with it.
         inside = f"{path}." if path else ""
         hidden = [norm.name for norm in subject.live_batchnorm if norm.names[0].startswith(inside)]
         if hidden:

@@ -25,9 +25,11 @@ def replica(model: nn.Module) -> nn.Module:
     try:
         without_history: dict[int, Any] = {}
         for module in model.modules():
+            # Lists and dictionaries too: a list of losses, say.
             for value in tree_leaves(vars(module)):
                 if isinstance(value, Tensor) and not value.is_leaf:
                     without_history[id(value)] = value.detach().clone()
+        # By `deepcopy`'s memo: what it finds there under an id it takes for the copy.
         return copy.deepcopy(model, without_history)
     except Exception as error:  # anything may be kept in a module
         raise NormLabError(
@@ -44,6 +46,7 @@ def refuse_sharded(model: nn.Module) -> None:
     names: set[str] = set()
     for module in model.modules():
         names.update(cls.__name__ for cls in type(module).__mro__)
+    # FSDP 1 keeps one flat parameter per wrapped module; FSDP 2 changes the class of the module.
     flat = any(getattr(parameter, "_is_flat_param", False) for parameter in model.parameters())
     if flat or names & {"FullyShardedDataParallel", "FSDPModule"}:
         raise NormLabError(

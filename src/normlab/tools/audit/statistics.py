@@ -29,6 +29,7 @@ def tiny_batch(subject: Subject) -> Iterator[Finding]:
         if samples is not None and samples <= FEW:
             by_samples.setdefault(samples, []).append(norm.name)
     for samples, names in sorted(by_samples.items()):
+        # Between 2 and 8 samples the record of 8 is named, which claims less.
         record = Evidence("bn-batch-below-16", "two" if samples <= 2 else "knee")
         reason = f"in training, {samples} samples share statistics"
         if samples == 1:
@@ -41,9 +42,12 @@ def momentum(subject: Subject) -> Iterator[Finding]:
     """Running averages over so few samples that they follow each batch."""
     for norm in subject.live_batchnorm:
         share, samples = getattr(norm.module, "momentum", None), subject.samples(norm)
+        # None averages all batches alike, and 0 keeps what is there: see `never_moved`.
         if share is None or samples is None or not norm.kept_statistics or not 0 < share <= 1:
             continue
         # The samples of as many batches as an average with these weights varies by.
+        # Weights share (1 - share)^k have the sum of squares share / (2 - share), which is what
+        # divides the variance of an average.
         averaged = (2 - share) / share * samples
         if averaged <= FEW_AVERAGED:
             reason = (
@@ -57,6 +61,7 @@ def momentum(subject: Subject) -> Iterator[Finding]:
 
 def local_statistics(subject: Subject) -> Iterator[Finding]:
     """Batch norms of data-parallel training that know their own device's samples only."""
+    # Every kind over the batch, not BatchNorm alone: it follows from what a process sees.
     names = tuple(norm.name for norm in subject.live if norm.kind != "syncbatchnorm")
     world, per_device = subject.world_size, subject.batch_per_device
     if world == 1 or not names:
@@ -94,6 +99,7 @@ def far_from_batch(subject: Subject) -> Iterator[Finding]:
     for norm in _with_statistics(subject):
         x = subject.inputs.get(norm.name)
         by_position = norm.module.running_mean.ndim > 1  # those of causal_batchnorm
+        # A live norm does not use them now, and those that never moved are told already.
         if x is None or norm.is_live or by_position or _initial(norm.module) or len(x) < 2:
             continue
         distance = _distance(norm, x)
@@ -124,6 +130,7 @@ def _distance(norm: NormLayer, x: Tensor) -> float:
 
     It is the Wasserstein distance between two Gaussians, in running deviations.
     """
+    # (N, T, C) of ours; else (N, C, *).
     axis = x.ndim - 1 if norm.channels == "NTC" else 1
     values = x.double().movedim(axis, 0).flatten(1)
     variance, mean = torch.var_mean(values, 1, correction=0)

@@ -53,6 +53,7 @@ class Subject:
         layers = find_norms(self.model)
         self.norms = [norm for norm in layers if norm.kind]
         self.unread = [norm for norm in layers if not norm.kind]
+        # A sample batch at an evaluation says nothing of the batches of training.
         if self.batch_per_device is None and not self.evaluated:
             self.batch_per_device = _length(self.sample_batch)
 
@@ -83,7 +84,9 @@ class Subject:
         if self.batch_per_device is None:
             return None
         synchronized = norm.kind == "syncbatchnorm"
+        # SyncBatchNorm alone counts the samples of all processes.
         total = self.batch_per_device * (self.world_size if synchronized else 1)
+        # Ghost batches divide a batch, and a batch smaller than one is one.
         return min(getattr(norm.module, "ghost_batch", None) or total, total)
 
     def copy(self) -> nn.Module:

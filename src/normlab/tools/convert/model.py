@@ -76,7 +76,9 @@ def _outcome(norm: NormLayer, done: Replacement | None, reason: str) -> Outcome:
 
 def _put_in(model: nn.Module, new: dict[nn.Module, Replacement]) -> None:
     """Puts the new layers in the places of the old ones, by which they are named."""
+    # By parents and not by paths: a shared norm has several, and gets one new layer in all of them.
     for parent in list(model.modules()):
+        # `named_children` would pass over the second name of a shared child.
         for name, child in parent._modules.items():
             if child is not None and child in new:
                 parent._modules[name] = new[child].layer
@@ -154,6 +156,7 @@ def _reason_to_leave(norm: NormLayer, to: str, kinds: set[str], *, has_options: 
         return f"{norm.kind} is not among the kinds asked for"
     if norm.kind == FROZEN and not kinds:
         return f"frozen: its statistics are constants; from_={FROZEN!r} replaces it"
+    # With options, or where its kind is asked for, one of its own kind replaces it.
     if norm.kind == to and not kinds and not has_options:
         return f"it is a {to} already"
     if hasattr(norm.module, "parametrizations"):

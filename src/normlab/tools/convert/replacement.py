@@ -55,10 +55,13 @@ def replacement(
     if to == "groupnorm" and not {"num_groups", "channels_per_group"} & given.keys():
         given["num_groups"] = groups = _default_groups(old.features)
         notes += _notes_on_groups(groups, old.features)
+    # (N, C, *) and (*, C): the adapter flattens positions to what these layouts have.
     layout = {"first": "NCHW", "last": "NTC"}.get(old.channels, old.channels)
     new = make_norm(to, old.features, layout, **given)
+    # Over (N, T, C) such norms mix positions, whatever the old one did.
     if layout == "NTC" and not spec_of(to, **options).causal_safe:
         notes.append("over positions too: not for a causal model")
+    # Before the parameters, which go along as they are only where dtypes agree.
     _place(new, model, old)
     notes += _carry_parameters(new, old, to, options)
     if keep_affine:
@@ -80,6 +83,7 @@ def _inherited_options(old: NormLayer, to: str, options: Mapping[str, object]) -
     if old.kind != to:
         same = ("momentum", "ghost_batch") if _is_over_batch(old) else ()
         inherited = {name: inherited[name] for name in same if name in inherited}
+    # It says the same as num_groups in another way, and only one may be given.
     if "channels_per_group" in options:
         inherited.pop("num_groups", None)
     eps = _eps_of(had)
@@ -104,6 +108,7 @@ def _default_groups(channels: int) -> int:
     One channel alone has no statistics in (N, C).
     """
     groups = min(DEFAULT_GROUPS, max(channels // 2, 1))
+    # 1 divides all, so that this ends.
     while channels % groups:
         groups -= 1
     return groups
@@ -119,6 +124,7 @@ def _notes_on_groups(groups: int, channels: int) -> list[str]:
 
 def _place(new: nn.Module, model: nn.Module, old: NormLayer) -> None:
     """Device and dtype of `old`, or of the nearest module around it that has tensors."""
+    # From the layer outwards: a norm without tensors belongs where the block around it is.
     path = old.names[0].split(".")
     for depth in range(len(path), -1, -1):
         around = model.get_submodule(".".join(path[:depth]))
@@ -165,15 +171,18 @@ def _carry_parameter(
     if fresh is None:
         was_zero = name == "bias" and not value.is_meta and not value.detach().any()
         return [f"{word} dropped, there is none in it" + (" (it was 0)" if was_zero else "")]
+    # The parameter itself, if it can be: an optimizer knows it by identity.
     both = isinstance(value, nn.Parameter) and isinstance(fresh, nn.Parameter)
     if both and value.dtype == fresh.dtype:
         setattr(new, name, value)
     else:
         with torch.no_grad():
             fresh.copy_(value)
+        # What a frozen norm has as constants is learned in the norm that takes its place.
         learned = value.requires_grad or old.kind == FROZEN
         fresh.requires_grad_(fresh.requires_grad and learned)
     carried = getattr(new, name)
+    # A gain that was read off outputs, as Gemma's, is a new parameter though `value` is carried.
     own = any(parameter is carried for parameter in old.module.parameters())
     if carried.requires_grad and not own:
         return [
@@ -188,6 +197,7 @@ def _carry_statistics(new: nn.Module, old: NormLayer) -> list[str]:
     if not old.kept_statistics:
         return []
     fresh = getattr(new, "running_mean", None)
+    # Instance norms of torch may keep some as well, which mean another thing in a batch norm.
     if not _is_over_batch(old) or fresh is None or fresh.shape != old.module.running_mean.shape:
         return ["running statistics dropped"]
     for name in _BUFFERS:
@@ -207,5 +217,6 @@ def _in_place(new: nn.Module, old: NormLayer, layout: str) -> nn.Module:
     for name in HOOKS & set(vars(old.module)):
         # The very dictionaries: handles that remove hooks hold on to them.
         layer.__dict__[name] = vars(old.module)[name]
+    # Beside the hooks, torch keeps here which of its two sorts of backward hooks they are.
     layer.__dict__["_is_full_backward_hook"] = old.module._is_full_backward_hook
     return layer

@@ -57,8 +57,10 @@ def fixed_affine(norm: nn.Module) -> Affine:
     mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
     if not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
         raise Kept("it keeps no running statistics and uses those of the batch")
+    # Per position, as of causal_batchnorm, or not there yet: no scale per channel says the same.
     if is_lazy(mean) or mean.ndim != 1 or mean.shape != variance.shape:
         raise Kept("its running statistics are not one mean and one variance per channel")
+    # In float64 only what computes something else differs by more than 1e-9.
     probe = copy.deepcopy(norm).cpu().double()
     scale = (variance.detach().cpu().double() + float(getattr(norm, "eps", 0.0))).rsqrt()
     weight, bias = getattr(probe, "weight", None), getattr(probe, "bias", None)
@@ -67,9 +69,11 @@ def fixed_affine(norm: nn.Module) -> Affine:
     shift = -mean.detach().cpu().double() * scale
     if bias is not None:
         shift = shift + bias.detach()
+    # Torch's batch norms have channels in dimension 1, ours where their layout says.
     last = isinstance(norm, Norm) and norm.layout != "NCHW"
     affine = Affine(scale, shift, _dims(norm), channels_last=last, tail=_tail(norm))
     if not _computes(probe, affine):
+        # The most likely reason, and the one that a caller can remove.
         if norm.training:
             raise Kept(
                 "it is in training mode and uses the statistics of the batch: call eval() first"
@@ -81,6 +85,7 @@ def fixed_affine(norm: nn.Module) -> Affine:
 def _dims(norm: nn.Module) -> tuple[int, ...]:
     if isinstance(norm, Norm):
         return (LAYOUTS[norm.layout],)
+    # Others, frozen batch norms above all, take maps.
     return next((dims for cls, dims in _DIMS.items() if isinstance(norm, cls)), (4,))
 
 
@@ -99,10 +104,13 @@ def _tail(norm: nn.Module) -> nn.Module | None:
 @torch.no_grad()
 def _computes(probe: nn.Module, affine: Affine) -> bool:
     """Whether the copy `probe` gives what `affine` says, on a batch of other statistics."""
+    # 3 pixels in each dimension, for the most that the norm takes.
     channels, spatial = len(affine.scale), [3] * (affine.dims[-1] - 2)
     shape = (4, *spatial, channels) if affine.channels_last else (4, channels, *spatial)
     generator = torch.Generator().manual_seed(0)
+    # Deviation 3 and mean 1: a new layer's running statistics, 1 and 0, are not this batch's.
     x = torch.randn(shape, generator=generator, dtype=torch.float64).mul_(3).add_(1)
+    # (C, 1, ...) beside (N, C, ...), or (C,) beside (N, ..., C).
     along = [1] * len(spatial) if not affine.channels_last else []
     expected = x * affine.scale.view(-1, *along) + affine.shift.view(-1, *along)
     if affine.tail is not None:

@@ -16,6 +16,7 @@ _LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
+# By forward, not by class: a subclass with another one may do more than W x + b.
 _FORWARDS = frozenset(layer.forward for layer in _LAYERS)
 # The functions behind `x += y` and the like, and that behind `x[i] = y`.
 _WRITING_OPERATORS = frozenset(
@@ -56,6 +57,7 @@ class CallGraph:
         self.modules = dict(model.named_modules())
         tracer = _Tracer()
         try:
+            # Untraceable as a whole: nothing is folded, and each norm says why.
             nodes = list(tracer.trace(model).nodes)
         except Exception as error:  # a forward may do anything to a stand-in for a tensor
             nodes = []
@@ -71,6 +73,7 @@ class CallGraph:
             if node.op == "call_module":
                 self._calls.setdefault(str(node.target), []).append(node)
             elif node.op == "get_attr":
+                # A module's tensor that is read past its forward: a tied embedding's weight.
                 self._read.add(str(node.target).rpartition(".")[0])
             elif node.op == "call_function" and node.target is F.batch_norm:
                 self.functions.append(node.name)
@@ -86,6 +89,7 @@ class CallGraph:
             Kept: it is called more than once, or where nobody can see it, or its tensors or its
                 calls are used by others.
         """
+        # "" stands for the whole model; else only what lies inside is out of sight.
         for path, reason in self.closed.items():
             if not path or name.startswith(f"{path}."):
                 raise Kept(reason)
@@ -95,6 +99,7 @@ class CallGraph:
         if len(calls) > 1:
             raise Kept(f"{name} is shared: it is called {len(calls)} times")
         module = self.modules[name]
+        # Whoever put them there looks at activations, which folding changes.
         if module._forward_hooks or module._forward_pre_hooks:
             raise Kept(f"{name} has hooks, which would see other values")
         if name in self._read:
@@ -109,11 +114,13 @@ class CallGraph:
         """
         while True:
             (source,) = node.all_input_nodes
+            # Another user would get the scaled output as well.
             if len(source.users) > 1:
                 others = [_name(user) for user in source.users if user is not node]
                 raise Kept(f"its input is used by {', '.join(others)} too")
             if not self._passes_on(source):
                 return self._layer(source, "its input comes from")
+            # Through dropout in eval mode, identities and norms that are gone.
             node = source
 
     def layers_after(self, node: fx.Node) -> tuple[str, ...]:
@@ -150,6 +157,7 @@ class CallGraph:
             raise Kept(f"{what} {_name(node)}")
         name = str(node.target)
         self.only_call(name)
+        # The layer that shares them would be scaled, too.
         if {name, f"{name}.parametrizations.weight"} & self._tied:
             raise Kept(f"{name} shares its weights with another layer")
         if parametrize.is_parametrized(self.modules[name]) and self.modules[name].training:
@@ -160,13 +168,16 @@ class CallGraph:
         """Whether `node` gives on what it gets."""
         module = self.modules.get(str(node.target)) if node.op == "call_module" else None
         dropout = isinstance(module, nn.modules.dropout._DropoutNd) and not module.training
+        # Identity by its type: a subclass may do something.
         return node in self.gone or dropout or type(module) is nn.Identity
 
     def _writes(self, node: fx.Node) -> bool:
         """Whether `node` may write into a tensor that it is given."""
         if node.op == "call_module":
             target = str(node.target)
+            # What could not be traced may write wherever it likes.
             return bool(getattr(self.modules[target], "inplace", False)) or target in self.closed
+        # torch's names for what writes end with an underscore: `add_`, `relu_`.
         if node.target in _WRITING_OPERATORS or bool(node.kwargs.get("inplace", False)):
             return True
         return node.op in ("call_method", "call_function") and _function_name(node).endswith("_")
@@ -176,10 +187,12 @@ class _Tracer(fx.Tracer):
     """Looks into every module but layers and norms, and passes by those that cannot be traced."""
 
     def __init__(self) -> None:
+        # Shapes of parameters are then numbers and no proxies, and a forward may branch on them.
         super().__init__(param_shapes_constant=True)
         self.closed: dict[str, str] = {}  # modules that are not looked into, and why
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        # Norms and layers are the nodes of interest: inside they would fall apart into operations.
         if isinstance(m, Norm) or is_batch_norm(m) or is_layer(m):
             return True
         if super().is_leaf_module(m, module_qualified_name):
@@ -188,6 +201,7 @@ class _Tracer(fx.Tracer):
         return False
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        # To go back to: a forward that fails halfway has left nodes in the graph.
         last = next(iter(reversed(self.graph.nodes)))
         stack = self.module_stack.copy()
         try:
@@ -197,6 +211,7 @@ class _Tracer(fx.Tracer):
             self._erase_after(last)
             path = self.path_of_module(m)
             self.closed[path] = _untraceable(type(m).__name__, error)
+            # The module stays one opaque call, so that the rest of the network can still be traced.
             return self.create_proxy("call_module", path, args, kwargs)
 
     def _erase_after(self, last: fx.Node) -> None:
@@ -206,6 +221,7 @@ class _Tracer(fx.Tracer):
             if node is last:
                 break
             calls.append(node)
+        # Latest first, since torch.fx erases no node that has users.
         for node in calls:
             self.graph.erase_node(node)
 
@@ -213,6 +229,7 @@ class _Tracer(fx.Tracer):
 def _modules_with_tied_weights(model: nn.Module) -> set[str]:
     """Paths of modules one of whose parameters is another's, too."""
     paths: dict[int, set[str]] = {}
+    # Duplicates are what is looked for.
     for name, parameter in model.named_parameters(remove_duplicate=False):
         paths.setdefault(id(parameter), set()).add(name)
     tied = set()

@@ -88,11 +88,13 @@ def fold(model: nn.Module) -> Folding:
 
     Source: Ioffe & Szegedy 2015, Batch Normalization, section 3.1, algorithm 2.
     """
+    # Tracing leaves its traces in a model, and folding changes weights: a copy for each.
     graph = CallGraph(copy.deepcopy(model))
     folded = copy.deepcopy(model)
     modules = dict(folded.named_modules())
     names = [name for name, module in modules.items() if is_batch_norm(module)]
     fates: dict[str, Fate] = {}
+    # In the order of the calls: a norm that is gone lets the next one reach the layer before it.
     for name in sorted(names, key=graph.position):
         try:
             fates[name] = Fate(name, _fold_one(name, modules, graph))
@@ -115,24 +117,30 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
     affine = fixed_affine(norm)
     into: tuple[str, ...]
     try:
+        # Before rather than after: that is exact for any padding.
         into = (graph.layer_before(call),)
         dims = _fitting_outputs(modules[into[0]], affine)
         scale_outputs(modules[into[0]], affine)
     except Kept as before:
         try:
+            # A layer after an activation does not read what the norm gave.
             if affine.tail is not None:
                 raise Kept("an activation of its own follows")
             into = graph.layers_after(call)
+            # All are checked before any is changed: a refusal leaves them as they are.
             dims = max(_fitting_inputs(modules[layer], affine) for layer in into)
         except Kept as after:
             raise Kept(f"{before}; {after}") from None
         for layer in into:
             scale_inputs(modules[layer], affine)
+    # A norm that takes several numbers of dimensions is folded for one of them alone.
     instead = affine.tail or (OnlyDims(dims) if len(affine.dims) > 1 else nn.Identity())
     for module in modules.values():
+        # A shared norm stands in several places, under the one path that it is known by.
         for child, value in module._modules.items():
             if value is norm:
                 module._modules[child] = instead.train(norm.training)
+    # With an activation in its place the norm's output is not what it was given.
     if affine.tail is None:
         graph.gone.add(call)
     return into
@@ -162,6 +170,7 @@ def _fitting_inputs(layer: Any, affine: Affine) -> int:
         )
     if not isinstance(layer, _ConvNd):
         return _common_dims(layer, affine, layer.in_features)
+    # In numbers, even where `padding` is the word "same".
     if layer.padding_mode == "zeros" and any(layer._reversed_padding_repeated_twice):
         raise Kept(
             "it stands before a convolution that pads with zeros, which the norm would have shifted"

@@ -30,6 +30,7 @@ def fold_trained(checkpoint: Path) -> TrainedFolding:
     from normlab.training.trained_model import load_trained
 
     model, data = load_trained(checkpoint)
+    # In training mode nothing is fixed, and so nothing folds.
     model.eval()
     folding = fold(model)
     if not folding.batch_norms:

@@ -14,6 +14,7 @@ from normlab.tools.fold.batch_norms import Affine
 def scale_outputs(layer: Any, affine: Affine) -> None:
     """W x + b becomes scale (W x + b) + shift."""
     weight = _weight(layer)
+    # (out, in / groups, *kernel); a linear layer has no kernel.
     after = [1] * (weight.ndim - 2)
     if isinstance(layer, _ConvTransposeNd):  # (in, out / groups, ...), groups along `in`
         grouped = torch.unflatten(weight, 0, (layer.groups, -1))
@@ -31,6 +32,8 @@ def scale_inputs(layer: Any, affine: Affine) -> None:
     groups = layer.groups if isinstance(layer, _ConvNd) else 1
     grouped = torch.unflatten(weight, 0, (groups, -1))  # (groups, out / groups, in / groups, ...)
     along = (groups, 1, -1, *[1] * (weight.ndim - 2))
+    # Summed over input channels and the kernel: (groups, out / groups) -> (out,). It is exact only
+    # where every output reads a whole kernel, so not beside padding with zeros.
     shift = (grouped * affine.shift.view(along)).flatten(2).sum(2).flatten()
     _set(layer, (grouped * affine.scale.view(along)).flatten(0, 1), _bias(layer) + shift)
 
@@ -61,5 +64,6 @@ def _bias(layer: Any) -> Tensor:
 
 def _set(layer: Any, weight: Tensor, bias: Tensor) -> None:
     old = layer.weight
+    # `empty_like` keeps device, dtype and memory format of the old one.
     layer.weight = nn.Parameter(torch.empty_like(old).copy_(weight), old.requires_grad)
     layer.bias = nn.Parameter(bias.to(old.device, old.dtype), old.requires_grad)

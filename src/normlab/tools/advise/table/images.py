@@ -76,6 +76,7 @@ IMAGES = (
     Entry(
         slug="bn-speeds-training",
         part="5 layers",
+        # Measured at 5 and at 10 layers, and between them lies 7.5.
         when=lambda s: images(s) and ample(s) and (s.depth < 8),
         judge=judges.by_ratio,
         favours=(BN,),

@@ -26,6 +26,7 @@ PLACEMENTS = (
     Entry(
         slug="postln-warmup-ok",
         part="12 layers",
+        # Depths were measured at 6, 12 and 24 layers: 9 and 18 lie in the middle between them.
         when=lambda s: transformer(s) and s.warmup and (9 <= s.depth < 18),
         judge=judges.no_worse,
         favours=("pre",),
