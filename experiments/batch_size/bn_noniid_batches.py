@@ -21,13 +21,13 @@ SMOKE = PROTOCOLS["smoke"]  # its 128 digits hold too few of some class for a gr
 PROTOCOLS["smoke"] = replace(SMOKE, overrides=(*SMOKE.overrides, "data.subset=600"))
 
 
-def skewed(kind: str, classes: int, *overrides: str) -> Arm:
-    """Batches whose groups of 8 samples hold so many classes."""
+def skewed(kind: str, classes: int, *overrides: str, of: str = "") -> Arm:
+    """Batches whose groups of 8 samples hold so many classes; `of`: more words for its name."""
     groups = ("data.group_size=8", f"data.group_classes={classes}")
     # Batch statistics at evaluation are BatchNorm's alone.
-    evaluations = ("statistics",) if kind.startswith("batchnorm") else ()
-    name = f"{kind} {classes} class{'es' * (classes > 1)}"
-    return Arm(name, (f"norm={kind.split()[0]}", *overrides, *groups), evaluations=evaluations)
+    evaluations = ("statistics",) if kind == "batchnorm" else ()
+    name = f"{kind}{of} {classes} class{'es' * (classes > 1)}"
+    return Arm(name, (f"norm={kind}", *overrides, *groups), evaluations=evaluations)
 
 
 def drop(arm: str, baseline: str, norm: str, classes: str = "one class") -> Quantity:
@@ -50,7 +50,7 @@ CLAIM = Claim(
         batchnorm_arm(8),
         skewed("batchnorm", 1, "norm.ghost_batch=8"),
         skewed("batchnorm", 2, "norm.ghost_batch=8"),
-        skewed("batchnorm whole", 1),  # the same batches, statistics over all 64 samples
+        skewed("batchnorm", 1, of=" whole"),  # the same batches, statistics over all 64 samples
         Arm("groupnorm", ("norm=groupnorm",)),
         skewed("groupnorm", 1),
         Arm("layernorm", ("norm=layernorm",)),

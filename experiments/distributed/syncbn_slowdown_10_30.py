@@ -22,8 +22,8 @@ from normlab.claims.rules import Between, Exact
 from normlab.records.measurement import Measurement
 
 BATCHES = (8, 64)  # images a process
-ARMS = ("2 processes", "4 processes")
-SUBJECTS = {"ours": "step", "messages alone": "messages"}
+ARMS = {"2 processes": 2, "4 processes": 4}
+SUBJECTS = {"syncbatchnorm, ours": "step", "messages alone": "messages"}
 MESSAGES = 2  # of a layer in a step: one forward, one backward
 
 
@@ -48,7 +48,7 @@ def trial(options: Options, seed: int) -> Measurement:
             preload=(syncbn.__name__,),
         )[0]
         for row in rows:
-            name = SUBJECTS[row["subject"].removeprefix("syncbatchnorm, ")]
+            name = SUBJECTS[row["subject"]]
             # NaN is null in a record.
             metrics[f"log_{name}_{batch}"] = math.nan if row["void"] else math.log(row["ratio"])
             metrics[f"control_{name}_{batch}"] = row["control"]
@@ -62,7 +62,7 @@ def trial(options: Options, seed: int) -> Measurement:
 
 def sent(evidence: Evidence) -> Values:
     """(n x arms,): how far the messages of a layer in a step are from one each way."""
-    return abs(evidence.table(ARMS, "per_layer").ravel() - MESSAGES)
+    return abs(evidence.table(tuple(ARMS), "per_layer").ravel() - MESSAGES)
 
 
 def ratio(backend: str, name: str, words: str) -> Quantity:
@@ -114,7 +114,7 @@ CLAIM = Claim(
     "and after it.",
     prediction="supported for the messages; inconclusive for the range, which holds for some "
     "networks and machines",
-    arms=tuple(Arm(name, options={"processes": int(name[0])}) for name in ARMS),
+    arms=tuple(Arm(name, options={"processes": count}) for name, count in ARMS.items()),
     protocols={
         "smoke": Protocol(options=QUICK, seeds=1),
         "cpu": protocol("cpu"),

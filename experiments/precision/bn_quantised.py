@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 NETS, CALIBRATION = ("plain", "separable"), 4
-# Without norms the separable net does not train.
-ARMS = ("plain, batchnorm", "plain, none", "separable, batchnorm")
+# Name -> network and norm. Without norms the separable net does not train.
+ARMS = {
+    "plain, batchnorm": ("plain", "batchnorm"),
+    "plain, none": ("plain", "none"),
+    "separable, batchnorm": ("separable", "batchnorm"),
+}
 NORMS = {"batchnorm": ("norm=batchnorm", "optim.lr=0.1"), "none": ("norm=none", "optim.lr=0.03")}
 WAYS = (  # name of the part, metric, and how the statement calls it
     ("8 bits, folded", "folded_8_tensor", "int8 with BN folded, one step a tensor,"),
@@ -44,7 +48,7 @@ def trial(options: Options, seed: int) -> Measurement:
     from normlab.tools.fold.model import fold
     from normlab.training.step import evaluate
 
-    net, norm = options["arm"].split(", ")
+    net, norm = ARMS[options["arm"]]
     adapt = separable if net == "separable" else None
     # One training for all ways to round it.
     trained = train_network((*options["overrides"], *NORMS[norm]), seed, adapt)

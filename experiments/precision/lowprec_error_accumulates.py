@@ -31,7 +31,8 @@ NORMS = {
     "RMSNorm": "rmsnorm",
     "BatchNorm": "batchnorm",
 }
-ARMS = tuple(f"{skip}, {norm}" for skip in ("plain", "residual") for norm in NORMS)
+# Name -> how layers are joined, and the norm.
+ARMS = {f"{skip}, {norm}": (skip, norm) for skip in ("plain", "residual") for norm in NORMS}
 
 
 def trial(options: Options, seed: int) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     from normlab.norms import make_norm
 
-    skip, kind = options["net"].split(", ")
+    skip, kind = ARMS[options["net"]]
     # One for 16 bits, with parameters and statistics in float32, and one for float64.
     norms = {wide: make_norm(NORMS[kind], WIDTH, "NC") for wide in (False, True)}
     norms[True].double()
