@@ -7,8 +7,7 @@ from normlab.claims.design import FIRST_TUNING_SEED, Design
 from normlab.claims.quantity import value
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
-from normlab.config.cache import trial_config
-from normlab.config.compose import compose, to_dict
+from normlab.config.compose import compose, compose_node, to_dict, typed
 from normlab.records.record import Record, trial_key
 
 BASE = ("data=digits", "trainer.max_steps=4")
@@ -100,15 +99,26 @@ def test_planned_keys_are_those_of_the_records(evaluations, tmp_path):
     assert step.jobs[0].command.startswith("python train.py data=digits")
 
 
-def test_late_overrides_equal_composed_ones():
-    overrides = (
-        "norm=batchnorm",
-        "seed=3",
-        "optim.lr=0.03",
-        "evaluations=[statistics]",
-        "logger=none",
-    )
-    assert to_dict(trial_config(overrides)) == to_dict(compose(list(overrides)))
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("norm=batchnorm", "seed=3", "optim.lr=0.03", "evaluations=[statistics]", "logger=none"),
+        ("model.width=8", "model=mlp", "model.width=16"),  # a value before its choice, and twice
+        ("norm.eps=1e-3", "trainer.resume='a b'"),
+        ("norm.eps=1e-3", "optim.lr=null"),  # refused, in Hydra's words
+        ("norm.eps=1e-3", "+norm.momentum=0.3"),
+        ("logger=[csv,tensorboard]", "data=pydoc", "model=transformer", "~probes"),
+    ],
+)
+def test_values_set_on_a_kept_configuration_are_as_hydra_sets_them(overrides):
+    def composed(compose_it):
+        try:
+            return to_dict(compose_it())
+        except Exception as error:
+            return type(error), str(error)
+
+    kept = composed(lambda: compose(overrides))
+    assert kept == composed(lambda: typed(compose_node(overrides)))
 
 
 def test_equal_overrides_give_equal_keys_in_other_claims():

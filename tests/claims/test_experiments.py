@@ -10,7 +10,8 @@ from normlab.claims.figure import Cells, HeatMap, NormalizationBatch, Sweep
 from normlab.claims.profiles import STRENGTH, VARIANTS
 from normlab.claims.registry import docstring, experiment_file, load_claim, slugs
 from normlab.claims.rules import Stated
-from normlab.config.cache import plain_config, trial_config
+from normlab.config.cache import plain_config
+from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.data.availability import PUBLISHED
 from normlab.records.verdict import VERDICTS
@@ -150,6 +151,6 @@ def test_embedded_data_are_as_large_as_what_is_asked_of_them(slug):
         overrides = claim.protocols["cpu-embedded"].overrides + arm.overrides
         different[json.dumps(plain_config(overrides)["data"])] = overrides
     for overrides in different.values():
-        cfg = trial_config(overrides).data
+        cfg = compose(overrides).data
         if cfg.name not in PUBLISHED:
             assert load_data(cfg, 0).steps_per_epoch > 0

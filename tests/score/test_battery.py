@@ -8,8 +8,7 @@ import pytest
 
 from normlab.claims.design import Design
 from normlab.claims.evidence import Evidence, Missing
-from normlab.config.cache import trial_config
-from normlab.config.compose import to_dict
+from normlab.config.compose import compose, to_dict
 from normlab.errors import NormLabError
 from normlab.measure.timing import harness
 from normlab.norms import KINDS
@@ -119,9 +118,9 @@ def test_options_are_numbers_lists_and_texts_as_they_are_written(own, monkeypatc
     monkeypatch.syspath_prepend(str(own))
     given = subject_of("own_norms.Optional", ["eps=1e-3", "axes=[1,2]", "name=a,b", "affine=false"])
     assert given.options["options"] == {"eps": 1e-3, "axes": [1, 2], "name": "a,b", "affine": False}
-    assert trial_config(given.overrides).norm.options["options"] == given.options["options"]
+    assert compose(given.overrides).norm.options["options"] == given.options["options"]
     plain = subject_of("own_norms.Optional", ["eps=1e-3", "axes=[1,2]", "name=a,b"])
-    keys = {trial_key(to_dict(trial_config(one.overrides))) for one in (given, plain)}
+    keys = {trial_key(to_dict(compose(one.overrides))) for one in (given, plain)}
     assert len(keys) == 2  # a false is a choice, too
 
 

@@ -1,27 +1,20 @@
-"""Composed configurations, kept: Hydra takes 0.1 s for one, and a plan needs hundreds.
+"""Composed configurations as plain values, kept in the user's cache folder for the next process.
 
-What Hydra composes depends on the choices of groups, of which a plan has few. Values are set on a
-copy, as Hydra sets them. The user's cache folder keeps the plain values for the next process, under
-a name that changes with conf/ and with the schema.
+A plan needs hundreds, and Hydra alone takes a second to be imported. The file's name changes with
+conf/ and with the schema.
 """
 
 import atexit
-import copy
 import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from normlab.config.schema import Config
 from normlab.data.cache import cache_folder
 from normlab.norms.registry import declared_kinds
 from normlab.records.files import write_atomically
 from normlab.records.places import CONF, PACKAGE
-
-if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
-    from omegaconf import DictConfig
 
 # The files besides conf/ and the norms that decide what is composed.
 _SCHEMA = ("config/schema.py", "config/compose.py", "data/options.py", "models/options.py")
@@ -33,49 +26,10 @@ def plain_config(overrides: tuple[str, ...]) -> dict[str, Any]:
     name = "\n".join(overrides)
     if name not in kept:
         # Hydra comes with it: a process that finds all its configurations kept needs neither.
-        from normlab.config.compose import to_dict
+        from normlab.config.compose import compose, to_dict
 
-        kept[name] = to_dict(trial_config(overrides))
+        kept[name] = to_dict(compose(overrides))
     return kept[name]
-
-
-def trial_config(overrides: tuple[str, ...]) -> Config:
-    """`compose(overrides)`, where many are composed of the same choices.
-
-    Raises:
-        HydraException, OmegaConfBaseException, NormLabError: as `compose`.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from normlab.config.compose import compose, typed
-
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values = [one for one in parsed if _sets_a_value(one)]
-    choices = tuple(str(one.input_line) for one in parsed if one not in values)
-    # A copy: the composed one serves every later call with the same choices.
-    node = copy.deepcopy(_composed(choices))
-    try:
-        # In the order of the command, as Hydra takes them: of two for one key the last counts.
-        for one in values:
-            OmegaConf.update(node, one.key_or_group, one.value(), merge=True)
-    except OmegaConfBaseException:
-        return compose(overrides)  # which says in Hydra's words what is wrong
-    return typed(node)
-
-
-def _sets_a_value(override: "Override") -> bool:
-    """Rather than choose from a group, add, delete or sweep."""
-    plain = not (override.is_add() or override.is_delete() or override.is_sweep_override())
-    return plain and not (CONF / override.key_or_group).is_dir()
-
-
-@cache
-def _composed(overrides: tuple[str, ...]) -> "DictConfig":
-    from normlab.config.compose import compose_node
-
-    return compose_node(overrides)
 
 
 @cache

@@ -10,7 +10,6 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from normlab.config.cache import trial_config
 from normlab.errors import NormLabError
 from normlab.norms import NormSpec, spec_of
 from normlab.norms.registry import declared_kinds
@@ -142,8 +141,10 @@ def _declared(name: str, values: Mapping[str, Any]) -> Subject:
 
 def _check_options(subject: Subject) -> None:
     """Raises NormLabError where no training can be configured with them."""
+    from normlab.config.compose import compose
+
     try:
-        trial_config(subject.overrides)
+        compose(subject.overrides)
     except HydraException as error:
         raise NormLabError(
             f"{subject.name} cannot be configured: {error.__cause__ or error}".splitlines()[0]

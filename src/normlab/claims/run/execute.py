@@ -13,7 +13,6 @@ from pathlib import Path
 from normlab.claims.claim import Claim
 from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
-from normlab.config.cache import trial_config
 from normlab.records.json_values import JsonObject
 from normlab.records.machine import versions
 from normlab.records.measurement import as_measurement
@@ -89,12 +88,13 @@ def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
 
 
 def _train(job: Job) -> Record:
+    from normlab.config.compose import compose
     from normlab.training.fit import fit
 
     # A record is all that is asked for: no files, and no bar among those of other workers.
     if not any(item.startswith("logger=") for item in job.overrides):
-        return fit(trial_config((*job.overrides, "logger=none", "trainer.progress=false")))
-    cfg = trial_config((*job.overrides, "trainer.progress=false"))
+        return fit(compose((*job.overrides, "logger=none", "trainer.progress=false")))
+    cfg = compose((*job.overrides, "trainer.progress=false"))
     # wandb's tags and job type; not in the key.
     cfg.claim, cfg.arm, cfg.stage = job.claim, job.arm, job.stage
     if cfg.logger.wandb is not None:
