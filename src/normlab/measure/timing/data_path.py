@@ -51,7 +51,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
                 batch_size,
                 baseline,
                 rounds=3 if quick else 15,
-                images=400 if quick else _BASELINE_IMAGES,
+                images=_BATCH_SIZES[-1] if quick else _BASELINE_IMAGES,
             )
             for batch_size in _BATCH_SIZES
             for baseline in (_Transformed, _Decoded)
