@@ -15,17 +15,14 @@ from normlab.records.store import RESULTS
 QUICK = ["trainer.max_steps=4", "data.batch_size=16", "data.subset=64", "data.eval_subset=64"]
 
 
-@pytest.fixture
-def train(train_in_an_interpreter):
-    """A group's processes are started anew from their parent's program: a fork has none."""
-    return train_in_an_interpreter
-
-
 def records(folder):
     return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]
 
 
-def test_two_processes_train_what_one_does(train, tmp_path):
+# A group's processes are started anew from their parent's program, which a fork has not: where
+# there is a group, the parent is an interpreter of its own.
+def test_two_processes_train_what_one_does(train_in_an_interpreter, tmp_path):
+    train = train_in_an_interpreter
     sweep = ["-m", "trainer.devices=null,2", "norm=groupnorm", *QUICK]
     done = train(*sweep)
     assert done.returncode == 0, done.stderr
@@ -60,8 +57,9 @@ def test_from_torchrun(tmp_path):
     assert len(list(tmp_path.rglob("last.ckpt"))) == 1 and not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_process_that_dies_ends_the_job(train, tmp_path):
+def test_a_process_that_dies_ends_the_job(train_in_an_interpreter, tmp_path):
     """The second process is killed at its first step, by a norm that does so."""
+    train = train_in_an_interpreter
     (tmp_path / "norms").mkdir()
     (tmp_path / "norms" / "deadly.py").write_text(
         "import os, signal\n"

@@ -109,6 +109,10 @@ def _train(cfg: Config, run_dir: Path) -> Record:
         from normlab.training.fit import fit
 
         return fit(cfg, run_dir)
+    from normlab.data.sampling import local_part
+
+    # Refused here, not seconds later by each process.
+    local_part(cfg.data.batch_size, 0, devices)
     # Lightning would start the other processes with this one's command: that of a sweep with all
     # its jobs.
     records = run_group(
