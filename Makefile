@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint types report bench
 .DEFAULT_GOAL := demo
 
+# Without --no-compile pip compiles every module of every package, most of which nobody imports.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --no-deps -e .
 	@touch $@
 
 # GroupNorm, then BatchNorm with one sample per statistic, on real handwritten digits.
