@@ -24,6 +24,12 @@ from normlab.records.tree import here
 BEFORE = "0123456789ab"
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """Trials that are run again are kept there."""
+    monkeypatch.setenv("NORMLAB_CACHE", str(tmp_path / "cache"))
+
+
 def made_by_other_code(results, file):
     """Change the records as if they had been made by code in which `file` was another."""
     known = json.loads((results / "sources.json").read_text())
@@ -97,7 +103,9 @@ def repository(tmp_path, monkeypatch):
     for place in (package, package.parent):
         (place / "__init__.py").write_text("")
     (package / "plan.py").write_text(EARLIER_PLAN)
-    (package / "execute.py").write_text(EARLIER_EXECUTE)
+    runs = folder / "runs"  # a file for each trial
+    runs.mkdir()
+    (package / "execute.py").write_text(EARLIER_EXECUTE.replace("RUNS", str(runs)))
     monkeypatch.setattr(earlier_code, "CHECKOUT", folder)
 
     def git(*arguments):
@@ -133,6 +141,7 @@ class Job:
 """
 EARLIER_EXECUTE = """
 import json
+from pathlib import Path
 
 class Record(dict):
     def to_json(self):
@@ -143,6 +152,7 @@ def execute(job, experiments):
     if job.arm == "crash":
         raise AssertionError("planned as one, ran as another")
     score = float((experiments / "given.txt").read_text())
+    Path("RUNS", job.key).touch()
     metrics = {"score": score, **dict(job.options)}
     return Record(key=job.key, config={}, status="ok", metrics=metrics)
 """
@@ -167,6 +177,15 @@ def test_each_job_is_run_by_the_commit_that_is_named_for_it(repository, capfd):
     }
     said = capfd.readouterr().err
     assert "c: AssertionError: planned as one" in said and "fetch its whole history" in said
+
+
+def test_what_a_commit_has_given_is_not_run_again(repository):
+    experiments, commit = repository
+    first = commit(1.5)
+    for key, times in (("a", 1), ("a", 1), ("b", 2)):
+        ((_, record),) = run_by_commits([(job(key), first)], experiments, 1)
+        assert record.metrics == {"score": 1.5, "x": 2.0}
+        assert len(list((experiments.parent / "runs").iterdir())) == times
 
 
 def test_claims_outside_of_the_repository_have_no_commit(repository, tmp_path, capfd):

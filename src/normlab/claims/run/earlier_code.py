@@ -20,6 +20,7 @@ from pathlib import Path
 
 from normlab.claims.design import Job
 from normlab.claims.run import run_jobs
+from normlab.claims.run.kept_trials import KeptTrials
 from normlab.errors import NormLabError
 from normlab.records.places import CHECKOUT
 from normlab.records.record import Record
@@ -57,9 +58,16 @@ def _run(
     results: "queue.SimpleQueue[tuple[Job, Record | None]]",
 ) -> None:
     """Put what `commit` gives for each job into `results`, each as it comes."""
+    kept = KeptTrials(commit)
     left = {job.key: job for job in jobs}
     try:
-        for record in _records(commit, jobs, experiments, folder):
+        for job in jobs:
+            if (record := kept.get(job.key)) is not None:
+                results.put((left.pop(job.key), record))
+        if not left:
+            return
+        for record in _records(commit, list(left.values()), experiments, folder):
+            kept.add(record)
             results.put((left.pop(record.key), record))
     except NormLabError as error:
         print(error, file=sys.stderr)

@@ -17,6 +17,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.design import Design, Job
 from normlab.claims.run.earlier_code import run_by_commits
 from normlab.claims.run.engines import Engine, run_all
+from normlab.claims.run.kept_trials import KeptTrials
 from normlab.claims.staleness import changed_files
 from normlab.records.compare import difference
 from normlab.records.machine import processor
@@ -38,7 +39,7 @@ def recheck(
     """Run one stale trial of each way through the code again; what each gave.
 
     experiments: the folder of the claims' files. Each row is in results/rechecks.json before the
-    next is waited for: a run that is killed goes on where it was.
+    next is waited for, and each trial is kept: a run that is killed goes on where it was.
     """
     with store:  # which notes what today's source stands for
         known = store.done()
@@ -46,7 +47,7 @@ def recheck(
         rows = _Rows(store.folder, len(jobs))
         others: dict[str, Record] = {}  # by key: what today's code gives instead of the record
         again: list[tuple[Job, str]] = []
-        for job, now in run_all(engine, jobs):
+        for job, now in _run_today(engine, jobs):
             before = known[job.key]
             commit = before.code.get("git")
             if commit and now.status in DONE and difference(before, now):
@@ -63,6 +64,21 @@ def recheck(
             else:  # the record is all that there is to compare with
                 rows.add(job, before, now, difference(before, now))
     return rows.rows
+
+
+def _run_today(engine: Engine, jobs: Sequence[Job]) -> Iterator[tuple[Job, Record]]:
+    """What today's code gives for each job here; what an earlier recheck has run comes first."""
+    kept = KeptTrials(here().source)
+    left: list[Job] = []
+    for job in jobs:
+        record = kept.get(job.key)
+        if record is None:
+            left.append(job)
+        else:
+            yield job, record
+    for job, record in run_all(engine, left):
+        kept.add(record)
+        yield job, record
 
 
 class _Rows:
