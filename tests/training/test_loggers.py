@@ -36,6 +36,20 @@ def test_csv_and_tensorboard_side_by_side(tmp_path):
     )
 
 
+def test_a_run_whose_evaluation_fails_is_closed_as_failed(tmp_path, monkeypatch):
+    from normlab.training import fit as module
+
+    def broken(*arguments):
+        raise ZeroDivisionError
+
+    closed = []
+    monkeypatch.setattr(module, "evaluate", broken)
+    monkeypatch.setattr(module, "close_loggers", lambda _, record: closed.append(record.status))
+    with pytest.raises(ZeroDivisionError):
+        fit(compose(QUICK), tmp_path)
+    assert closed == ["failed"]
+
+
 def test_probes_reach_the_logger(tmp_path):
     fit(compose([*QUICK, "probes=[gradient_norm]"]), tmp_path)
     header = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()[0]

@@ -49,7 +49,8 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
     task = Task(setup, cfg.trainer.chunk_steps or max(1, min(50, setup.steps // 20)))
     # Before loggers are built: a refused run leaves nothing behind.
     if cfg.trainer.resume:
-        check_checkpoint(Path(cfg.trainer.resume), task)
+        task.step = check_checkpoint(Path(cfg.trainer.resume), task, setup.steps)
+    first = task.step
     config = to_dict(cfg)
     probes = build_probes(cfg.probes)
     loggers = []
@@ -67,19 +68,24 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
         # A GPU may still be at work when the loop has ended: its last steps count, too.
         synchronise(device)
         record.duration_s = round(time.perf_counter() - began, 3)
+        if task.step < setup.steps and not task.message:
+            raise RuntimeError(f"the training ended after {task.step} of {setup.steps} steps")
         # The other processes end here; the first one evaluates alone.
         leave_group(task)
-        record.status, record.message = ("diverged", task.message) if task.message else ("ok", "")
         record.steps = task.step
-        record.samples = task.step * cfg.data.batch_size * cfg.trainer.accumulate
+        samples_per_step = cfg.data.batch_size * cfg.trainer.accumulate
+        record.samples = task.step * samples_per_step
         record.curve = task.curve
         if place.first:
             # Lightning leaves the model on the CPU when a fit ends.
             task.to(device)
-            rate = round(record.samples / record.duration_s)
+            # The seconds are of this process: so are the steps, where a run was resumed.
+            rate = round((task.step - first) * samples_per_step / record.duration_s)
             record.metrics = {**_final_metrics(setup, task.curve), "samples_per_s": rate}
         for probe in probes:
             record.probes += probe.rows
+        # Last: the loggers close a run that has a status as one that succeeded.
+        record.status, record.message = ("diverged", task.message) if task.message else ("ok", "")
     finally:
         close_loggers(loggers, record)
     return record
