@@ -1,6 +1,7 @@
 """Decoding step by step against the full forward pass; what is drawn; `normlab sample` on a
 trained checkpoint."""
 
+import copy
 import json
 from functools import partial
 
@@ -21,7 +22,9 @@ CONTEXT, VOCABULARY = 9, 7
 
 
 def build(kind="layernorm", dtype=torch.float64, context=CONTEXT, model=Transformer, **options):
-    size = {"num_heads": 4, "width": 16, "depth": 2} if model is Transformer else {"width": 16}
+    size = {"width": 16, "depth": 1}
+    if model is Transformer:
+        size |= {"num_heads": 4, "depth": 2}
     generator = torch.Generator().manual_seed(0)
     network = model(
         (context,), VOCABULARY, partial(make_norm, kind), generator, **size, **options
@@ -108,8 +111,17 @@ def test_norms_that_mix_or_count_positions_are_found_out():
         VOCABULARY,
         partial(make_norm, "batchnorm", statistics="batch"),
         torch.Generator(),
+        depth=3,
+        width=64,
     )
     assert not token_wise(by_batch.eval(), CONTEXT)
+
+
+def test_finding_out_moves_no_running_statistics():
+    model = build("causal_batchnorm").train()
+    before = copy.deepcopy(model.state_dict())
+    token_wise(model, CONTEXT)
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
 
 
 def test_draws_follow_the_model():
