@@ -28,7 +28,7 @@ def norms_over_time(
     # What has gain and shift: of norm=custom, the layer inside.
     layers: list[Any] = [one.layer if isinstance(one, CustomNorm) else one for one in norms]
     for layer in layers:
-        weight = getattr(layer, "weight", None)
+        weight: Any = getattr(layer, "weight", None)
         if gain != 1 and weight is None:
             raise NormLabError(
                 f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave "

@@ -73,9 +73,9 @@ def measure_rows(
                 rows.append(_row("messages alone", alone, batch, world_size, place))
     # No step can take less than the plain one and its messages, if nothing else were added. They
     # are those of our layers, and not timed without them.
-    alone = [row["ratio"] for row in rows if row["subject"] == "messages alone"]
+    floors = [1 + row["ratio"] for row in rows if row["subject"] == "messages alone"]
     for row in rows:
-        row["floor_ratio"] = 1 + alone[0] if alone else None
+        row["floor_ratio"] = floors[0] if floors else None
     return rows
 
 
