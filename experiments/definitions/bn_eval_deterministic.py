@@ -30,7 +30,8 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     generator = torch.Generator().manual_seed(seed)
     dtype = getattr(torch, options["dtype"])
-    network = PlainCNN((3, 8, 8), 10, partial(make_norm, "batchnorm"), False, generator).to(dtype)
+    norm = partial(make_norm, "batchnorm")
+    network = PlainCNN((3, 8, 8), 10, norm, False, generator, depth=5, width=16).to(dtype)
     layer = make_norm("batchnorm", 3, "NCHW").to(dtype)
     draw = partial(torch.randn, generator=generator, dtype=dtype)
 

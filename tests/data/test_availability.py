@@ -37,6 +37,27 @@ def test_missing_data_without_a_network(cfg, folder, instead, tmp_path, monkeypa
     assert "offline mode" in refusal(cfg)
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [("405 Method Not Allowed", None), ("429 Too Many Requests", None),
+                           ("503 Service Unavailable", "HTTP Error 503: Service Unavailable")]
+)  # fmt: skip
+def test_a_hub_that_answers_with_an_error_is_there(status, reason, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        assert availability.hub_unreachable() == reason
+        answering.join()
+
+
 def test_embedded_data_and_present_data_pass(write_cifar):
     check_available(image_cfg("digits"))
     check_available(text_cfg("pydoc"))
@@ -106,6 +127,12 @@ def test_paths():
 )
 def test_senseless_image_options(option, value):
     assert f"data.{option}={value}" in refusal(image_cfg(**{option: value}))
+
+
+def test_styles_are_numbers_of_styles():
+    assert "data.styles has -1" in refusal(image_cfg(styles=[0, -1]))
+    assert "from 0 to 4294967295" in refusal(image_cfg(styles=[2**32]))
+    check_available(image_cfg(styles=[0, 2**32 - 1]))
 
 
 @pytest.mark.parametrize(("option", "value"), [("context", 0), ("batch_size", -1), ("subset", 0)])

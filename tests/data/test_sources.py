@@ -1,5 +1,6 @@
 """Every data set from where it comes, and one sentence for every way in which it can be broken."""
 
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ import pytest
 import torch
 from samples import REAL_DATA, encoded, image_cfg, text_cfg
 
-from normlab.data import load_data
+from normlab.data import images, load_data
 from normlab.data.availability import PUBLISHED
 from normlab.errors import NormLabError
 
@@ -79,6 +80,28 @@ def test_imagefolder(write_folder):
     assert load_data(
         image_cfg("imagefolder", path=str(folder), image_size=8), seed=0
     ).input_shape == (3, 8, 8)
+
+
+def test_the_trivial_loss_of_unequal_classes_is_by_their_frequencies(write_folder):
+    folder = write_folder(per_class=20)
+    for i in range(2, 20):
+        (folder / "b" / f"{i:02}.png").unlink()
+    data = load_data(image_cfg("imagefolder", path=str(folder), batch_size=4), seed=0)
+    train, val = (
+        torch.cat([y for _, y in data.eval_batches(split)]).bincount(minlength=2)
+        for split in ("train", "val")
+    )
+    assert train[0] > 4 * train[1]
+    share = (train + 1) / (train + 1).sum()
+    expected = float(-(val * share.log()).sum() / val.sum())
+    assert data.trivial_loss == pytest.approx(expected, rel=1e-5)
+    assert abs(expected - math.log(2)) > 0.1
+
+
+def test_the_trivial_loss_of_equal_classes_is_ln_of_their_number():
+    assert load_data(image_cfg("digits"), seed=0).trivial_loss == math.log(10)
+    labels = {"train": torch.tensor([0, 1, 2, 2, 1, 0]), "val": torch.tensor([0, 0, 1])}
+    assert images._trivial_loss(labels, 3) == math.log(3)
 
 
 def test_imagefolder_resizes_images_of_any_size_and_mode(write_folder):
@@ -298,7 +321,10 @@ def test_folders_that_are_no_image_folders(tmp_path, write_folder):
     (folder / "c").rmdir()
     (folder / "a").rename(folder / "train")
     (folder / "b").rename(folder / "test")
-    assert "splits and not classes" in refusal(image_cfg("imagefolder", path=str(folder)))
+    sentence = refusal(image_cfg("imagefolder", path=str(folder)))
+    assert "splits and not classes" in sentence and f"data.path={folder / 'train'}." in sentence
+    (folder / "test").rename(folder / "val")  # which comes after it
+    assert f"data.path={folder / 'train'}." in refusal(image_cfg("imagefolder", path=str(folder)))
 
 
 def test_too_few_images(write_folder):

@@ -143,6 +143,7 @@ def test_every_batch_norm_is_replaced():
         lambda c, layout: make_norm("batchnorm", c, layout),
         False,
         generator,
+        depth=5,
         width=4,
     )
     replace_norms(model, eps=1e-3, moments=lowprec.sums)

@@ -22,6 +22,7 @@ def network(kind: str = "batchnorm") -> nn.Module:
         lambda c, layout: make_norm(kind, c, layout),
         kind == "none",
         generator,
+        depth=5,
         width=4,
     )
     for module in model.modules():

@@ -81,6 +81,12 @@ def test_course_of_training_takes_the_rate_with_the_lowest_loss():
     both, _ = course_of_training(RUN, 0, (0.01, 1e-6))
     assert both == course_of_training(RUN, 0, (0.01,))[0] != course_of_training(RUN, 0, (1e-6,))[0]
     assert both == course_of_training(RUN, 0, (1e-6, 0.01))[0]
+    # A loss that is not finite is the highest, wherever it stands.
+    none = (*RUN, "norm=none")
+    wanted, _ = course_of_training(none, 0, (0.01,))
+    assert not math.isfinite(course_of_training(none, 0, (1e12,))[0][-1]["stream"][-1])
+    assert course_of_training(none, 0, (1e12, 0.01))[0] == wanted
+    assert course_of_training(none, 0, (0.01, 1e12))[0] == wanted
 
 
 def test_looking_does_not_change_the_training():

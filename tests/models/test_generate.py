@@ -1,6 +1,7 @@
 """Decoding step by step against the full forward pass; what is drawn; `normlab sample` on a
 trained checkpoint."""
 
+import copy
 import json
 from functools import partial
 
@@ -14,14 +15,16 @@ from normlab.models.attention import Cache
 from normlab.models.generate import generate, token_wise
 from normlab.models.rnn import RNN
 from normlab.models.transformer import PLACEMENTS, Transformer
-from normlab.norms import make_norm
+from normlab.norms import Norm, make_norm
 from normlab.tools.sample import encode, sample
 
 CONTEXT, VOCABULARY = 9, 7
 
 
 def build(kind="layernorm", dtype=torch.float64, context=CONTEXT, model=Transformer, **options):
-    size = {"num_heads": 4, "width": 16, "depth": 2} if model is Transformer else {"width": 16}
+    size = {"width": 16, "depth": 1}
+    if model is Transformer:
+        size |= {"num_heads": 4, "depth": 2}
     generator = torch.Generator().manual_seed(0)
     network = model(
         (context,), VOCABULARY, partial(make_norm, kind), generator, **size, **options
@@ -108,8 +111,32 @@ def test_norms_that_mix_or_count_positions_are_found_out():
         VOCABULARY,
         partial(make_norm, "batchnorm", statistics="batch"),
         torch.Generator(),
+        depth=3,
+        width=64,
     )
     assert not token_wise(by_batch.eval(), CONTEXT)
+
+
+class RunningSize(Norm):
+    """A norm of somebody's own, whose statistics one token is enough for."""
+
+    def __init__(self, num_features, layout):
+        super().__init__(num_features, layout)
+        self.register_buffer("size", torch.ones(()))
+
+    def forward(self, x):
+        if self.training:
+            self.size.lerp_(x.detach().square().mean().sqrt(), 0.1)
+        return x / self.size
+
+
+def test_finding_out_moves_no_running_statistics():
+    model = Transformer(
+        (CONTEXT,), VOCABULARY, RunningSize, torch.Generator().manual_seed(0), depth=1, width=16
+    )
+    before = copy.deepcopy(model.state_dict())
+    token_wise(model, CONTEXT)
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
 
 
 def test_draws_follow_the_model():

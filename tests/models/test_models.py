@@ -1,6 +1,8 @@
 """Models: same seed, same weights under every norm; every norm takes a step in every model that
 it fits."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.models import MODELS, build_model, model_class
+from normlab.models.options import MODEL_CONFIGS, keywords
 from normlab.norms import KINDS
 from normlab.training.optim import build_optimizer, learning_rate, parameters_by_role
 from normlab.training.step import train_steps
@@ -30,6 +33,18 @@ def composed(model, kind, *more):
             *more,
         ]
     )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_network_is_without_options_is_said_once(name):
+    """Depth and width by the configuration alone; the rest, where a class says it, the same."""
+    parameters = inspect.signature(model_class(name)).parameters
+    defaults = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+    options = keywords(MODEL_CONFIGS[name](name))
+    assert not {"depth", "width"} & defaults.keys()
+    assert {key: options.get(key) for key in defaults.keys() - {"modality"}} == {
+        key: value for key, value in defaults.items() if key != "modality"
+    }
 
 
 @pytest.fixture(scope="module")

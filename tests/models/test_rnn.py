@@ -25,7 +25,8 @@ ROWS = [kind for kind, spec in KINDS.items() if "NC" in spec.layouts]
 
 def rnn(kind="layernorm", seed=0, norm=None, **options):
     generator = torch.Generator().manual_seed(seed)
-    return RNN((T,), V, partial(make_norm, kind, **(norm or {})), generator, width=C, **options)
+    options = {"depth": 1, "width": C, **options}
+    return RNN((T,), V, partial(make_norm, kind, **(norm or {})), generator, **options)
 
 
 def stirred(model):
@@ -178,6 +179,27 @@ def test_gain_and_bias_are_shared_between_time_steps(kind):
     restored = rnn(kind, seed=1, per_step=True).double()
     restored.load_state_dict(stirred(stepwise).state_dict())
     assert torch.equal(restored.eval()(IDS), stepwise.eval()(IDS))
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "target"), [("layernorm", "LayerNorm"), ("batchnorm", "BatchNorm1d")]
+)
+def test_a_custom_norm_is_the_kind_that_it_is(kind, target, per_step):
+    """Gain, no shift beside another, and one parameter for all time steps, in the layer inside."""
+    options = {"per_step": per_step, "norm_gain": 0.1}
+    ours = rnn(kind, **options)
+    custom = rnn("custom", norm={"target": f"torch.nn.{target}"}, **options)
+    assert [p.shape for p in custom.parameters()] == [p.shape for p in ours.parameters()]
+    torch.testing.assert_close(stirred(custom)(IDS), stirred(ours)(IDS))
+    with pytest.raises(NormLabError, match="a gain, which this one lacks"):
+        rnn("custom", norm={"target": "torch.nn.Identity"}, norm_gain=0.1)
+
+
+def test_the_gain_of_a_frozen_norm_is_that_of_every_time_step():
+    model = rnn("batchnorm", norm={"frozen": True}, per_step=True, norm_gain=0.1)
+    gains = [gain for name, gain in model.named_buffers() if name.endswith("weight")]
+    assert len(gains) == 3 * T and all((gain == 0.1).all() for gain in gains)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def test_public_networks(library, name):
 
 
 def own(cls, norm, **options):
-    return used(cls((3, 12, 12), 10, norm, False, torch.Generator().manual_seed(0), **options))
+    generator = torch.Generator().manual_seed(0)
+    return used(cls((3, 12, 12), 10, norm, False, generator, width=16, **options))
 
 
 FOLDABLE = sorted({"batchnorm", "batchrenorm", "syncbatchnorm"} & set(KINDS))

@@ -32,3 +32,10 @@ def test_rule(losses, words):
     steps = [10 * (i + 1) for i in range(len(losses))]
     reason = divergence(steps, losses, 120, TRIVIAL)
     assert (reason is None) if words is None else (words in reason)
+
+
+def test_the_mean_of_more_than_a_quarter_is_no_quarter():
+    assert divergence([40], [2.4], 40, TRIVIAL) is None
+    assert divergence([20], [3.5], 40, TRIVIAL) is None  # which goes on to 1.3
+    assert divergence([20, 40], [3.5, 1.3], 40, TRIVIAL) is None
+    assert "stuck" in divergence([20, 40], [2.31, 2.31], 40, TRIVIAL)

@@ -1,15 +1,19 @@
 """fit(cfg): deterministic, resumable, honest about divergence, and it learns real data."""
 
+import copy
 import math
 
 import pytest
 import torch
+from torch.nn.utils import parametrize
 
 from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
 from normlab.training.fit import fit
-from normlab.training.step import train_steps
+from normlab.training.probes import GradientNorm
+from normlab.training.setup import set_up
+from normlab.training.step import loss_of
 
 QUICK = ["trainer.max_steps=40", "data.batch_size=16", "logger=none", "trainer.progress=false"]
 
@@ -35,34 +39,6 @@ def test_same_seed_twice_is_bit_identical(overrides):
     assert not same(first, run(*overrides, "seed=1"))
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["norm=batchnorm"],
-        ["norm=batchnorm", "norm.ghost_batch=4", "optim=adamw"],
-        ["norm=batchrenorm"],
-        ["model=transformer"],
-    ],
-)
-def test_resumed_run_ends_like_the_unbroken_one(overrides, tmp_path, monkeypatch):
-    overrides = [*overrides, "trainer.chunk_steps=8", "trainer.checkpoint_every=8"]
-    whole = run(*overrides)
-    import normlab.training.setup as setup
-
-    def killed(*arguments, **options):
-        if arguments[4].start >= 24:  # the first step of the chunk
-            raise KeyboardInterrupt
-        return train_steps(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(setup, "train_steps", killed)
-        with pytest.raises((KeyboardInterrupt, SystemExit)):
-            run(*overrides, run_dir=tmp_path)
-    resumed = run(*overrides, f"trainer.resume={tmp_path / 'last.ckpt'}")
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["normlab"]["step"] == 24
-    assert same(whole, resumed) and whole.curve == resumed.curve and whole.key == resumed.key
-
-
 def test_chunk_size_and_probes_change_nothing():
     plain = run("norm=batchnorm", "trainer.chunk_steps=40")
     probed = run(
@@ -80,6 +56,22 @@ def test_chunk_size_and_probes_change_nothing():
     # Running statistics start at (0, 1) and approach the batch's.
     drifts = [max(row["mean_drift"]) for row in probed.probes if row["probe"] == "running_stats"]
     assert drifts[-1] < drifts[0]
+
+
+@pytest.mark.parametrize("kind", ["weightnorm", "spectralnorm", "weight_standardization"])
+def test_gradient_norms_are_of_the_weights_that_layers_apply(kind):
+    cfg = compose([*QUICK, f"reparam={kind}", "norm=groupnorm"])
+    setup = set_up(cfg)
+    x, y = setup.data.batch(0)
+    row = GradientNorm().measure(copy.deepcopy(setup.model).train(), x, y)
+    plain = copy.deepcopy(setup.model).train()
+    for module in plain.modules():
+        if parametrize.is_parametrized(module):  # the power iteration's step, and then plain values
+            parametrize.remove_parametrizations(module, "weight")
+    loss_of(plain, x, y).backward()
+    layers = [plain.get_submodule(name) for name in row["layers"]]
+    expected = [float(layer.weight.grad.norm()) for layer in layers]
+    assert row["norm"] == pytest.approx(expected, rel=1e-4) and min(expected) > 0
 
 
 def test_accumulation_is_a_larger_batch_for_a_per_sample_norm(monkeypatch):

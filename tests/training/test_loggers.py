@@ -8,8 +8,9 @@ import time
 import pytest
 
 from normlab.config.compose import compose
+from normlab.records.record import Record
 from normlab.training.fit import fit
-from normlab.training.loggers import wandb_mode
+from normlab.training.loggers import build_loggers, close_loggers, wandb_mode
 
 QUICK = [
     "trainer.max_steps=20",
@@ -34,6 +35,20 @@ def test_csv_and_tensorboard_side_by_side(tmp_path):
     assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(
         record.metrics["test_accuracy"]
     )
+
+
+def test_a_run_whose_evaluation_fails_is_closed_as_failed(tmp_path, monkeypatch):
+    from normlab.training import fit as module
+
+    def broken(*arguments):
+        raise ZeroDivisionError
+
+    closed = []
+    monkeypatch.setattr(module, "evaluate", broken)
+    monkeypatch.setattr(module, "close_loggers", lambda _, record: closed.append(record.status))
+    with pytest.raises(ZeroDivisionError):
+        fit(compose(QUICK), tmp_path)
+    assert closed == ["failed"]
 
 
 def test_probes_reach_the_logger(tmp_path):
@@ -179,6 +194,42 @@ def test_wandb_mode(environment, mode, monkeypatch, tmp_path):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert wandb_mode()[0] == mode
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("http://host", 80), ("https://host", 443), ("http://host:8080", 8080)]
+)
+def test_a_wandb_server_is_asked_at_the_port_of_its_scheme(url, port, monkeypatch):
+    asked = []
+
+    def connect(address, timeout):
+        asked.append(address)
+        raise OSError
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    monkeypatch.setattr("socket.create_connection", connect)
+    assert wandb_mode() == ("offline", "host does not answer") and asked == [("host", port)]
+    monkeypatch.setenv("WANDB_BASE_URL", "http://host:port")
+    assert wandb_mode() == ("offline", "host does not answer")
+
+
+def test_a_wandb_error_without_a_text_has_its_name(monkeypatch, tmp_path, capfd):
+    import wandb
+
+    real = wandb.init
+
+    def init(*, mode, **options):
+        if mode == "online":
+            raise TimeoutError
+        return real(mode=mode, **options)
+
+    monkeypatch.setattr("normlab.training.loggers.wandb_mode", lambda: ("online", "host"))
+    monkeypatch.setattr(wandb, "init", init)
+    cfg = compose([*QUICK, "logger=wandb"])
+    close_loggers(build_loggers(cfg, tmp_path, "name", {}), Record(key="0", config={}))
+    assert "wandb: offline (online failed: TimeoutError)" in capfd.readouterr().err
 
 
 def test_wandb_is_online_with_a_key_and_a_server(monkeypatch, tmp_path):

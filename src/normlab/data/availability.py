@@ -175,6 +175,7 @@ def hub_unreachable() -> str | None:
 
 
 def _probe() -> str | None:
+    import urllib.error
     import urllib.request
 
     endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
@@ -182,5 +183,8 @@ def _probe() -> str | None:
     try:
         with urllib.request.urlopen(request, timeout=_PROBE_SECONDS):
             return None
+    except urllib.error.HTTPError as error:
+        # An answer, if only that this page is not for everybody; from 500 on, that there is none.
+        return None if error.code < 500 else str(error)
     except (OSError, ValueError) as error:
         return str(getattr(error, "reason", None) or error)

@@ -133,9 +133,11 @@ def _class_folders(folder: Path) -> list[Path]:
             "images a class, at least two."
         )
     if _SPLIT_NAMES.issuperset(child.name.lower() for child in classes):
+        # Of the training images, which are the most; the other splits are made from them.
+        training = [child for child in classes if child.name.lower().startswith("train")]
+        chosen = (training or classes)[0]
         raise NormLabError(
-            f"the sub-folders of {folder} are splits and not classes: pass "
-            f"data.path={folder / classes[-1].name}."
+            f"the sub-folders of {folder} are splits and not classes: pass data.path={chosen}."
         )
     return classes
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from normlab.data.augment import Crops
 from normlab.data.image_sources import RawImages
 from normlab.data.image_splits import split_images
-from normlab.data.options import ImageDataConfig
+from normlab.data.options import ImageDataConfig, ImageFolderConfig
 from normlab.data.sampling import epoch_generator, grouped_order, local_part
 from normlab.errors import NormLabError
 
@@ -42,7 +42,6 @@ class ImageData:
         channels_last: bool = False,
     ) -> None:
         self.name, self.num_outputs = raw.name, raw.num_classes
-        self.trivial_loss = math.log(raw.num_classes)
         self._seed, self._device, self._channels_last = seed, device, channels_last
         self._batch_size, self._eval_batch_size = cfg.batch_size, cfg.eval_batch_size
         self._augment = cfg.augment
@@ -52,6 +51,11 @@ class ImageData:
         self.num_train, height, width, channels = splits.pixels["train"].shape
         self.input_shape = (channels, height, width)
         _check_fit(cfg, self.num_train, height, width)
+        # The published sets have their classes in equal parts, but for what a subset happens to
+        # draw; the classes of a folder of one's own may be of any size.
+        self.trivial_loss = math.log(raw.num_classes)
+        if isinstance(cfg, ImageFolderConfig):
+            self.trivial_loss = _trivial_loss(splits.labels, raw.num_classes)
 
         self._part = local_part(cfg.batch_size, rank, world_size)
         self._groups = _groups(cfg, raw.num_classes)
@@ -168,6 +172,16 @@ class ImageData:
         channels, height, width = self.input_shape
         # A view: (N, C, H, W) to read, channels last in memory.
         return x.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _trivial_loss(labels: dict[str, Tensor], num_classes: int) -> float:
+    """Nats a validation image under the frequencies of the training labels, as of other data."""
+    counts = torch.bincount(labels["train"], minlength=num_classes)
+    if bool((counts == counts[0]).all()):
+        return math.log(num_classes)
+    # One is added to each count, so that no class is impossible.
+    frequency = (counts + 1).double() / (counts + 1).sum()
+    return float(-frequency.log()[labels["val"]].mean())
 
 
 def _crop_padding(cfg: ImageDataConfig) -> int:

@@ -86,6 +86,7 @@ _SMALLEST = {
     "crop": 1,
     "vocabulary": 4,  # three tokens stand for no word
 }
+_STYLES = 2**32  # seeds of numpy's RandomState
 
 
 def check_options(cfg: DataConfig) -> None:
@@ -98,6 +99,12 @@ def check_options(cfg: DataConfig) -> None:
         value = getattr(cfg, option, None)
         if value is not None and value < smallest:
             raise NormLabError(f"data.{option}={value} is too small: pass {smallest} or more.")
+    for style in getattr(cfg, "styles", None) or ():
+        if not 0 <= style < _STYLES:
+            raise NormLabError(
+                f"data.styles has {style}, which is no style: pass whole numbers from 0 to "
+                f"{_STYLES - 1}."
+            )
     if isinstance(cfg, DocumentDataConfig):
         _check_documents(cfg)
 

@@ -113,7 +113,7 @@ def network_errors(
         kind, options = norm
         factory, drawn = partial(make_norm, kind, **options), torch.Generator().manual_seed(seed)
         return PlainCNN(
-            (3, 12, 12), 10, factory, not KINDS[kind].has_shift, drawn, width=8
+            (3, 12, 12), 10, factory, not KINDS[kind].has_shift, drawn, depth=5, width=8
         ).double()
 
     def gradient(model: nn.Module, inner: nn.Module, step: int, part: slice) -> Tensor:

@@ -80,6 +80,8 @@ def course_of_training(
             course.append(_sizes(setup.model, probe))
         # Of 20 steps: a single batch's loss is too noisy to choose a rate by.
         loss = sum(losses[-20:]) / len(losses[-20:])
+        if not math.isfinite(loss):
+            loss = math.inf  # NaN is neither lower nor higher: it would stay chosen
         if chosen is None or loss < lowest:
             lowest, chosen, source = loss, course, setup.source
     assert chosen is not None, "no learning rate"

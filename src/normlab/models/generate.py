@@ -1,5 +1,6 @@
 """Text from a causal model, one token at a time."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -89,13 +90,14 @@ def _draw(
 def token_wise(model: nn.Module, steps: int) -> bool:
     """Whether each norm of `model` gives a token what it would give it alone.
 
-    In the mode that it is in. Found out by trying: of `steps` tokens, a norm over several positions
-    or with statistics for each would tell which one it has.
+    In the mode that it is in; nothing of it is changed. Found out by trying: of `steps` tokens, a
+    norm over several positions or with statistics for each would tell which one it has.
     """
     for norm in model.modules():
         # Rows ("NC") are what masked padding gives norms, and no causal model has padding.
         if not isinstance(norm, Norm) or norm.layout != "NTC":
             continue
+        norm = copy.deepcopy(norm)  # in train mode, trying would move running statistics
         like = next(model.parameters())
         noise = torch.Generator().manual_seed(0)
         # Drawn on the CPU and then moved: a generator belongs to one device.

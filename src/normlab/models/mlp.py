@@ -25,8 +25,8 @@ class MLP(nn.Module):
         bias: bool,
         generator: torch.Generator,
         *,
-        depth: int = 3,
-        width: int = 128,
+        depth: int,
+        width: int,
         init_gain: float = 1.0,
     ) -> None:
         super().__init__()

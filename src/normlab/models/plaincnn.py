@@ -34,8 +34,8 @@ class PlainCNN(nn.Module):
         bias: bool,
         generator: torch.Generator,
         *,
-        depth: int = 5,
-        width: int = 16,
+        depth: int,
+        width: int,
         init_gain: float = 1.0,
     ) -> None:
         super().__init__()

@@ -59,15 +59,15 @@ class ResNet(nn.Module):
         bias: bool,
         generator: torch.Generator,
         *,
-        depth: int = 20,
-        width: int = 16,
+        depth: int,
+        width: int,
         init_gain: float = 1.0,
     ) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
             raise NormLabError(
-                f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 32, 44, 56 or "
-                "110."
+                f"model.depth={depth}: a CIFAR ResNet has 6n + 2 layers: 8, 14, 20, 26, 32 and "
+                "so on."
             )
         self.conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=bias)
         self.norm = norm(width, layout="NCHW")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from normlab.errors import NormLabError, choices
 from normlab.models.layers import NormFactory, normal_
+from normlab.norms.custom import CustomNorm
 
 NORM_AT = ("all", "input")
 
@@ -24,22 +25,28 @@ def norms_over_time(
         NormLabError: a gain for a norm that has none.
     """
     norms = nn.ModuleList(norm(num_features, layout="NC") for _ in range(steps))
-    weight = getattr(norms[0], "weight", None)
-    if weight is not None:
-        nn.init.constant_(weight, gain)
-    elif gain != 1:
-        raise NormLabError(
-            f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave it "
-            "at 1."
-        )
-    # One parameter for all time steps. A shift left out becomes a buffer of zeros: the norm's own
-    # code reads `bias`, and no optimizer does.
-    for module in norms:
-        if not shift and "bias" in module._parameters:
-            del module.bias
-            module.register_buffer("bias", torch.zeros(num_features))
-        for name in module._parameters:
-            setattr(module, name, getattr(norms[0], name))
+    # What has gain and shift: of norm=custom, the layer inside.
+    layers: list[Any] = [one.layer if isinstance(one, CustomNorm) else one for one in norms]
+    for layer in layers:
+        weight: Any = getattr(layer, "weight", None)
+        if gain != 1 and weight is None:
+            raise NormLabError(
+                f"model.norm_gain={gain:g} is for a norm with a gain, which this one lacks: leave "
+                "it at 1."
+            )
+        if gain != 1:  # each, for the gain of a frozen norm is a buffer, which is not shared
+            nn.init.constant_(weight, gain)
+        # A shift left out becomes a buffer of zeros: the norm's own code reads `bias`, and no
+        # optimizer does.
+        bias = layer._parameters.get("bias")
+        if not shift and bias is not None:
+            del layer.bias
+            layer.register_buffer("bias", torch.zeros_like(bias))
+    # One parameter for all time steps.
+    for name, shared in norms[0].named_parameters(remove_duplicate=False):
+        inside, _, last = name.rpartition(".")
+        for one in norms:
+            setattr(one.get_submodule(inside), last, shared)
     return norms
 
 
@@ -135,8 +142,8 @@ class RNN(nn.Module):
         generator: torch.Generator,
         *,
         modality: str = "text",
-        depth: int = 1,
-        width: int = 128,
+        depth: int,
+        width: int,
         norm_at: str = "all",
         per_step: bool = False,
         norm_gain: float = 1.0,

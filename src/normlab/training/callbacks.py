@@ -72,6 +72,10 @@ class SaveCheckpoint(L.Callback):
         self.every = every
         self.saved = 0
 
+    def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        assert isinstance(task, Task)
+        self.saved = task.step  # of the checkpoint that a resumed run begins with
+
     def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, *_: Any) -> None:
         assert isinstance(task, Task)
         # A chunk may pass a multiple of `every` without ending on it.

@@ -1,6 +1,5 @@
 """Reading and checking a checkpoint that somebody passes in: safely, and without lightning."""
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,6 @@ import torch
 from torch import nn
 
 from normlab.errors import NormLabError
-
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-)
 
 
 def read_checkpoint(path: Path, given_as: str = "trainer.resume=") -> dict[str, Any]:
@@ -38,21 +27,30 @@ def read_checkpoint(path: Path, given_as: str = "trainer.resume=") -> dict[str, 
             warnings.simplefilter("ignore")
             checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         # Looked up for the error: torch reads files that train.py did not write, too.
-        checkpoint["normlab"], checkpoint["state_dict"]
-    except _UNREADABLE:
+        int(checkpoint["normlab"]["step"])
+        _shapes(checkpoint["state_dict"])
+    except Exception:  # a damaged file can end in any of them, from wherever it is read on
         raise NormLabError(
             f"{given_as}{path}: not a checkpoint that train.py wrote, or a damaged one."
         ) from None
     return checkpoint
 
 
-def check_checkpoint(path: Path, task: nn.Module) -> None:
-    """Return if the checkpoint's tensors are those of `task`.
+def check_checkpoint(path: Path, task: nn.Module, steps: int) -> int:
+    """How many steps the checkpoint has behind it, if `task` can go on from there to `steps`.
 
     Raises:
-        NormLabError: they are of another model or norm; or it cannot be read.
+        NormLabError: its tensors are of another model or norm, or it is beyond `steps`; or it
+            cannot be read.
     """
-    saved = _shapes(read_checkpoint(path)["state_dict"])
+    checkpoint = read_checkpoint(path)
+    done: int = checkpoint["normlab"]["step"]
+    if done > steps:
+        raise NormLabError(
+            f"trainer.resume={path}: a checkpoint after {done} steps, more than the {steps} of "
+            "this run: pass the budget that it was trained with."
+        )
+    saved = _shapes(checkpoint["state_dict"])
     wanted = _shapes(task.state_dict())
     # The first difference makes the sentence: torch's own error would list every tensor.
     for name in sorted(saved.keys() | wanted.keys()):
@@ -62,6 +60,7 @@ def check_checkpoint(path: Path, task: nn.Module) -> None:
                 f"{saved.get(name, 'not there')} in it and {wanted.get(name, 'not there')} here; "
                 "pass the model and norm that it was trained with."
             )
+    return done
 
 
 def _shapes(state: dict[str, Any]) -> dict[str, tuple[int, ...]]:

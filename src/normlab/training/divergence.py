@@ -20,7 +20,8 @@ def divergence(
 
     A run that sits at the trivial loss is not NaN, and yet it does not train: Post-LN without
     warm-up fails like that. From half way on, a run is stuck if it was above `STUCK`, without
-    falling, ever since the first quarter; at the end, if it spent the last quarter there.
+    falling, ever since the first quarter; at the end, if it spent the last quarter there. Of a
+    quarter with a single measurement nothing is said.
     """
     if not math.isfinite(losses[-1]):
         return f"the loss is not finite by step {steps[-1]}"
@@ -32,6 +33,9 @@ def divergence(
         quarter = [
             loss for step, loss in zip(steps, losses, strict=True) if step > begin * total_steps
         ]
+        # One may be the mean of more than the quarter, where chunks are long: of all steps, even.
+        if len(quarter) < 2:
+            continue
         # Before the end a slow start may still be one; then nothing is left to wait for.
         falling = end < 1 and quarter[0] - quarter[-1] > (1 - STUCK) * trivial_loss
         if min(quarter) > STUCK * trivial_loss and not falling:

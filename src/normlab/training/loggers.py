@@ -86,7 +86,8 @@ def _wandb_logger(cfg: Config, options: WandbConfig, run_dir: Path, name: str) -
     except (wandb.Error, OSError) as error:
         if mode != "online":
             raise
-        mode, reason = "offline", f"online failed: {str(error).splitlines()[0]}"
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        mode, reason = "offline", f"online failed: {first_line}"
         logger = start(mode)
     hint = ""
     if mode == "offline":
@@ -104,8 +105,9 @@ def wandb_mode() -> tuple[str, str]:
     if not (os.environ.get("WANDB_API_KEY") or _netrc_key(host)):
         return "offline", "no key"
     try:
-        socket.create_connection((host, url.port or 443), timeout=1).close()
-    except OSError:
+        port = url.port or (80 if url.scheme == "http" else 443)
+        socket.create_connection((host, port), timeout=1).close()
+    except (OSError, ValueError):  # no number is the port, or none that there can be
         return "offline", f"{host} does not answer"
     return "online", host
 

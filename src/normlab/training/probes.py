@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from normlab.config.schema import Probe
 from normlab.training.lightning import L
@@ -58,17 +59,25 @@ class ProbeCallback(L.Callback):
 
 
 class GradientNorm(ProbeCallback):
-    """L2 norm of the loss gradient of every weight, one batch, train mode."""
+    """L2 norm of the loss gradient of every weight, one batch, train mode.
+
+    Of a reparametrized layer, that of the weight which the layer applies.
+    """
 
     def measure(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-        loss_of(model, x, y).backward()
+        layers = [(name, m) for name, m in model.named_modules() if isinstance(m, _WEIGHTED)]
+        # A reparametrized weight is computed at every look: cached, it is the one that the forward
+        # pass reads, and keeps a gradient if asked to.
+        with parametrize.cached():
+            weights = {name: module.weight for name, module in layers}
+            for weight in weights.values():
+                weight.retain_grad()
+            loss_of(model, x, y).backward()
         norms = {}
-        for name, module in model.named_modules():
-            if isinstance(module, _WEIGHTED):
-                gradient = module.weight.grad
-                norms[name] = 0.0 if gradient is None else float(gradient.norm())
-                if gradient is not None:
-                    self.keep(name, gradient)
+        for name, weight in weights.items():
+            norms[name] = 0.0 if weight.grad is None else float(weight.grad.norm())
+            if weight.grad is not None:
+                self.keep(name, weight.grad)
         return {"probe": "gradient_norm", "layers": list(norms), "norm": list(norms.values())}
 
 

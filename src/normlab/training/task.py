@@ -47,8 +47,8 @@ class Task(L.LightningModule):
         self.curve: dict[str, list[Any]] = {"step": [], "train_loss": []}
 
     def chunks(self) -> Chunks:
-        """One pass over these is the whole training."""
-        return Chunks(-(-self.training_setup.steps // self.chunk_steps))
+        """One pass over these is the whole training, or what is left of it after `step`."""
+        return Chunks(-(-(self.training_setup.steps - self.step) // self.chunk_steps))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.training_setup.optimizer
@@ -56,9 +56,6 @@ class Task(L.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         first = self.step
         end = min(first + self.chunk_steps, self.training_setup.steps)
-        # Lightning counts chunks and this counts steps: after a resume there may be none left.
-        if end <= first:
-            return
         # A strategy that wraps the model (DDP) must see every backward; alone, the tensor's own is
         # the shorter way.
         alone = self.trainer.world_size == 1
@@ -100,5 +97,9 @@ class Task(L.LightningModule):
         checkpoint["normlab"] = {"step": self.step, "curve": self.curve, "message": self.message}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Lightning's own count is of chunks, whose number and length another budget changes: it
+        # would pass over chunks that nobody trained. Without it, its loop begins anew, over
+        # `chunks()`, which are those that are left.
+        checkpoint.pop("loops", None)
         saved = checkpoint["normlab"]
         self.step, self.curve, self.message = saved["step"], saved["curve"], saved["message"]

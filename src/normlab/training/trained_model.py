@@ -65,7 +65,7 @@ def configuration(checkpoint: Path) -> Config:
     try:
         return typed(node)
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise NormLabError(
             f"{checkpoint}: the configuration beside it is of another version ({reason}): train "
             "the network again, with this one."

@@ -161,6 +161,25 @@ def test_rows_say_what_was_measured(tiny, tmp_path):
     )
 
 
+def test_rows_of_models_say_the_size_that_was_timed(monkeypatch):
+    built = []
+
+    def step(model):
+        def build(kind, implementation, *, batch, width, **others):
+            built.append((model, batch, width))
+            return lambda: None
+
+        return build
+
+    monkeypatch.setattr(norms, "resnet_step", step("resnet8"))
+    monkeypatch.setattr(norms, "transformer_step", step("transformer2"))
+    monkeypatch.setattr(norms, "measure", lambda *a: None)
+    monkeypatch.setattr(norms, "row_of", lambda *a: {})
+    rows = list(norms.inside_models("cpu", True))
+    assert {(row["shape"], row["batch"], row["width"]) for row in rows} == set(built)
+    assert len(set(built)) == 2
+
+
 def test_compiled_cells_are_few_on_a_cpu_and_none_quick():
     def cells(device, quick):
         asked = [

@@ -27,6 +27,14 @@ def test_rows_and_messages():
     assert ours["floor_ratio"] == pytest.approx(1 + alone["ratio"]) and ours["world_size"] == 2
 
 
+def test_without_ours_there_is_no_floor():
+    arguments = (2, "cpu", 2, 1e-6, ("by hand",), 1)
+    (row,), _ = run_group(
+        syncbn.measure_rows, 2, *arguments, preload=("normlab.measure.timing.syncbn",)
+    )
+    assert row["floor_ratio"] is None and row["collectives"] > 0
+
+
 @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="about machines without several GPUs")
 def test_the_script_says_what_it_cannot_do(warm):
     done = warm.run(str(SCRIPT))

@@ -146,8 +146,11 @@ def test_gain_is_what_the_norms_save_of_the_block(made_up):
     assert metrics["gain 1x2x64"] == pytest.approx(math.log(1 - 0.5))
     assert metrics["share_of_layernorm 1x2x64"] == 1.0
     assert metrics["log 1x2x64 block"] == math.log(0.98)
-    made_up += [(0.98, 1.0), (0.5, 1.2)]
-    assert math.isnan(claim.trial(options, 0).metrics["gain 1x2x64"])
+    for controls in ((1.0, 1.2), (1.2, 1.0)):  # of either
+        made_up += zip((0.98, 0.5), controls, strict=True)
+        metrics = claim.trial(options, 0).metrics
+        assert math.isnan(metrics["gain 1x2x64"])
+        assert math.isnan(metrics["share_of_layernorm 1x2x64"])
 
 
 def test_a_decoding_step_is_the_next_token_of_a_prefill():

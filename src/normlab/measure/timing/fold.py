@@ -170,9 +170,8 @@ def build(model: str) -> nn.Module:
         torch.manual_seed(0)
         if model in ("resnet8", "resnet20"):
             depth, norm = int(model.removeprefix("resnet")), partial(make_norm, "batchnorm")
-            return ResNet(
-                (3, SIZE, SIZE), 10, norm, False, torch.Generator().manual_seed(0), depth=depth
-            )
+            generator = torch.Generator().manual_seed(0)
+            return ResNet((3, SIZE, SIZE), 10, norm, False, generator, depth=depth, width=16)
         import torchvision
 
         return torchvision.models.get_model(model, weights=None, num_classes=10)  # type: ignore[no-any-return]

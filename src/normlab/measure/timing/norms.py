@@ -138,22 +138,20 @@ def inside_models(device: str, quick: bool) -> Iterator[Row]:
     norm=none."""
     batch, width, context = (256, 64, 256) if device == "cuda" else (16, 16, 64)
     formats = ("channels_first",) if quick else ("channels_first", "channels_last")
-    resnets = [
-        (one, partial(resnet_step, batch=batch, size=32, width=width, memory_format=one))
-        for one in formats
+    images = {"batch": batch, "width": width}
+    tokens = {"batch": batch // 2, "width": 4 * width}
+    steps: list[tuple[str | None, dict[str, int], Callable[..., Callable[[], object]]]] = [
+        *((one, images, partial(resnet_step, size=32, memory_format=one)) for one in formats),
+        (None, tokens, partial(transformer_step, context=context)),
     ]
-    transformer = partial(transformer_step, batch=batch // 2, context=context, width=4 * width)
-    steps: list[tuple[str | None, Callable[..., Callable[[], object]]]] = [
-        *resnets,
-        (None, transformer),
-    ]
-    for memory_format, step in steps:
+    for memory_format, size, build_step in steps:
+        step = partial(build_step, **size, device=device)
         model, layout = ("resnet8", "NCHW") if memory_format else ("transformer2", "NTC")
-        plain = step("none", "ours", device=device)
+        plain = step("none", "ours")
         for kind in ("batchnorm", "groupnorm", "layernorm", "rmsnorm") if quick else KINDS:
             if kind == "none" or layout not in KINDS[kind].layouts:
                 continue
-            if refused(one := step(kind, "ours", device=device)):
+            if refused(one := step(kind, "ours")):
                 continue
             # As many rounds as a large cell: a step takes long, too.
             comparison = measure(one, plain, device, quick, LARGE)
@@ -167,8 +165,7 @@ def inside_models(device: str, quick: bool) -> Iterator[Row]:
                 "shape": model,
                 "layout": layout,
                 "memory_format": memory_format,
-                "batch": batch,
-                "width": width,
+                **size,
             }
             yield {**row_of(comparison, device), **named, **shape}
 

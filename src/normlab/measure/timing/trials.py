@@ -142,9 +142,10 @@ def depth(options: Mapping[str, Any], seed: int) -> Measurement:
     metrics: dict[str, Any] = dict(readings.metrics)
     for name in shapes:
         saved = metrics[f"baseline_us {name} norms"] - metrics[f"subject_us {name} norms"]
-        void = math.isnan(metrics[f"{LOG}{name} norms"])
-        whole = metrics[f"baseline_us {name} block"]
-        metrics[f"gain {name}"] = math.nan if void else math.log1p(-saved / whole)
+        # Either reading of a void cell is unsure, and both are in what follows.
+        void = any(math.isnan(metrics[f"{LOG}{name} {what}"]) for what in PARTS)
+        whole = math.nan if void else metrics[f"baseline_us {name} block"]
+        metrics[f"{GAIN}{name}"] = math.log1p(-saved / whole)
         metrics[f"share_of_layernorm {name}"] = metrics[f"baseline_us {name} norms"] / whole
     return replace(readings, metrics=metrics)
 

@@ -5,8 +5,10 @@ every one works on a copy of the model. Torch-free at import.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+
+from normlab.errors import NormLabError
 
 if TYPE_CHECKING:
     from normlab.training.setup import Setup
@@ -26,6 +28,24 @@ MODULES = {
     "twice_context": "lengths",
     "whole_test": "reevaluation",
 }
+
+# What these do to inputs, only images can be done to.
+_OF_IMAGES = {"accumulation", "adaptation", "contrast", "corruptions", "train_mode"}
+
+
+def check_evaluations(names: Iterable[str], modality: str) -> None:
+    """Return if each evaluation can be had of data of `modality`: asked before the training.
+
+    Raises:
+        NormLabError: one of them is for images alone.
+    """
+    refused = sorted(_OF_IMAGES.intersection(names)) if modality != "image" else []
+    if refused:
+        others = ", ".join(sorted(MODULES.keys() - _OF_IMAGES))
+        raise NormLabError(
+            f"evaluations=[{refused[0]}] is for images, and these data are {modality}: "
+            f"choose some of {others}."
+        )
 
 
 def evaluation(name: str, setup: "Setup") -> dict[str, float]:

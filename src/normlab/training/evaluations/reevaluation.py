@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.data import Dataset, load_data
+from normlab.errors import NormLabError
 from normlab.training.running_statistics import batch_norms, re_estimate
 from normlab.training.setup import Setup
 from normlab.training.step import evaluate
@@ -18,7 +19,8 @@ def statistics(setup: Setup) -> dict[str, float]:
     """Test accuracy and loss with other statistics than the running ones.
 
     `batch`: of the test batch itself, in groups of the size that training used; `instance`: of each
-    sample. Nothing for a model without running statistics.
+    sample. Nothing for a model without running statistics, and of groups that leave a statistic one
+    value.
     """
     metrics: dict[str, float] = {}
     layers = batch_norms(setup.model)
@@ -29,7 +31,10 @@ def statistics(setup: Setup) -> dict[str, float]:
         model = copy.deepcopy(setup.model)
         for layer in batch_norms(model):
             layer.statistics, layer.ghost_batch = name, size
-        loss, accuracy = evaluate(model, setup.data.eval_batches("test"), setup.bf16)
+        try:
+            loss, accuracy = evaluate(model, setup.data.eval_batches("test"), setup.bf16)
+        except NormLabError:  # one value per statistic, as a row by itself has: nothing to measure
+            continue
         metrics |= {f"{name}_test_loss": loss, f"{name}_test_accuracy": accuracy}
     return metrics
 
@@ -53,17 +58,20 @@ def precise(setup: Setup) -> dict[str, float]:
 def large_batches(data: Dataset, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The training batches of one epoch, as many put together as make `size` samples.
 
-    What is left at the end makes none.
+    What is left at the end makes none, unless the whole epoch has fewer.
     """
     xs: list[Tensor] = []
     ys: list[Tensor] = []
+    whole = False
     for step in range(data.steps_per_epoch):
         x, y = data.batch(step)
         xs.append(x)
         ys.append(y)
         if sum(map(len, ys)) >= size:
             yield torch.cat(xs), torch.cat(ys)
-            xs, ys = [], []
+            xs, ys, whole = [], [], True
+    if not whole:  # statistics of nothing would be mean 0 and variance 1
+        yield torch.cat(xs), torch.cat(ys)
 
 
 CONTRASTS = (0.25, 0.5, 1.0, 2.0)
