@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from normlab.tools.forward_pass import tensors_in
+
 # Functions and methods of tensors by `__name__`, which is that of the method for an operator.
 _WEIGHTED = {
     *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "einsum"),
@@ -103,12 +105,12 @@ class TensorGraph(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._depth:
             return func(*args, **kwargs)
-        given = list(_tensors((args, kwargs)))
+        given = list(tensors_in((args, kwargs)))
         # Read before the call: an operation in place keeps the address and raises the version.
         before = [_content(tensor) for tensor in given]
         result = func(*args, **kwargs)
         changed = [t for t, content in zip(given, before, strict=True) if _content(t) != content]
-        for tensor in (*_tensors(result), *changed):
+        for tensor in (*tensors_in(result), *changed):
             content = _content(tensor)
             # What is known already is a view, or what dropout gives in eval mode: no step.
             if content is not None and content not in self._known:
@@ -232,16 +234,6 @@ def _content(tensor: Tensor) -> Any:
         return tensor.data_ptr(), tensor.numel(), tensor.dtype, tensor._version
     except RuntimeError:
         return None
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from _tensors(value)
-    elif isinstance(values, dict):
-        yield from _tensors(list(values.values()))
 
 
 def _is_number(value: Any) -> bool:

@@ -10,7 +10,7 @@ from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.replica import quiet
 from normlab.tools.audit.subject import Subject
-from normlab.tools.forward_pass import call, items_of
+from normlab.tools.forward_pass import call, items_of, tensors_in
 from normlab.tools.norm_layers import NormLayer
 
 # Relative changes of an output: at most this much is rounding, and more than this is not.
@@ -131,18 +131,11 @@ def _by_position(output: Any, length: int) -> Tensor | None:
 
     Beside labels, that is not the loss.
     """
-    if isinstance(output, Tensor):
+    for tensor in tensors_in(output):
         # Axis 0 is the batch, which may have the same length.
-        for axis in range(1, output.ndim):
-            if output.shape[axis] == length:
-                return output.float().movedim(axis, 0)
-        return None
-    if not isinstance(output, dict | tuple | list):
-        return None
-    for value in items_of(output):
-        y = _by_position(value, length)
-        if y is not None:
-            return y
+        for axis in range(1, tensor.ndim):
+            if tensor.shape[axis] == length:
+                return tensor.float().movedim(axis, 0)
     return None
 
 

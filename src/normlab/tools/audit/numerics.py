@@ -65,12 +65,13 @@ def _dtype(norm: NormLayer) -> torch.dtype:
 
 def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
     """`its output` or `its gradient`; "" if both are finite, or the layer takes no such input."""
-    layer = replica(norm.module).cpu()
-    clear_hooks(layer)
-    generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
-    for x in _zeros(norm, dtype):
-        # Audits run in `no_grad` too, and need the backward pass here.
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    # Audits run without gradients, too: in Lightning's evaluations in inference mode, in which not
+    # even a copy or an input may be made that a backward pass is to go through.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        layer = replica(norm.module).cpu()
+        clear_hooks(layer)
+        generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
+        for x in _zeros(norm, dtype):
             try:
                 y = layer(x)
                 dy = torch.randn(y.shape, generator=generator).to(y.dtype)
@@ -78,9 +79,9 @@ def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
             # Not its shape or dtype: the next one.
             except (RuntimeError, ValueError):
                 continue
-        if not bool(y.isfinite().all()):
-            return "its output"
-        return "" if bool(gradient.isfinite().all()) else "its gradient"
+            if not bool(y.isfinite().all()):
+                return "its output"
+            return "" if bool(gradient.isfinite().all()) else "its gradient"
     return ""
 
 
