@@ -101,7 +101,9 @@ class AuditCallback(L.Callback):
         # Not by the trainer's transfer, which runs the model's own hooks on what may be None.
         sample = move_data_to_device(self.sample_batch, trainer.strategy.root_device)
         evaluated = stage != "training"
-        return look(Subject(model, sample, trainer.world_size, batch_length(batch), evaluated=evaluated))
+        return look(
+            Subject(model, sample, trainer.world_size, batch_length(batch), evaluated=evaluated)
+        )
 
     def _warn(self, trainer: L.Trainer, text: str, once: Hashable = None) -> None:
         """Warns in the first process, one time for each `once`, or for each text."""
