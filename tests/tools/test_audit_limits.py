@@ -121,6 +121,17 @@ def test_the_batch_and_the_output_may_be_any_mapping():
     assert "tiny-batch" in names(TakesNested(batchnorm()), nested)
 
 
+def test_a_norm_may_be_called_by_keyword():
+    class ByKeyword(Language):
+        def forward(self, ids):
+            return self.head(self.norm(x=self.tokens(ids).cumsum(1)))
+
+    assert "leak" in names(ByKeyword(batchnorm()), tokens())
+    model = ByKeyword(batchnorm()).eval()
+    model.norm.running_mean.fill_(99.0)
+    assert "running-statistics-far" in names(model, tokens())
+
+
 class TakesNested(Language):
     def forward(self, batch):
         return super().forward(batch[0])

@@ -62,6 +62,23 @@ def test_gain_and_shift_are_told_apart_by_what_they_do(gain, shift):
     torch.testing.assert_close(found.bias, 2 * getattr(layer, shift))
 
 
+@pytest.mark.parametrize(
+    "stated, found", [(None, ""), ("wide", ""), (8, "layernorm"), ([8], "layernorm")]
+)
+def test_layers_without_parameters_are_known_by_the_shape_that_they_state(stated, found):
+    class Bare(nn.Module):
+        normalized_shape = stated
+
+        def forward(self, x):
+            return nn.functional.layer_norm(x, x.shape[-1:])
+
+    assert "".join(norm.kind for norm in find_norms(nn.Sequential(Bare()))) == found
+
+
+def test_lazy_layers_are_no_hindrance():
+    assert find_norms(nn.Sequential(nn.LazyLinear(3), nn.LazyConv2d(3, 1))) == []
+
+
 def test_what_is_no_norm_is_not_one():
     for layer in (
         nn.PReLU(8),

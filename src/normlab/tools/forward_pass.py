@@ -1,5 +1,6 @@
 """A forward pass of any network: called with whatever it takes, whatever it returns or raises."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,22 @@ def items_of(batch: Any) -> list[Any]:
     if isinstance(batch, Mapping):
         return list(batch.values())
     return list(batch) if isinstance(batch, tuple | list) else [batch]
+
+
+def by_position(
+    module: nn.Module, args: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """The arguments of a call of `module`, with those that it may take by position moved there.
+
+    So that its input is the first argument for `norm(x)` as for `norm(input=x)`.
+    """
+    if not keywords:
+        return args, keywords
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **keywords)
+    except (TypeError, ValueError):  # of what is not written in Python, or will raise by itself
+        return args, keywords
+    return bound.args, bound.kwargs
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:

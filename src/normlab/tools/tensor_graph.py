@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from normlab.tools.forward_pass import tensors_in
+from normlab.tools.forward_pass import by_position, tensors_in
 
 # Functions and methods of tensors by `__name__`, which is that of the method for an operator.
 _WEIGHTED = {
@@ -95,7 +95,8 @@ class TensorGraph(TorchFunctionMode):
         self._hooks = []
         for name, module in norms.items():
             self._hooks.append(module.register_forward_pre_hook(self._enter_norm))
-            self._hooks.append(module.register_forward_hook(partial(self._leave_norm, name)))
+            leave = partial(self._leave_norm, name)
+            self._hooks.append(module.register_forward_hook(leave, with_kwargs=True))
 
     def remove_hooks(self) -> None:
         for hook in self._hooks:
@@ -184,10 +185,13 @@ class TensorGraph(TorchFunctionMode):
     def _enter_norm(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
 
-    def _leave_norm(self, name: str, module: nn.Module, args: Any, result: Tensor) -> None:
+    def _leave_norm(
+        self, name: str, module: nn.Module, args: Any, keywords: Any, result: Tensor
+    ) -> None:
         # Whatever the layer did inside was not noted: its call is one step.
         self._depth -= 1
-        read = self._node(args[0], _content(args[0]))
+        x = next(tensors_in(by_position(module, args, keywords)))
+        read = self._node(x, _content(x))
         self.norms.append(NormUse(name, read.index, self._add(result, [read]).index))
 
     def placements(self) -> tuple[list[str], list[frozenset[str]]]:
