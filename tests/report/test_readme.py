@@ -22,7 +22,7 @@ SLUG = headline.HEADLINE
 MARKS = "<!-- {0}:begin -->\ntyped\n<!-- {0}:end -->\n"
 
 
-def card(slug="a-claim", verdict="supported", parts=None, notes=()):
+def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     """What the tables read of a card. `parts`: name -> (verdict, effect)."""
     clauses = [
         SimpleNamespace(name=name, statement=f"that of {name}", verdict=outcome, effect=effect)
@@ -30,7 +30,7 @@ def card(slug="a-claim", verdict="supported", parts=None, notes=()):
     ]
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
-        claim=words, verdict=verdict, clauses=clauses, n=5, notes=notes,
+        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale,
         evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_a_part_that_is_gone_is_named():
 def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
     mixed = {"a": ("supported", "1 point"), "b": ("refuted", ""), "c": ("supported", "2")}
     cards = [
-        card("late"), card("early", notes=("stale: other code",)),
+        card("late"), card("early", stale=True),
         card("mixed", "partly supported", mixed), card("none", "no data"),
     ]  # fmt: skip
     text = verdict_page(cards)

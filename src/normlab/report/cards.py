@@ -46,7 +46,11 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class Card:
-    """One claim on the page. `notes`: what is missing or stale, and trials that failed."""
+    """One claim on the page.
+
+    stale: other code than this made the records. notes: what is missing, what is stale, and trials
+    that failed.
+    """
 
     claim: Claim
     verdict: str
@@ -63,6 +67,7 @@ class Card:
     cost: str
     made_by: str
     files: list[tuple[str, int]]
+    stale: bool
     notes: list[str]
 
     @property
@@ -114,6 +119,8 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         cost=_cost(evaluated, tuned),
         made_by=_made_by(counted),
         files=sorted(files.items()),
+        # Without a verdict there is nothing that could be.
+        stale=bool(verdict.stale) and verdict.verdict != NO_DATA,
         notes=_notes(verdict, trials),
     )
 

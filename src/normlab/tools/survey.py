@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from normlab.errors import NormLabError
-from normlab.tools.convert import Conversion, Outcome, convert
+from normlab.tools.convert import Conversion, convert
 from normlab.tools.forward_pass import error_in_words, training_step
 from normlab.tools.norm_layers import NormLayer, find_norms
 from normlab.tools.zoo import SHOWN, build_named, sample_inputs
@@ -111,8 +111,8 @@ def convert_named(
 
 def _note_norms(row: ConvertedNetwork, done: Conversion) -> None:
     row.norms = len(done.norms)
-    row.replaced = _counted(_class_name(norm) for norm in done.replaced)
-    row.left = _counted(f"{_class_name(norm)}: {'; '.join(norm.notes)}" for norm in done.left)
+    row.replaced = _counted(norm.layer_class for norm in done.replaced)
+    row.left = _counted(f"{norm.layer_class}: {'; '.join(norm.notes)}" for norm in done.left)
     notes: list[str] = []
     for norm in done.replaced:
         notes += norm.notes
@@ -132,10 +132,6 @@ def _note_step(row: ConvertedNetwork, model: nn.Module, inputs: Any) -> None:
         row.step = "ok"
     else:
         row.fail("not finite")
-
-
-def _class_name(norm: Outcome) -> str:
-    return norm.before.partition("(")[0]
 
 
 def _counted(words: Iterable[str], times: str = " ") -> str:
