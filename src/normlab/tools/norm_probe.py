@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from normlab.tools.eps import eps_of
 from normlab.tools.forward_pass import error_in_words
 from normlab.tools.hooks import clear_hooks
 
@@ -188,11 +189,7 @@ def _probe(
 
 def _normalization(probe: nn.Module, *, centres: bool) -> Callable[[Tensor], Tensor]:
     """Layer norm or RMSNorm over the last dimension, with the eps that `probe` has."""
-    eps = 0.0
-    for name, value in vars(probe).items():
-        if "eps" in name and isinstance(value, float):
-            eps = value
-            break
+    eps = eps_of(probe) or 0.0
 
     def normalize(x: Tensor) -> Tensor:
         return (F.layer_norm if centres else F.rms_norm)(x, x.shape[-1:], eps=eps)

@@ -53,15 +53,13 @@ def listed_norms(name: str) -> list[Mapping[str, object]]:
 
 
 def _listed(name: str, norm: NormLayer) -> dict[str, object]:
-    layer = norm.module
     return {
         "model": name,
         "norm": " = ".join(norm.names) or norm.name,
-        "class": type(layer).__name__,
+        "class": type(norm.module).__name__,
         "kind": norm.kind or f"not read: {norm.reason}",
         "channels": norm.features or None,
-        # torch's name, or that of the transformers library
-        "eps": getattr(layer, "eps", getattr(layer, "variance_epsilon", None)),
+        "eps": norm.eps,
     }
 
 

@@ -25,9 +25,9 @@ def eps_too_small(subject: Subject) -> Iterator[Finding]:
         dtype = x.dtype if x is not None else _dtype(norm)
         where = _not_finite(norm, dtype)
         if where:
-            eps = getattr(norm.module, "eps", getattr(norm.module, "variance_epsilon", None))
+            eps = "has no eps of its own" if norm.eps is None else f"eps is {norm.eps:g}"
             name = str(dtype).removeprefix("torch.")
-            reason = f"eps is {eps}: on an input of zeros in {name} {where} is not finite"
+            reason = f"{eps}: on an input of zeros in {name} {where} is not finite"
             record = Evidence("eps-low-precision", "torch in float16")
             yield Finding("eps-too-small", (norm.name,), reason, (record,))
 

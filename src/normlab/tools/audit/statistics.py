@@ -134,7 +134,7 @@ def _distance(norm: NormLayer, x: Tensor) -> float:
     axis = x.ndim - 1 if norm.channels == "NTC" else 1
     values = x.double().movedim(axis, 0).flatten(1)
     variance, mean = torch.var_mean(values, 1, correction=0)
-    eps = getattr(norm.module, "eps", 1e-5)  # that of transformers' frozen norms is in their code
+    eps = 1e-5 if norm.eps is None else norm.eps  # transformers' frozen norms have it in their code
     running = (norm.module.running_var.double() + eps).sqrt()
     between_means = (mean - norm.module.running_mean.double()).square()
     between_deviations = (variance.sqrt() - running).square()
