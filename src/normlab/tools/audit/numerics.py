@@ -43,7 +43,10 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
         tracked = getattr(norm.module, "num_batches_tracked", None)
         if largest == 0 and (tracked is None or int(tracked.sum()) == 0):
             continue  # a branch that starts at nothing, and learns
-        if dead:
+        if largest == 0:
+            reason = f"all {len(gain)} gains are 0: it gives the same whatever its input is"
+            yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+        elif dead:
             reason = (
                 f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, "
                 f"{largest:.2g}: it folds into weights of nearly 0 beside it"

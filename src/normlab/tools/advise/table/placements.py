@@ -4,7 +4,7 @@ from normlab.tools.advise import judges
 from normlab.tools.advise.conditions import no_warmup, transformer
 from normlab.tools.advise.entry import Entry
 
-PLACEMENTS = (
+PLACEMENT_ENTRIES = (
     # Norms after the sum.
     Entry(
         slug="postln-12-layers-warmup",
