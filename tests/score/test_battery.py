@@ -326,11 +326,13 @@ def test_void_timings_and_other_machines_are_measured_again(tmp_path):
             ("a", {"void": 1}, ""),
             ("b", {"void": 0}, ""),
             ("c", {}, "cpu (other, 1 thread)"),
+            ("d", {}, "2 x cpu (other, 1 thread)"),
+            ("e", {"void": 0}, "NVIDIA H200"),
         ):
             store.append(
                 "cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device)
             )
-        assert set(store.done()) == {"b"}
+        assert set(store.done()) == {"b", "e"}
         assert store.void(["frn beside a copy"]) == 0 and store.void([None]) == 1
 
 

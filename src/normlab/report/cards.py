@@ -9,6 +9,7 @@ from markupsafe import Markup
 from normlab.claims.claim import Claim
 from normlab.claims.registry import experiment_file
 from normlab.claims.trials import Trials, collect
+from normlab.records.device import read_device
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
@@ -160,11 +161,8 @@ def _cost(evaluated: list[Record], tuned: list[Record]) -> str:
     seconds = sum(record.duration_s for record in (*evaluated, *tuned))
     time = f"{number(seconds / 60)} minutes" if seconds >= 60 else f"{number(seconds, 2)} seconds"
     tuning = f" and {len(tuned)} tuning" if tuned else ""
-    return (
-        f"{len(evaluated)} evaluation{tuning} trials, {time} of one core"
-        if evaluated[0].device.startswith("cpu")
-        else (f"{len(evaluated)} evaluation{tuning} trials, {time}")
-    )
+    core = " of one core" if read_device(evaluated[0].device).is_one_core else ""
+    return f"{len(evaluated)} evaluation{tuning} trials, {time}{core}"
 
 
 def _made_by(records: list[Record]) -> str:
