@@ -35,7 +35,7 @@ class NormLayer:
     """
 
     names: tuple[str, ...]
-    module: Any
+    module: nn.Module
     kind: str = ""
     features: int = 0
     channels: str = ""
