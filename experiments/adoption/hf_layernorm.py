@@ -11,11 +11,8 @@ part, large mixtures of experts and models with parts for images or sound.
 Cost: normlab run hf-layernorm    40 seconds on one core
 """
 
-import numpy as np
-
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
-from normlab.claims.evidence import Evidence, Values
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Rate
 from normlab.records.measurement import Measurement
 
@@ -55,13 +52,8 @@ def trial(options: Options, seed: int) -> Measurement:
 
 
 def models_with(metric: str, words: str) -> Quantity:
-    """1 or 0 for each model of the sample, of which there is one trial each."""
-
-    def holds(evidence: Evidence) -> Values:
-        # One trial each, so that the models are what a share is taken over.
-        return np.array([evidence.values(model, metric)[0] for model in SAMPLE])
-
-    return Quantity(f"{words}, of {len(SAMPLE)} models drawn", "share", holds)
+    """1 or 0 for each model of the sample, so that a share is one of models."""
+    return reached(SAMPLE, metric, words=f"{words}, of {len(SAMPLE)} models drawn", unit="share")
 
 
 CLAIM = Claim(

@@ -15,11 +15,8 @@ closed; the threshold is the one that the catalogue has for such audits.
 Cost: normlab run norm-between-every-op    20 seconds on one core
 """
 
-import numpy as np
-
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
-from normlab.claims.evidence import Evidence, Values
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
 
@@ -52,13 +49,8 @@ def trial(options: Options, seed: int) -> Measurement:
 
 
 def architectures_with(metric: str, at_least: float, words: str) -> Quantity:
-    """1 or 0 for each model, of which there is one trial each."""
-
-    def holds(evidence: Evidence) -> Values:
-        reached = [evidence.values(model, metric)[0] >= at_least for model in MODELS]
-        return np.array(reached, dtype=float)
-
-    return Quantity(words, "of the list", holds)
+    """1 or 0 for each model of the list."""
+    return reached(MODELS, metric, at_least, words=words, unit="of the list")
 
 
 CLAIM = Claim(

@@ -11,11 +11,8 @@ GPT-2 on, among them the two exceptions that the catalogue names, Gemma 2 and OL
 Cost: normlab run preln-default-families    30 seconds on one core
 """
 
-import numpy as np
-
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
-from normlab.claims.evidence import Evidence, Values
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import reached
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
 
@@ -57,13 +54,9 @@ def trial(options: Options, seed: int) -> Measurement:
 
 def part(name: str, statement: str, placement: str, models: tuple[str, ...]) -> Part:
     """Whether the norms of `models` stand in that place, in one trial each."""
-
-    def holds(evidence: Evidence) -> Values:
-        here = [evidence.values(model, placement)[0] == 1 for model in models]
-        return np.array(here, dtype=float)
-
     words = f"models with norms in {placement} placement, of {', '.join(models)}"
-    return Part(name, statement, Quantity(words, "of the list", holds), Listed(models, 0.8))
+    quantity = reached(models, placement, words=words, unit="of the list")
+    return Part(name, statement, quantity, Listed(models, 0.8))
 
 
 CLAIM = Claim(

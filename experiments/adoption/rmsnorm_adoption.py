@@ -16,11 +16,8 @@ constant that is added to it, and gives 0 for 0. Of PaLM what is counted is what
 Cost: normlab run rmsnorm-adoption    10 seconds on one core
 """
 
-import numpy as np
-
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
-from normlab.claims.evidence import Evidence, Values
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
 
@@ -57,12 +54,8 @@ def trial(options: Options, seed: int) -> Measurement:
 
 
 def yes_or_no(model: str, metric: str, words: str) -> Quantity:
-    """1 if the metric of the model's one trial is 1, else 0."""
-
-    def holds(evidence: Evidence) -> Values:
-        return np.array([evidence.values(model, metric)[0] == 1], dtype=float)
-
-    return Quantity(words, "", holds)
+    """1 if the metric, a share or a yes, is 1 in the model's one trial, else 0."""
+    return reached((model,), metric, words=words, unit="")
 
 
 def measured(name: str, model: str) -> Part:

@@ -22,7 +22,7 @@ from normlab.claims.rules import Between
 from normlab.records.measurement import Measurement
 from normlab.records.record import DataSource
 
-NETS = {
+NETS: dict[str, dict[str, tuple[str, ...]]] = {
     "transformer": {
         "none": ("norm=none",),
         "Pre-LN": ("norm=layernorm",),

@@ -61,9 +61,9 @@ def part(name: str, tool: str, layers: tuple[str, ...], statement: str) -> Part:
     return Part(name, statement, Quantity(words, "batch norms left", left), Exact(0))
 
 
-def behind_convolutions(tool: str, who: str) -> Part:
+def behind_convolutions(tool: str, who: str, when: str = "") -> Part:
     """The part of `tool` alone."""
-    return part(tool, tool, ("conv",), f"{who} behind convolutions")
+    return part(tool, tool, ("conv",), f"{who} folds behind convolutions{when}")
 
 
 CLAIM = Claim(
@@ -83,27 +83,12 @@ CLAIM = Claim(
     },
     trial=trial,
     parts=(
-        part(
-            "torch.jit.script",
-            "torch.jit.script",
-            ("conv",),
-            "TorchScript folds behind convolutions once it is scripted",
-        ),
-        part(
-            "torch.jit.freeze",
-            "torch.jit.freeze",
-            ("conv",),
-            "TorchScript folds behind convolutions once it is frozen",
-        ),
-        part(
-            "ONNX Runtime",
-            "ONNX Runtime",
-            ("conv",),
-            "ONNX Runtime folds behind convolutions by default",
-        ),
-        behind_convolutions("torch.export", "torch.export folds"),
-        behind_convolutions("ONNX exporter", "torch's ONNX exporter folds"),
-        behind_convolutions("older ONNX exporter", "its older one, dynamo=False, folds"),
+        behind_convolutions("torch.jit.script", "TorchScript", " once it is scripted"),
+        behind_convolutions("torch.jit.freeze", "TorchScript", " once it is frozen"),
+        behind_convolutions("ONNX Runtime", "ONNX Runtime", " by default"),
+        behind_convolutions("torch.export", "torch.export"),
+        behind_convolutions("ONNX exporter", "torch's ONNX exporter"),
+        behind_convolutions("older ONNX exporter", "its older one, dynamo=False,"),
         *(
             part(
                 f"{tool}, others",

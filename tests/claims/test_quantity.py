@@ -15,6 +15,7 @@ from normlab.claims.quantity import (
     largest,
     metric_difference,
     perplexity_ratio,
+    reached,
     value,
 )
 from normlab.claims.rules import AtLeast
@@ -128,3 +129,10 @@ def test_a_part_may_lack_evidence_by_itself():
         part(difference("a", "b", "error")).decide(
             evidence(a={"test_loss": [1.0]}, b={"test_loss": [1.0]})
         )
+
+
+def test_reached_counts_arms_and_not_draws():
+    quantity = reached(("a", "b"), "error", 2.0, words="arms with an error", unit="of the list")
+    found = evidence(a={"error": [2.0]}, b={"error": [1.9]})
+    assert quantity.read(found).tolist() == [1.0, 0.0]
+    assert reached(("b",), "error", words="", unit="").read(found).tolist() == [1.0]

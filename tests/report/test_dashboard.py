@@ -107,11 +107,49 @@ def test_lines_are_means_over_seeds_by_norm_and_placement():
         ),
         Series(RATES, "small", "batchnorm", ((100_000, 10.0), (500_000, 2.0))),
         Series(RATES, "small", "groupnorm", ((100_000, 10.0), (500_000, 2.0))),
-        Series(CURVES, "deep, 6 layers, no warm-up", "post", ((10, 4.0), (20, 4.0))),
-        Series(CURVES, "deep, 6 layers, no warm-up", "pre", ((10, 3.0), (20, 2.0))),
+        Series(CURVES, "deep", "post", ((10, 4.0), (20, 4.0))),
+        Series(CURVES, "deep", "pre", ((10, 3.0), (20, 2.0))),
         Series(COST, "64 positions, float32, forward, cpu", "rmsnorm", ((256, 2.0),)),
         Series(COST, "maps, channels_last, float32, forward, cpu, ours", "rmsnorm", ((16, 4.0),)),
     ]
+
+
+def test_charts_are_named_by_the_settings_in_which_a_claims_trials_differ():
+    """And by no arm's name, which may hold any words and numbers."""
+    deep = [text(place, [3.0, 2.0], warmup) for place in ("pre", "post") for warmup in (0.0, 0.25)]
+    for record in deep:
+        record.arm = "pre or post, 3 0.25"
+    assert [(line.chart, line.name) for line in all_series(deep, [])] == [
+        (f"deep, warmup {warmup}", place) for warmup in ("0", "0.25") for place in ("post", "pre")
+    ]
+    tunings = []
+    for kind in ("batchnorm", "groupnorm"):
+        for batch in (32, 64):
+            for rate in (0.1, 0.2):
+                record = tuned("of batchnorm 5", kind, rate, 1.0)
+                record.config["data"] = {"batch_size": batch}
+                record.config["trainer"] = {"max_steps": 100 * batch}  # follows from the batch
+                tunings.append(record)
+    charts = {line.chart for line in all_series(tunings, [])}
+    assert charts == {"small, batch_size 32", "small, batch_size 64"}
+
+
+@pytest.mark.parametrize(
+    "kinds, placements, names",
+    [
+        (("layernorm", "layernorm"), ("pre", "post"), {"pre", "post"}),
+        (("layernorm", "rmsnorm"), ("pre", "pre"), {"layernorm", "rmsnorm"}),
+    ],
+)
+def test_lines_are_placements_where_one_norm_has_several(kinds, placements, names):
+    records = []
+    for kind, placement in zip(kinds, placements, strict=True):
+        for rate in (0.1, 0.2):
+            record = text(placement, [])
+            record.stage, record.metrics["val_loss"] = "tune", 1.0
+            record.config |= {"norm": {"kind": kind}, "optim": {"lr": rate}}
+            records.append(record)
+    assert {line.name for line in all_series(records, [])} == names
 
 
 def test_this_projects_records_fill_every_panel_with_few_names():

@@ -174,6 +174,22 @@ def test_heat_map_tints_by_the_share_of_the_way_to_the_trivial_loss(tmp_path):
     assert "by layers" in table and "3.00 nats" in table
 
 
+@pytest.mark.parametrize("losses", [(3.0, 3.0), (3.5, 4.0)])
+def test_heat_map_of_arms_that_did_not_train_is_full(losses, tmp_path):
+    places = ({"depth": 2, "placement": "pre"}, {"depth": 12, "placement": "pre"})
+    arms = tuple(Arm(str(i), (f"norm.eps={i + 1}e-5",), at=at) for i, at in enumerate(places))
+    rules = (Part("a", "", difference("0", "1", "test_loss"), AtLeast(1.0)),)
+    shown = HeatMap(x="depth", x_label="layers", by=("placement",))
+    one = claim(figure=shown, arms=arms, rules=rules)
+
+    def measure(job, noise):
+        metrics = {"test_loss": losses[int(job.arm)], "val_accuracy": 0.5, "trivial_loss": 3.0}
+        return {"metrics": metrics, "status": "diverged"}
+
+    table = figure(one, fill(tmp_path, one, measure))
+    assert re.findall(r"--share: (\d+)%", table) == ["100", "100"]
+
+
 def test_a_sweeps_series_joins_the_coordinates_that_it_names(tmp_path):
     places = [{"family": "plain CNN", "norm": "none", "depth": depth} for depth in (10, 20)]
     arms = tuple(

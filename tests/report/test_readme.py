@@ -10,6 +10,7 @@ from made_up import accuracy, claim, fill
 
 from normlab.claims.claim import Arm, Part
 from normlab.claims.quantity import difference
+from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
@@ -17,10 +18,11 @@ from normlab.report import headline, readme
 from normlab.report.headline import headline_of
 from normlab.report.verdict_table import verdict_page
 
+SLUG = headline.HEADLINE
 MARKS = "<!-- {0}:begin -->\ntyped\n<!-- {0}:end -->\n"
 
 
-def card(slug="a-claim", verdict="supported", parts=None, notes=()):
+def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     """What the tables read of a card. `parts`: name -> (verdict, effect)."""
     clauses = [
         SimpleNamespace(name=name, statement=f"that of {name}", verdict=outcome, effect=effect)
@@ -28,7 +30,7 @@ def card(slug="a-claim", verdict="supported", parts=None, notes=()):
     ]
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
-        claim=words, verdict=verdict, clauses=clauses, n=5, notes=notes,
+        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale,
         evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
@@ -92,7 +94,7 @@ def test_a_part_that_is_gone_is_named():
 def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
     mixed = {"a": ("supported", "1 point"), "b": ("refuted", ""), "c": ("supported", "2")}
     cards = [
-        card("late"), card("early", notes=("stale: other code",)),
+        card("late"), card("early", stale=True),
         card("mixed", "partly supported", mixed), card("none", "no data"),
     ]  # fmt: skip
     text = verdict_page(cards)
@@ -130,6 +132,35 @@ def test_picture_is_well_formed_in_both_themes_and_moves_with_the_records(batche
     record = next(record for record in store.records.values() if record.arm == "of 8")
     record.metrics["test_accuracy"] += 0.1
     assert headline_of([one], rows, store).pictures["light"] != first["light"]
+
+
+def test_a_norm_has_its_colour_whichever_others_are_there(batches):
+    one, store = batches
+    svg = headline_of([one], verdicts([one], store), store).pictures["light"]
+    colours = headline.THEMES["light"].norms
+    assert colours["groupnorm"] in svg and colours["batchrenorm"] not in svg
+    arms = load_claim(SLUG).arms
+    assert {arm.at["norm"] for arm in arms} <= colours.keys()
+
+
+def test_a_norm_without_a_colour_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(headline, "HEADLINE", "made-up")
+    arms = (Arm("new", ("norm=rmsnorm",), at={"norm": "rmsnorm"}), Arm("old", at={"norm": "frn"}))
+    one = claim(arms=arms)
+    store = fill(tmp_path, one, lambda job, noise: accuracy(0.5))
+    with pytest.raises(NormLabError, match="no colour for rmsnorm"):
+        headline_of([one], verdicts([one], store), store)
+
+
+def test_no_picture_where_no_norm_over_a_batch_is_recorded(batches, tmp_path):
+    one, _ = batches
+    store = fill(
+        tmp_path / "flat",
+        one,
+        lambda job, noise: accuracy(0.5),
+        leave_out=lambda j: j.arm != "other",
+    )
+    assert headline_of([one], verdicts([one], store), store) is None
 
 
 def test_no_picture_without_records(tmp_path):

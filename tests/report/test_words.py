@@ -1,15 +1,19 @@
 """Numbers and names in words."""
 
+import platform
 from dataclasses import replace
 
 import pytest
+import torch
 
 from normlab.claims.metrics import metric
+from normlab.records.device import read_device
 from normlab.records.record import Record
 from normlab.records.verdict import PartVerdict
 from normlab.records.words import device_label, effect, listed, number, numbers, tick
 from normlab.report.scale import Scale
 from normlab.report.words import data_label
+from normlab.training.devices import device_name
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,20 @@ def test_data_and_device():
     assert device_label("cpu (x86_64, 1 thread)") == "x86_64, 1 thread"
     assert device_label("NVIDIA H200") == "NVIDIA H200"
     assert device_label(None) == ""
+    assert device_label("2 x cpu (x86_64, 1 thread)") == "2 x cpu (x86_64, 1 thread)"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_device_is_read_as_it_is_written(count, monkeypatch):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4 // count)
+    device = read_device(device_name(torch.device("cpu"), count))
+    assert (device.architecture, device.threads) == (platform.machine(), 4 // count)
+    assert device.before == ("2 x " if count == 2 else "")
+    assert read_device("cpu (x86_64, 1 thread)").is_one_core
+    gloo = read_device("gloo, cpu (x86_64, 1 thread)")
+    assert gloo.architecture == "x86_64" and not gloo.is_one_core
+    gpu = read_device("2 x NVIDIA H200")
+    assert (gpu.architecture, gpu.threads, gpu.label) == ("", 0, "2 x NVIDIA H200")
 
 
 def test_listed_and_labels():

@@ -5,6 +5,8 @@ import platform
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from normlab.claims.design import Design
 from normlab.claims.evidence import Evidence, Missing
@@ -18,7 +20,7 @@ from normlab.records.store import Store
 from normlab.score import battery, values
 from normlab.score.bound import Bound
 from normlab.score.decide import score, strongest_word
-from normlab.score.measures import layer_metrics
+from normlab.score.measures import layer_metrics, low_precision_error
 from normlab.score.rows import ROWS
 from normlab.score.store import ScoreStore
 from normlab.score.subject import subject_of
@@ -57,6 +59,23 @@ def test_a_layer_that_squares_in_half_precision_is_caught(own, monkeypatch, modu
     )
     monkeypatch.syspath_prepend(str(own))
     assert layer_metrics(subject_of(f"{module}.Naive").measured, seed=0)["low_precision_error"] == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, NormLabError])
+def test_a_layer_that_refuses_half_precision_counts_as_wrong(error):
+    class Refusing(nn.Module):
+        def forward(self, x):
+            if x.element_size() == 2:
+                raise error("not in 16 bits.")
+            return x
+
+    assert low_precision_error(Refusing(), (8, 32), torch.Generator().manual_seed(0)) == 1
+
+
+def test_norms_of_other_options_have_other_files():
+    names = [["alpha=1"], ["alpha=-1"], ["alpha=1e-07"], ["alpha=0.5"]]
+    slugs = [subject_of("dyt", options).slug for options in names]
+    assert slugs == ["dyt-alpha-1", "dyt-alpha-minus1", "dyt-alpha-1e-07", "dyt-alpha-0.5"]
 
 
 def test_only_norms_over_samples_run_several_batches(own, monkeypatch):
@@ -306,11 +325,13 @@ def test_void_timings_and_other_machines_are_measured_again(tmp_path):
             ("a", {"void": 1}, ""),
             ("b", {"void": 0}, ""),
             ("c", {}, "cpu (other, 1 thread)"),
+            ("d", {}, "2 x cpu (other, 1 thread)"),
+            ("e", {"void": 0}, "NVIDIA H200"),
         ):
             store.append(
                 "cost", Record(key, {}, "cost", status="ok", metrics=metrics, device=device)
             )
-        assert set(store.done()) == {"b"}
+        assert set(store.done()) == {"b", "e"}
         assert store.void(["frn beside a copy"]) == 0 and store.void([None]) == 1
 
 

@@ -2,6 +2,9 @@
 decided under smoke."""
 
 import re
+import shlex
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -107,6 +110,33 @@ def test_the_page_is_one_well_formed_file(made_up):
     assert html(made_up) == page
     for row in ROWS:
         assert row.name in page
+
+
+def test_the_pages_command_is_one_that_a_shell_reads_back(made_up, own, monkeypatch):
+    monkeypatch.syspath_prepend(str(own))
+    given = ["eps=1e-3", "axes=[1, 2]", "name=a, b", "affine=false"]
+    subject = subject_of("own_norms.Optional", given)
+    assert subject.short == "Optional"
+    words = shlex.split(
+        unescape(re.search("normlab score .*--profile cpu", page_of(made_up, subject))[0])
+    )
+    options = [words[i + 1] for i, word in enumerate(words) if word == "--option"]
+    assert words[:3] == ["normlab", "score", "own_norms.Optional"]
+    assert subject_of(words[2], options) == subject
+
+
+def page_of(score, subject):
+    """The page of `score`, as if it were of another norm."""
+    lines = [
+        replace(
+            line,
+            cells={
+                subject.name if name == "frn" else name: cell for name, cell in line.cells.items()
+            },
+        )
+        for line in score.lines
+    ]
+    return html(replace(score, subject=subject, lines=tuple(lines)))
 
 
 def test_under_smoke_nothing_is_decided(scored, own):

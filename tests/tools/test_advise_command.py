@@ -1,18 +1,23 @@
 """`normlab advise`: what it asks, what it refuses and what it prints."""
 
+import inspect
 import json
 import os
 import pty
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from normlab.cli.advise import AdviceInput, Length, YesNo
+from normlab.cli.advise import advise as command
 from normlab.errors import NormLabError
 from normlab.records.verdict import PartVerdict, Verdict, read_verdicts, to_json
-from normlab.tools.advise.situation import Situation, complete
+from normlab.tools.advise.situation import QUESTIONS, Situation, complete
 
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "tools.md"
 ANSWERS = {
     "input": "images",
     "batch": 2,
@@ -35,6 +40,17 @@ def test_off_a_terminal_missing_answers_are_named_with_their_choices():
     with pytest.raises(NormLabError, match="choose one of images, vectors"):
         complete({**ANSWERS, "input": "sound"})
     assert complete(ANSWERS) == Situation("images", 2, False, 1, False, 20, False)
+
+
+def test_the_command_and_the_manual_agree_with_the_questions():
+    """The command repeats choices, since its help imports nothing of `tools`."""
+    choices = {question.name: question.choices for question in QUESTIONS}
+    assert tuple(AdviceInput) == choices["input"]
+    assert tuple(Length) == choices["length"]
+    assert tuple(YesNo) == choices["fold"] == choices["warmup"]
+    options = inspect.signature(command).parameters
+    assert list(options)[: len(QUESTIONS)] == [question.name for question in QUESTIONS]
+    assert len(QUESTIONS) == 7 and "# asks seven questions" in MANUAL.read_text()
 
 
 def test_damaged_verdicts_are_one_sentence(tmp_path):

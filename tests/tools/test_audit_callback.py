@@ -1,6 +1,7 @@
 """The callback: each stage is audited in its own mode, with the trainer's numbers."""
 
 import warnings
+from collections import UserDict
 
 import pytest
 import torch
@@ -89,6 +90,29 @@ class NeverTurned(Small):
     on_test_model_eval = on_predict_model_eval = on_validation_model_eval
 
 
+class OfMappings(Small):
+    """Is given its batches as mappings that are no dicts, as collators of transformers make."""
+
+    def transfer_batch_to_device(self, batch, device, loader):
+        if not isinstance(batch, list):
+            return batch
+        return UserDict(nested=UserDict(x=batch[0]), y=batch[1])
+
+    def training_step(self, batch, index):
+        return F.cross_entropy(self(batch["nested"]["x"]), batch["y"])
+
+    def validation_step(self, batch, index):
+        self(batch["nested"]["x"])
+
+    test_step = validation_step
+
+
+class TooSmallEps(Small):
+    def __init__(self):
+        super().__init__()
+        self.net[1] = nn.GroupNorm(2, 8, eps=0.0)
+
+
 def run(model, batch_size, sample=None, epochs=1):
     data = TensorDataset(torch.randn(32, 3, 6, 6), torch.randint(2, (32,)))
     loader = DataLoader(data, batch_size=batch_size)
@@ -172,3 +196,13 @@ def test_a_model_left_in_train_mode_is_seen_at_every_evaluation():
     assert set(found) == {"validation", "test", "predict"}
     assert all(stage == ["train-mode-at-evaluation"] for stage in found.values())
     assert len(said) == 2 and "model.training is True at an evaluation" in said[1]
+
+
+def test_the_batch_may_be_any_mapping():
+    assert run(OfMappings(), 4)[0]["training"] == ["tiny-batch"]
+
+
+def test_gradients_are_looked_at_in_inference_mode_too():
+    """Which is Lightning's mode at evaluations."""
+    found = run(TooSmallEps(), 4)[0]
+    assert found["training"] == found["validation"] == found["test"] == ["eps-too-small"]

@@ -110,6 +110,33 @@ def test_a_leak_beside_labels(norm, leaks):
     assert ("leak" in names(WithLoss(norm), {"ids": tokens(), "labels": tokens()})) is leaks
 
 
+def test_the_batch_and_the_output_may_be_any_mapping():
+    class Mapped(Language):
+        def forward(self, ids):
+            return UserDict(logits=super().forward(ids))
+
+    assert "leak" in names(Mapped(batchnorm()), UserDict(ids=tokens()))
+    assert "tiny-batch" in names(Language(batchnorm()), UserDict(ids=tokens()[:2]))
+    nested = {"batch": (tokens()[:2],)}
+    assert "tiny-batch" in names(TakesNested(batchnorm()), nested)
+
+
+def test_a_norm_may_be_called_by_keyword():
+    class ByKeyword(Language):
+        def forward(self, ids):
+            return self.head(self.norm(x=self.tokens(ids).cumsum(1)))
+
+    assert "leak" in names(ByKeyword(batchnorm()), tokens())
+    model = ByKeyword(batchnorm()).eval()
+    model.norm.running_mean.fill_(99.0)
+    assert "running-statistics-far" in names(model, tokens())
+
+
+class TakesNested(Language):
+    def forward(self, batch):
+        return super().forward(batch[0])
+
+
 def test_a_norm_that_refuses_its_input_in_train_mode():
     class Pooled(Language):
         def forward(self, ids):

@@ -241,7 +241,8 @@ def test_dead_gain():
     nn.init.zeros_(model[4].weight)  # how a residual branch may start
     assert names(model) == []
     model(images())
-    assert names(model) == ["dead-gain"]
+    (found,) = normlab.audit(model)
+    assert found.name == "dead-gain" and found.reason.startswith("all 8 gains are 0")
 
 
 def test_batch_norms_that_could_be_folded():

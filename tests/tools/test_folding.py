@@ -139,6 +139,30 @@ def test_train_mode_is_refused_and_a_frozen_norm_is_not():
     folded_like(frozen, x, ["1"], {})
 
 
+class FrozenByCode(nn.Module):
+    """A frozen batch norm as transformers has them: its eps stands in the code."""
+
+    def __init__(self, channels, eps):
+        super().__init__()
+        for name in ("weight", "running_var"):
+            self.register_buffer(name, torch.ones(channels))
+        for name in ("bias", "running_mean"):
+            self.register_buffer(name, torch.zeros(channels))
+        self.code = lambda variance: (variance + eps).rsqrt()
+
+    def forward(self, x):
+        scale = (self.weight * self.code(self.running_var)).view(-1, 1, 1)
+        return x * scale + self.bias.view(-1, 1, 1) - self.running_mean.view(-1, 1, 1) * scale
+
+
+def test_an_eps_that_stands_in_the_code_is_guessed_or_named():
+    for eps in (0.0, 1e-5):
+        model = used(nn.Sequential(conv(), FrozenByCode(4, eps)))
+        folded_like(model, inputs(2, 4, 6, 6), ["1"], {})
+    model = used(nn.Sequential(conv(), FrozenByCode(4, 1e-3)))
+    folded_like(model, inputs(2, 4, 6, 6), [], {"1": "has an eps that is not known"})
+
+
 def test_a_linear_layer_with_a_folded_norm_takes_rows_only():
     # nn.BatchNorm1d would read the steps of (N, T, C) as channels where T = C, and the folded layer
     # its channels.

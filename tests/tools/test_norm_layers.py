@@ -10,7 +10,9 @@ from torch.nn.utils import parametrizations
 
 import normlab
 from normlab.norms import make_norm
+from normlab.tools.eps import eps_of
 from normlab.tools.norm_layers import find_norms
+from normlab.tools.survey import listed_norms
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,23 @@ def test_gain_and_shift_are_told_apart_by_what_they_do(gain, shift):
     (found,) = find_norms(nn.Sequential(layer))
     assert found.weight is getattr(layer, gain)
     torch.testing.assert_close(found.bias, 2 * getattr(layer, shift))
+
+
+@pytest.mark.parametrize(
+    "stated, found", [(None, ""), ("wide", ""), (8, "layernorm"), ([8], "layernorm")]
+)
+def test_layers_without_parameters_are_known_by_the_shape_that_they_state(stated, found):
+    class Bare(nn.Module):
+        normalized_shape = stated
+
+        def forward(self, x):
+            return nn.functional.layer_norm(x, x.shape[-1:])
+
+    assert "".join(norm.kind for norm in find_norms(nn.Sequential(Bare()))) == found
+
+
+def test_lazy_layers_are_no_hindrance():
+    assert find_norms(nn.Sequential(nn.LazyLinear(3), nn.LazyConv2d(3, 1))) == []
 
 
 def test_what_is_no_norm_is_not_one():
@@ -114,3 +133,30 @@ def test_what_cannot_be_read_is_left_and_says_why(layer, reason):
 def test_a_reparametrised_norm_is_left():
     model = nn.Sequential(parametrizations.weight_norm(nn.LayerNorm(8), dim=None))
     assert "reparametrised" in normlab.convert(model, "rmsnorm").left[0].notes[0]
+
+
+@pytest.mark.parametrize("name", ["eps", "epsilon", "variance_epsilon", "norm_eps", "EPS"])
+def test_eps_is_found_whatever_it_is_called(name):
+    layer = Gemma(8)
+    del layer.eps
+    layer.warmup_steps = 7.0
+    assert eps_of(layer) is None
+    setattr(layer, name, 1e-3)
+    assert eps_of(layer) == 1e-3
+    assert eps_of(type("OfTheClass", (nn.Module,), {name: 0})()) == 0
+
+
+def test_eps_goes_along_and_is_listed_by_any_name(monkeypatch):
+    class Named(nn.LayerNorm):
+        def __init__(self):
+            super().__init__(8)
+            del self.eps
+            self.epsilon, self.warmup_steps = 1e-3, 3.0
+
+        def forward(self, x):
+            return nn.functional.layer_norm(x, (8,), self.weight, self.bias, self.epsilon)
+
+    model = nn.Sequential(Named())
+    monkeypatch.setattr("normlab.tools.survey.build_named", lambda name: model)
+    assert [row["eps"] for row in listed_norms("any")] == [1e-3]
+    assert normlab.convert(model, "rmsnorm").model[0].norm.eps == 1e-3

@@ -95,6 +95,16 @@ def test_placement_is_found_whatever_the_norm(name, norm):
         }
 
 
+def test_norms_are_seen_however_they_are_called():
+    keyword = seen(Net(lambda x, f, norm, _: x + f(norm(input=x))))
+    assert (keyword.placement, len(keyword.norms)) == ("pre", 3)
+
+    def once_each(x, f, norm, _):
+        return x + f(norm(x) + norm(input=x))
+
+    assert [call.role for call in seen(Net(once_each)).norms] == ["before"] * 6
+
+
 def test_roles_of_norms():
     roles = [call.role for call in seen(Net(STEPS["sandwich"][0], final=True)).norms]
     assert roles == ["before", "after branch"] * 3 + ["last"]

@@ -120,6 +120,21 @@ def every(
     return Quantity(said, unit, read)
 
 
+def reached(
+    arms: Sequence[str], metric: str, at_least: float = 1.0, *, words: str, unit: str
+) -> Quantity:
+    """(arms,): 1 for each arm whose one trial has the metric at `at_least` or above, else 0.
+
+    Of what does not depend on a draw: networks that are counted, one trial each.
+    """
+
+    def read(evidence: Evidence) -> Values:
+        values = [evidence.values(arm, metric)[0] for arm in arms]
+        return np.array([value >= at_least for value in values], dtype=float)
+
+    return Quantity(words, unit, read)
+
+
 def value(
     arm: str,
     metric: str = "test_accuracy",

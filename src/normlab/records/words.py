@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from normlab.records.device import read_device
 from normlab.records.verdict import PartVerdict
 
 MINUS = "\N{MINUS SIGN}"
@@ -72,8 +73,7 @@ def effect(part: PartVerdict) -> str:
 
 def device_label(device: str | None) -> str:
     """`cpu (x86_64, 1 thread)` as x86_64, 1 thread; a GPU's name as it is."""
-    device = device or ""
-    return device.removeprefix("cpu (").removesuffix(")") if device.startswith("cpu (") else device
+    return read_device(device or "").label
 
 
 def listed(names: Sequence[str]) -> str:

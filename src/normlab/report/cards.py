@@ -9,6 +9,7 @@ from markupsafe import Markup
 from normlab.claims.claim import Claim
 from normlab.claims.registry import experiment_file
 from normlab.claims.trials import Trials, collect
+from normlab.records.device import read_device
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
@@ -46,7 +47,11 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class Card:
-    """One claim on the page. `notes`: what is missing or stale, and trials that failed."""
+    """One claim on the page.
+
+    stale: other code than this made the records. notes: what is missing, what is stale, and trials
+    that failed.
+    """
 
     claim: Claim
     verdict: str
@@ -63,6 +68,7 @@ class Card:
     cost: str
     made_by: str
     files: list[tuple[str, int]]
+    stale: bool
     notes: list[str]
 
     @property
@@ -114,6 +120,8 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         cost=_cost(evaluated, tuned),
         made_by=_made_by(counted),
         files=sorted(files.items()),
+        # Without a verdict there is nothing that could be.
+        stale=bool(verdict.stale) and verdict.verdict != NO_DATA,
         notes=_notes(verdict, trials),
     )
 
@@ -153,11 +161,8 @@ def _cost(evaluated: list[Record], tuned: list[Record]) -> str:
     seconds = sum(record.duration_s for record in (*evaluated, *tuned))
     time = f"{number(seconds / 60)} minutes" if seconds >= 60 else f"{number(seconds, 2)} seconds"
     tuning = f" and {len(tuned)} tuning" if tuned else ""
-    return (
-        f"{len(evaluated)} evaluation{tuning} trials, {time} of one core"
-        if evaluated[0].device.startswith("cpu")
-        else (f"{len(evaluated)} evaluation{tuning} trials, {time}")
-    )
+    core = " of one core" if read_device(evaluated[0].device).is_one_core else ""
+    return f"{len(evaluated)} evaluation{tuning} trials, {time}{core}"
 
 
 def _made_by(records: list[Record]) -> str:

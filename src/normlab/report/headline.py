@@ -13,27 +13,29 @@ from normlab.claims.claim import Claim
 from normlab.claims.trials import Summary, Trials, collect, summary
 from normlab.errors import NormLabError
 from normlab.records.store import Store
+from normlab.records.verdict import Verdict
 from normlab.records.words import listed, number
+from normlab.report.words import norm_name
 
 HEADLINE = "bn-batch-below-16"  # its figure stands above all others on the page, too
-# Kinds of norms as they are written, in the order of their colours.
-TITLES = {"batchnorm": "BatchNorm", "batchrenorm": "BatchRenorm", "groupnorm": "GroupNorm",
-          "layernorm": "LayerNorm", "frn": "FRN"}  # fmt: skip
 SIZE = (7.6, 3.8)  # inches of 72 points
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one page: of text and axes, of the grid, and of each norm in turn."""
+    """Colours of one page: of text and axes, of the grid, and of each kind of norm."""
 
     ink: str
     grid: str
-    norms: tuple[str, ...]
+    norms: Mapping[str, str]
 
 
+KINDS = ("batchnorm", "batchrenorm", "groupnorm", "layernorm", "frn")  # in the order of drawing
+_LIGHT = ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#57606a")
+_DARK = ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#9aa4ae")
 THEMES = {
-    "light": Theme("#1f2328", "#d1d9e0", ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#57606a")),
-    "dark": Theme("#e6edf3", "#3d444d", ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#9aa4ae")),
+    "light": Theme("#1f2328", "#d1d9e0", dict(zip(KINDS, _LIGHT, strict=True))),
+    "dark": Theme("#e6edf3", "#3d444d", dict(zip(KINDS, _DARK, strict=True))),
 }
 
 
@@ -46,6 +48,10 @@ class Curve:
 
     kind: str
     at: Mapping[int, Summary]
+
+    @property
+    def name(self) -> str:
+        return norm_name(self.kind).name
 
     @property
     def flat(self) -> bool:
@@ -61,17 +67,20 @@ class Headline:
     caption: str
 
 
-def headline_of(claims: Sequence[Claim], verdicts: Sequence[Any], store: Store) -> Headline | None:
+def headline_of(
+    claims: Sequence[Claim], verdicts: Sequence[Verdict], store: Store
+) -> Headline | None:
     """Of the trials that decided the claim `HEADLINE`; None where none are recorded.
 
+    None, too, where no norm over a batch is recorded, so that there is no axis to draw.
     `verdicts`: of each claim, in the same order.
 
     Raises:
-        NormLabError: matplotlib is not installed.
+        NormLabError: a norm without a colour; matplotlib is not installed.
     """
     index = [claim.slug for claim in claims].index(HEADLINE)
     curves = _curves(claims[index], collect(claims[index], verdicts[index], store))
-    if not curves:
+    if all(curve.flat for curve in curves):
         return None
     title = "Test accuracy against the number of samples that share their statistics"
     pictures = {name: _draw(curves, theme) for name, theme in THEMES.items()}
@@ -86,8 +95,10 @@ def _curves(claim: Claim, trials: Trials) -> list[Curve]:
             # 0: the arm does not depend on the batch.
             batch = int(arm.at.get("normalization_batch", 0))
             by_kind.setdefault(str(arm.at["norm"]), {})[batch] = of_arm
-    # In the order of TITLES, so that a norm keeps its colour while those before it are there.
-    return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in TITLES if kind in by_kind]
+    for kind in by_kind:
+        if kind not in KINDS:
+            raise NormLabError(f"the picture of README.md has no colour for {kind}: give it one.")
+    return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in KINDS if kind in by_kind]
 
 
 def _caption(curves: Sequence[Curve]) -> str:
@@ -96,13 +107,13 @@ def _caption(curves: Sequence[Curve]) -> str:
     first, last = min(sizes), max(sizes)
     # Of the norms that depend on the batch, the first that was run at the smallest.
     batch_norm = next(curve for curve in curves if first in curve.at)
-    shown = [f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[first].mean)} %"]
-    shown += [f"{TITLES[c.kind]} {number(c.at[0].mean)} %" for c in curves if c.flat]
+    shown = [f"{batch_norm.name} reaches {number(batch_norm.at[first].mean)} %"]
+    shown += [f"{curve.name} {number(curve.at[0].mean)} %" for curve in curves if curve.flat]
     samples = "sample" if first == 1 else "samples"
     seeds = min(point.n for curve in curves for point in curve.at.values())
     return (
         f"With {first} {samples} to a statistic, {listed(shown)}; with {last}, "
-        f"{TITLES[batch_norm.kind]} reaches {number(batch_norm.at[last].mean)} %. "
+        f"{batch_norm.name} reaches {number(batch_norm.at[last].mean)} %. "
         f"Means of {seeds} seeds with their 95 % interval, from `{HEADLINE}`."
     )
 
@@ -122,8 +133,8 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
         figure = Figure(SIZE)
         axes = figure.add_axes((0.08, 0.15, 0.76, 0.8))
         _axes(axes, theme, sorted({size for curve in curves for size in curve.at if size}))
-        for curve, colour in zip(curves, theme.norms, strict=False):
-            _curve(axes, curve, colour)
+        for curve in curves:
+            _curve(axes, curve, theme.norms[curve.kind])
         text = io.StringIO()
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(text, metadata={"Date": None, "Creator": None})
@@ -157,5 +168,5 @@ def _curve(axes: Any, curve: Curve, colour: str) -> None:
     low = [point.mean if point.low is None else point.low for point in points]
     high = [point.mean if point.high is None else point.high for point in points]
     axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.annotate(TITLES[curve.kind], (axes.get_xlim()[1], means[-1]), xytext=(6, 0),
+    axes.annotate(curve.name, (axes.get_xlim()[1], means[-1]), xytext=(6, 0),
                   textcoords="offset points", va="center", color=colour)  # fmt: skip

@@ -71,11 +71,16 @@ def _heading(column: float) -> Markup:
 def _drawn(cell: _Cell | None, best: float, trivial: float) -> Markup:
     if cell is None:
         return Markup("<td></td>")
-    # Beyond the trivial loss the tint is full, and the number tells the rest.
-    share = min(1.0, max(0.0, (cell.mean - best) / (trivial - best)))
     note = Markup("")
     if cell.diverged:
         note = Markup("<small>{} of {} stuck</small>").format(cell.diverged, cell.count)
     text = number(cell.mean) if math.isfinite(cell.mean) else "not finite"
-    tint = round(100 * share)
+    tint = round(100 * _share(cell.mean, best, trivial))
     return Markup('<td class="num" style="--share: {}%">{}{}</td>').format(tint, text, note)
+
+
+def _share(mean: float, best: float, trivial: float) -> float:
+    """Of the way from the best mean to the trivial loss."""
+    # Beyond the trivial loss the tint is full, and the number tells the rest. Where no cell is
+    # better than it, nothing has trained, and there is no way to be part of.
+    return min(1.0, (mean - best) / (trivial - best)) if best < trivial else 1.0

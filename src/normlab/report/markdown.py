@@ -25,8 +25,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def verdict_cell(card: Card) -> str:
     """`**supported**`, with `(stale)` where other code than this made the records."""
-    stale = any(note.startswith("stale") for note in card.notes)
-    return f"**{card.verdict}**" + (" (stale)" if stale else "")
+    return f"**{card.verdict}**" + (" (stale)" if card.stale else "")
 
 
 def counts(cards: Sequence[Card]) -> str:

@@ -12,6 +12,7 @@ from normlab.report.scale import Scale
 from normlab.report.score_words import value
 from normlab.score.battery import SGD_BATCH
 from normlab.score.row import Row
+from normlab.score.subject import Subject
 from normlab.score.table import Cell, Line, Score
 
 ROW_HEIGHT = 12  # of one norm in a strip, in pixels
@@ -98,8 +99,10 @@ def batch_curve(score: Score) -> Markup:
     """Accuracy against the normalization batch; "" where no norm of the page depends on it."""
     lines: list[Series] = []
     bands: list[Series] = []
-    for index, (name, by_size) in enumerate(score.batches.items()):
-        series = _series(name, by_size, index)
+    pictured = [norm for norm in (score.subject, *score.references) if norm.name in score.batches]
+    for index, norm in enumerate(pictured):
+        by_size = score.batches[norm.name]
+        series = _series(norm, by_size, index)
         if series.means:
             # A norm that is measured once has the same result for every batch.
             # Its bands are drawn over all x.
@@ -128,20 +131,15 @@ def batch_curve(score: Score) -> Markup:
     ).svg()
 
 
-def _series(name: str, by_size: Mapping[int, list[Point]], index: int) -> Series:
+def _series(norm: Subject, by_size: Mapping[int, list[Point]], index: int) -> Series:
     """A norm's means with intervals, and a mark for each seed, by rising batch."""
-    series = Series(name, [], index=index, short=_short(name))
+    series = Series(norm.name, [], index=index, short=norm.short)
     for size, points in sorted(by_size.items()):
         mean = summary(points)
         if mean is not None:
             series.means.append((float(size), mean.mean, mean.low, mean.high))
     for size, points in by_size.items():
         for point in points:
-            title = f"{name}, {size}, seed {point.seed}: {number(point.value)} %"
+            title = f"{norm.name}, {size}, seed {point.seed}: {number(point.value)} %"
             series.dots.append(Dot(float(size), point.value, title, point.diverged))
     return series
-
-
-def _short(name: str) -> str:
-    """`MyNorm` of `my_package.MyNorm eps=0.01`, for below an axis."""
-    return name.split(" ")[0].split(".")[-1]

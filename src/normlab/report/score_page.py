@@ -1,5 +1,6 @@
 """The page of a score: one file that needs nothing else, in the style of the report."""
 
+import shlex
 from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -88,10 +89,12 @@ def _made_of(score: Score) -> str:
 
 def _command(score: Score) -> str:
     """What builds this page."""
-    options = (f"--option {name}={value}" for name, value in score.subject.own_options.items())
-    references = ",".join(reference.target for reference in score.references)
-    words = ["normlab score", score.subject.target, *options]
-    return " ".join([*words, f"--against {references}", f"--profile {score.profile}"])
+    words = ["normlab", "score", score.subject.target]
+    for text in score.subject.option_texts:
+        words += ["--option", text]
+    words += ["--against", ",".join(reference.target for reference in score.references)]
+    # For a shell, to which brackets and spaces mean something.
+    return shlex.join([*words, "--profile", score.profile])
 
 
 def _line(line: Line) -> PageLine:

@@ -14,7 +14,7 @@ from normlab.records.words import listed, number, tick
 from normlab.report.panels import panels
 from normlab.report.plot import Dot, Plot, Series
 from normlab.report.scale import Scale
-from normlab.report.words import NORM_NAMES, SHORT
+from normlab.report.words import norm_name
 
 Points = Mapping[str, list[Point]]  # arm -> its trials
 
@@ -24,13 +24,15 @@ def normalization_batch(claim: Claim, figure: NormalizationBatch, trials: Trials
     x, by = "normalization_batch", ("norm",)
     lines = _lines(claim.arms, _points(trials, "test_accuracy"), x, by)
     # In the figure's order, of which the first line is the one that the claim is about.
-    kept = [replace(lines[name], name=_name(name)) for name in figure.lines if name in lines]
+    kept = [
+        replace(lines[name], name=norm_name(name).name) for name in figure.lines if name in lines
+    ]
     main = figure.lines[0]
     if main not in lines:
         return Markup("")
     corrected = _lines(claim.arms, _points(trials, "precise_test_accuracy"), x, by)
     if main in corrected:
-        title = f"{_name(main)} with re-estimated statistics"
+        title = f"{norm_name(main).name} with re-estimated statistics"
         # Beside the line that it corrects: of the same networks with other statistics.
         kept.insert(1, replace(corrected[main], name=title))
     bands = _bands(figure.bands, _points(trials, "test_accuracy"))
@@ -50,10 +52,6 @@ def sweep(claim: Claim, figure: Sweep, trials: Trials) -> Markup:
         return Markup("")
     bands = _bands(figure.bands, points)
     return _plot(claim, trials, metric, lines, bands, figure.x_label, "")
-
-
-def _name(norm: str) -> str:
-    return NORM_NAMES.get(norm, norm)
 
 
 def _points(trials: Trials, metric: str) -> dict[str, list[Point]]:
@@ -84,7 +82,8 @@ def _bands(arms: Sequence[str], points: Points) -> list[Series]:
         if kept is not None:
             means = [(0.0, kept.mean, kept.low, kept.high)]
             dots = _dots(arm, 0.0, points[arm])
-            bands.append(Series(_name(arm), means, dots, short=SHORT.get(arm, arm)))
+            name, short = norm_name(arm)
+            bands.append(Series(name, means, dots, short=short))
     return bands
 
 

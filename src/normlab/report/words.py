@@ -1,27 +1,35 @@
 """Data sets in words, and what a page calls verdicts and norms."""
 
+from typing import NamedTuple
+
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 
-SHORT = {  # what fits under a column of a figure
-    "batchnorm": "BN",
-    "batchrenorm": "BRN",
-    "groupnorm": "GN",
-    "layernorm": "LN",
-    "channel_layernorm": "LN(C)",
-    "instancenorm": "IN",
-    "rmsnorm": "RMS",
-    "frn": "FRN",
-}
-NORM_NAMES = {  # as a reader writes them
-    "batchnorm": "BatchNorm",
-    "batchrenorm": "BatchRenorm",
-    "groupnorm": "GroupNorm",
-    "layernorm": "LayerNorm",
-    "frn": "FRN",
+
+class NormName(NamedTuple):
+    """A kind of norm as a reader writes it, and what fits under a column of a figure."""
+
+    name: str
+    short: str
+
+
+NORM_NAMES = {
+    "batchnorm": NormName("BatchNorm", "BN"),
+    "batchrenorm": NormName("BatchRenorm", "BRN"),
+    "groupnorm": NormName("GroupNorm", "GN"),
+    "layernorm": NormName("LayerNorm", "LN"),
+    "channel_layernorm": NormName("LayerNorm over channels", "LN(C)"),
+    "instancenorm": NormName("InstanceNorm", "IN"),
+    "rmsnorm": NormName("RMSNorm", "RMS"),
+    "frn": NormName("FRN", "FRN"),
 }
 # A verdict's class in the style sheet, where it has a colour and a sign of its own.
 CLASSES = {SUPPORTED: "yes", PARTLY: "partly", REFUTED: "no", INCONCLUSIVE: "open", NO_DATA: "none"}
+
+
+def norm_name(norm: str) -> NormName:
+    """A kind without a name of its own, or an arm's name, stays as it is."""
+    return NORM_NAMES.get(norm) or NormName(norm, norm)
 
 
 def data_label(record: Record) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from normlab.claims.staleness import changed_files
+from normlab.records.device import read_device
 from normlab.records.provenance import load_sources
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -57,6 +58,5 @@ class ScoreStore(Store):
 
 
 def _from_here(record: Record) -> bool:
-    # The architecture alone: the number of threads follows it.
-    here = f"cpu ({platform.machine()},"
-    return not record.device.startswith("cpu (") or record.device.startswith(here)
+    # GPUs have none, and count wherever they are.
+    return read_device(record.device).architecture in ("", platform.machine())

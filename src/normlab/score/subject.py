@@ -52,6 +52,20 @@ class Subject:
         return self.options.get("options") or {} if self.kind == "custom" else self.options
 
     @property
+    def short(self) -> str:
+        """The kind, or the class without its path, for where there is little room."""
+        return self.target.rpartition(".")[2]
+
+    @property
+    def option_texts(self) -> list[str]:
+        """NAME=VALUE of each of its own options, as `normlab score --option` reads it back."""
+        texts = []
+        for name, value in self.own_options.items():
+            # JSON is YAML, with the same words for true, false and nothing.
+            texts.append(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+        return texts
+
+    @property
     def name(self) -> str:
         """`dyt`, `my_package.MyNorm`, and its options behind it: `groupnorm num_groups=4`."""
         options = (f"{name}={value}" for name, value in self.own_options.items())
@@ -60,8 +74,10 @@ class Subject:
     @property
     def slug(self) -> str:
         """The name of its files."""
+        # A number's sign is no dash between words: -1 and 1 are two norms. 1e-07 keeps its own.
+        signed = re.sub(r"(?<![\w.])-(?=[\d.])", "minus", self.name)
         # Options hold brackets, commas and spaces, which a file's name should not.
-        return re.sub(r"[^\w.]+", "-", self.name)
+        return re.sub(r"[^\w.]+", "-", signed)
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A forward pass of any network: called with whatever it takes, whatever it returns or raises."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,6 +23,37 @@ def items_of(batch: Any) -> list[Any]:
     if isinstance(batch, Mapping):
         return list(batch.values())
     return list(batch) if isinstance(batch, tuple | list) else [batch]
+
+
+def by_position(
+    module: nn.Module, args: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """The arguments of a call of `module`, with those that it may take by position moved there.
+
+    So that its input is the first argument for `norm(x)` as for `norm(input=x)`.
+    """
+    if not keywords:
+        return args, keywords
+    try:
+        bound = inspect.signature(module.forward).bind(*args, **keywords)
+    except (TypeError, ValueError):  # of what is not written in Python, or will raise by itself
+        return args, keywords
+    return bound.args, bound.kwargs
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """The tensors of a batch or an output, in order, however mappings, tuples and lists nest."""
+    if isinstance(values, Tensor):
+        yield values
+    # A text is no sequence of these, and its items are texts again.
+    elif isinstance(values, Mapping | tuple | list):
+        for value in items_of(values):
+            yield from tensors_in(value)
+
+
+def batch_length(batch: Any) -> int | None:
+    """The length of the first tensor of a batch that has one; None if there is none."""
+    return next((len(tensor) for tensor in tensors_in(batch) if tensor.ndim), None)
 
 
 def first_tensor(output: Any) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from normlab.norms import KINDS, Norm
 from normlab.norms.spec import REGISTERED
+from normlab.tools.eps import eps_of
 from normlab.tools.norm_probe import probe_norm
 
 FROZEN = "frozen_batchnorm"
@@ -34,7 +35,7 @@ class NormLayer:
     """
 
     names: tuple[str, ...]
-    module: Any
+    module: nn.Module
     kind: str = ""
     features: int = 0
     channels: str = ""
@@ -45,6 +46,11 @@ class NormLayer:
     @property
     def name(self) -> str:
         return self.names[0] or "(the model itself)"
+
+    @property
+    def eps(self) -> float | None:
+        """None where the layer keeps none, though one may stand in its code."""
+        return eps_of(self.module)
 
     @property
     def kept_statistics(self) -> bool:

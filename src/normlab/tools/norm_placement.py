@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from normlab.tools.forward_pass import by_position
 from normlab.tools.norm_probe import Behaviour, behaviour
 from normlab.tools.tensor_graph import TensorGraph
 
@@ -64,7 +65,7 @@ class _Arguments(NamedTuple):
     """What a layer was called with."""
 
     positional: tuple[Any, ...]
-    keywords: dict[str, Any]
+    keywords: Mapping[str, Any]
 
 
 @torch.no_grad()
@@ -123,9 +124,10 @@ def _keep_arguments(
     """A hook that keeps the last arguments of a layer whose first one may be an activation."""
 
     def keep(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        x = args[0] if args else None
+        call = _Arguments(*by_position(module, args, keywords))
+        x = call.positional[0] if call.positional else None
         # Tokens, masks and positions are no activations.
         if isinstance(x, Tensor) and x.is_floating_point() and x.dim() > 1:
-            arguments[name] = _Arguments(args, keywords)
+            arguments[name] = call
 
     return keep

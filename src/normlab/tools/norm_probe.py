@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from normlab.tools.eps import eps_of
 from normlab.tools.forward_pass import error_in_words
 from normlab.tools.hooks import clear_hooks
 
@@ -116,15 +118,22 @@ def probe_norm(module: nn.Module, followers: Collection[str] = ()) -> ProbedNorm
 def _features(module: nn.Module) -> int | None:
     """How many channels its parameters say that it has; None if they do not say it."""
     own = list(module.parameters(recurse=False))
-    stated = getattr(module, "normalized_shape", ())
-    sizes = {tuple(parameter.shape) for parameter in own}
-    # Without parameters only an attribute can say how many channels there are.
-    if not own:
-        sizes = {(stated,) if isinstance(stated, int) else tuple(stated)}
-    if len(sizes) > 1 or len(own) > 2:
+    # A lazy layer's parameters have no shape before its first batch.
+    if any(map(is_lazy, own)) or len(own) > 2:
+        return None
+    sizes = {tuple(parameter.shape) for parameter in own} or {_stated_shape(module)}
+    if len(sizes) > 1:
         return None
     (size,) = sizes
     return size[0] if len(size) == 1 else None
+
+
+def _stated_shape(module: nn.Module) -> tuple[int, ...]:
+    """The `normalized_shape` of a layer without parameters, which alone says its channels."""
+    stated = getattr(module, "normalized_shape", None)
+    shape = tuple(stated) if isinstance(stated, tuple | list) else (stated,)
+    # Whatever else somebody's class keeps under that name, None say, is no shape.
+    return tuple(size for size in shape if isinstance(size, int))
 
 
 def _inputs(features: int) -> Iterator[tuple[str, Tensor]]:
@@ -180,11 +189,7 @@ def _probe(
 
 def _normalization(probe: nn.Module, *, centres: bool) -> Callable[[Tensor], Tensor]:
     """Layer norm or RMSNorm over the last dimension, with the eps that `probe` has."""
-    eps = 0.0
-    for name, value in vars(probe).items():
-        if "eps" in name and isinstance(value, float):
-            eps = value
-            break
+    eps = eps_of(probe) or 0.0
 
     def normalize(x: Tensor) -> Tensor:
         return (F.layer_norm if centres else F.rms_norm)(x, x.shape[-1:], eps=eps)

@@ -1,11 +1,14 @@
 """`normlab sample`: text from a checkpoint that train.py wrote."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from normlab.errors import NormLabError
+
+if TYPE_CHECKING:
+    from normlab.data.text import TextData
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # stands for every character that is not in the vocabulary
 
@@ -26,11 +29,12 @@ def sample(
             but text, a prompt of other characters, and what `generate` refuses.
     """
     # Imported here, so that the tools need torch alone until they are used.
+    from normlab.data.text import TextData
     from normlab.models.generate import generate
     from normlab.training.trained_model import load_trained
 
     model, data = load_trained(checkpoint)
-    if data.modality != "text":
+    if not isinstance(data, TextData):
         raise NormLabError(
             f"{checkpoint}: a model of {data.name}, and only one of text goes on with a prompt: "
             "pass a checkpoint of train.py model=transformer or model=rnn."
@@ -39,11 +43,11 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     new = generate(model, ids, length, temperature, top_k, generator=generator)[0].tolist()
     # The id behind the last character's is that of the unknown one: see `encode`.
-    characters = data.vocabulary + UNKNOWN  # type: ignore[attr-defined]
+    characters = data.vocabulary + UNKNOWN
     return prompt + "".join(characters[index] for index in new)
 
 
-def encode(text: str, data: Any) -> list[int]:
+def encode(text: str, data: "TextData") -> list[int]:
     """The id of each character.
 
     Raises:

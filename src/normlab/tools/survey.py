@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from normlab.errors import NormLabError
-from normlab.tools.convert import Conversion, Outcome, convert
+from normlab.tools.convert import Conversion, convert
 from normlab.tools.forward_pass import error_in_words, training_step
 from normlab.tools.norm_layers import NormLayer, find_norms
 from normlab.tools.zoo import SHOWN, build_named, sample_inputs
@@ -53,15 +53,13 @@ def listed_norms(name: str) -> list[Mapping[str, object]]:
 
 
 def _listed(name: str, norm: NormLayer) -> dict[str, object]:
-    layer = norm.module
     return {
         "model": name,
         "norm": " = ".join(norm.names) or norm.name,
-        "class": type(layer).__name__,
+        "class": type(norm.module).__name__,
         "kind": norm.kind or f"not read: {norm.reason}",
         "channels": norm.features or None,
-        # torch's name, or that of the transformers library
-        "eps": getattr(layer, "eps", getattr(layer, "variance_epsilon", None)),
+        "eps": norm.eps,
     }
 
 
@@ -111,8 +109,8 @@ def convert_named(
 
 def _note_norms(row: ConvertedNetwork, done: Conversion) -> None:
     row.norms = len(done.norms)
-    row.replaced = _counted(_class_name(norm) for norm in done.replaced)
-    row.left = _counted(f"{_class_name(norm)}: {'; '.join(norm.notes)}" for norm in done.left)
+    row.replaced = _counted(norm.layer_class for norm in done.replaced)
+    row.left = _counted(f"{norm.layer_class}: {'; '.join(norm.notes)}" for norm in done.left)
     notes: list[str] = []
     for norm in done.replaced:
         notes += norm.notes
@@ -132,10 +130,6 @@ def _note_step(row: ConvertedNetwork, model: nn.Module, inputs: Any) -> None:
         row.step = "ok"
     else:
         row.fail("not finite")
-
-
-def _class_name(norm: Outcome) -> str:
-    return norm.before.partition("(")[0]
 
 
 def _counted(words: Iterable[str], times: str = " ") -> str:

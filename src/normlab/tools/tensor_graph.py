@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from normlab.tools.forward_pass import by_position, tensors_in
+
 # Functions and methods of tensors by `__name__`, which is that of the method for an operator.
 _WEIGHTED = {
     *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "einsum"),
@@ -93,7 +95,8 @@ class TensorGraph(TorchFunctionMode):
         self._hooks = []
         for name, module in norms.items():
             self._hooks.append(module.register_forward_pre_hook(self._enter_norm))
-            self._hooks.append(module.register_forward_hook(partial(self._leave_norm, name)))
+            leave = partial(self._leave_norm, name)
+            self._hooks.append(module.register_forward_hook(leave, with_kwargs=True))
 
     def remove_hooks(self) -> None:
         for hook in self._hooks:
@@ -103,12 +106,12 @@ class TensorGraph(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._depth:
             return func(*args, **kwargs)
-        given = list(_tensors((args, kwargs)))
+        given = list(tensors_in((args, kwargs)))
         # Read before the call: an operation in place keeps the address and raises the version.
         before = [_content(tensor) for tensor in given]
         result = func(*args, **kwargs)
         changed = [t for t, content in zip(given, before, strict=True) if _content(t) != content]
-        for tensor in (*_tensors(result), *changed):
+        for tensor in (*tensors_in(result), *changed):
             content = _content(tensor)
             # What is known already is a view, or what dropout gives in eval mode: no step.
             if content is not None and content not in self._known:
@@ -182,10 +185,13 @@ class TensorGraph(TorchFunctionMode):
     def _enter_norm(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
 
-    def _leave_norm(self, name: str, module: nn.Module, args: Any, result: Tensor) -> None:
+    def _leave_norm(
+        self, name: str, module: nn.Module, args: Any, keywords: Any, result: Tensor
+    ) -> None:
         # Whatever the layer did inside was not noted: its call is one step.
         self._depth -= 1
-        read = self._node(args[0], _content(args[0]))
+        x = next(tensors_in(by_position(module, args, keywords)))
+        read = self._node(x, _content(x))
         self.norms.append(NormUse(name, read.index, self._add(result, [read]).index))
 
     def placements(self) -> tuple[list[str], list[frozenset[str]]]:
@@ -232,16 +238,6 @@ def _content(tensor: Tensor) -> Any:
         return tensor.data_ptr(), tensor.numel(), tensor.dtype, tensor._version
     except RuntimeError:
         return None
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from _tensors(value)
-    elif isinstance(values, dict):
-        yield from _tensors(list(values.values()))
 
 
 def _is_number(value: Any) -> bool:

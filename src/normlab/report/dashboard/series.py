@@ -1,9 +1,8 @@
 """Records and benchmark rows as the lines of four panels. Torch-free."""
 
 import json
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +15,7 @@ from normlab.records.lines import BENCHMARKS
 from normlab.records.places import read_together
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
+from normlab.report.dashboard.settings import coordinates
 
 BATCH = "accuracy against normalization batch"
 RATES = "validation loss against learning rate"
@@ -45,11 +45,12 @@ class Series:
 
 
 class Trace(NamedTuple):
-    """What one record adds: the chart within its claim, the line's name, points of that line."""
+    """What one record adds: points of the line `name`, in its claim's chart of the settings that
+    neither the line nor `known` fixes."""
 
-    chart: str
     name: str
     points: Sequence[tuple[int, float | None]]
+    known: tuple[Hashable, ...] = ()
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -104,11 +105,10 @@ def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Json]]) ->
 
 
 Charts = dict[str, dict[str, dict[int, list[float]]]]  # chart -> name -> x -> values
+Tracer = Callable[[Record, bool], Trace | None]  # by_placement: its claim compares placements
 
 
-def _lines(
-    panel: str, records: Iterable[Record], trace: Callable[[Record], Trace | None], together: int
-) -> list[Series]:
+def _lines(panel: str, records: Iterable[Record], trace: Tracer, together: int) -> list[Series]:
     """Means over the records of one claim, chart, name and x.
 
     Lines of one point, and charts of fewer lines than `together`, show nothing and are left out.
@@ -123,61 +123,63 @@ def _lines(
     return lines
 
 
-def _gather(records: Iterable[Record], trace: Callable[[Record], Trace | None]) -> Charts:
-    charts: Charts = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+def _gather(records: Iterable[Record], trace: Tracer) -> Charts:
+    of_claims: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        added = trace(record)
-        if added is None:
-            continue
-        chart = ", ".join(filter(None, (record.claim or "runs", added.chart)))
-        for x, y in added.points:
-            if y is not None:
-                charts[chart][added.name][x].append(y)
+        of_claims[record.claim or "runs"].append(record)
+    charts: Charts = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for claim, of_claim in of_claims.items():
+        by_placement = _compares_placements(of_claim)
+        traced = [(record, trace(record, by_placement)) for record in of_claim]
+        added = [(record, one) for record, one in traced if one is not None]
+        known = [(one.name, *one.known) for _, one in added]
+        settings = coordinates([record for record, _ in added], known)
+        for (_, one), words in zip(added, settings, strict=True):
+            line = charts[", ".join(filter(None, (claim, words)))][one.name]
+            for x, y in one.points:
+                if y is not None:
+                    line[x].append(y)
     return charts
 
 
-def _norm_batch_trace(record: Record) -> Trace | None:
+def _compares_placements(records: Iterable[Record]) -> bool:
+    """Whether their networks have one kind of norm, and it in several places."""
+    placed = [record for record in records if record.section("model").get("placement")]
+    placements = {str(record.section("model")["placement"]) for record in placed}
+    return len(placements) > 1 and len({_kind(record) for record in placed}) == 1
+
+
+def _norm_batch_trace(record: Record, by_placement: bool) -> Trace | None:
     """Test accuracy at the samples that share statistics."""
     size = record.section("norm").get("ghost_batch") or record.section("data").get("batch_size")
     if not isinstance(size, int) or record.section("model").get("name") in _SEQUENCE_MODELS:
         return None
-    # The arms of a chart differ in their sizes, which are the horizontal axis.
-    chart = re.sub(r"\s*\b[\d.]+\b", "", _rest_of_arm(record, _kind(record))).strip()
-    return Trace(chart, _kind(record), [(size, record.metrics.get("test_accuracy"))])
+    # Arms differ in their sizes, which are the horizontal axis, and in what follows from these.
+    return Trace(_kind(record), [(size, record.metrics.get("test_accuracy"))], (size,))
 
 
-def _rate_trace(record: Record) -> Trace | None:
+def _rate_trace(record: Record, by_placement: bool) -> Trace | None:
     """Validation loss at a learning rate."""
     # In millionths and rounded: TensorBoard's steps are whole numbers.
     rate = record.section("optim").get("lr")
     if not isinstance(rate, int | float) or not rate:
         return None
-    placement = str(record.section("model").get("placement") or "")
-    # A claim that compares placements names its arms by them.
-    by_placement = bool(placement) and placement in (record.arm or "")
-    name = placement if by_placement else _kind(record)
-    point = (round(rate * MILLION), record.metrics.get("val_loss"))
-    return Trace(_rest_of_arm(record, name), name, [point])
+    name = str(record.section("model").get("placement")) if by_placement else _kind(record)
+    return Trace(name, [(round(rate * MILLION), record.metrics.get("val_loss"))])
 
 
-def _curve_trace(record: Record) -> Trace | None:
+def _curve_trace(record: Record, by_placement: bool) -> Trace | None:
     """Training loss over the steps, of a network with a placement."""
     model = record.section("model")
     if "placement" not in model:
         return None
-    warmup = "warm-up" if record.section("optim").get("warmup") else "no warm-up"
     steps, losses = record.curve.get("step", []), record.curve.get("train_loss", [])
     points = [(int(x), y) for x, y in zip(steps, losses, strict=True) if x is not None]
-    return Trace(f"{model['depth']} layers, {warmup}", str(model["placement"]), points)
+    return Trace(str(model["placement"]), points)
 
 
 def _kind(record: Record) -> str:
     return str(record.section("norm")["kind"])
-
-
-def _rest_of_arm(record: Record, name: str) -> str:
-    """An arm without the name of its line."""
-    return (record.arm or "").replace(name, "", 1).strip(" ,")
 
 
 def _cost(rows: Iterable[Mapping[str, Json]]) -> list[Series]:

@@ -43,6 +43,16 @@ def recurrent(s: Situation) -> bool:
     return s.input == "recurrent"
 
 
+def documents(low: int, high: int, *, padded: bool = False) -> Condition:
+    """Batches of documents of these sizes; padded: of documents of several lengths."""
+    return lambda s: s.input == "sequences" and low <= s.batch <= high and (s.varying or not padded)
+
+
+def warmed_up(low: int, high: int) -> Condition:
+    """Transformers of these depths whose learning rate warms up."""
+    return lambda s: s.transformer and s.warmup and low <= s.depth <= high
+
+
 def must_fold(s: Situation) -> bool:
     return s.fold
 

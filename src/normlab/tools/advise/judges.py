@@ -23,11 +23,7 @@ def by_ratio(part: PartVerdict, situation: Situation) -> int | None:
 
 def by_time(part: PartVerdict, situation: Situation) -> int | None:
     """A ratio of times that is below 1 where the entry's favourite is faster."""
-    # Less time is better, so that the sides of 1 are exchanged.
-    side = -_side(part, 1.0)
-    if part.verdict in (SUPPORTED, PARTLY):
-        return max(side, 0)
-    return min(side, 0) if part.verdict == REFUTED else None
+    return _claimed_or_opposite(part, 1.0, less_is_better=True)
 
 
 def by_identity(part: PartVerdict, situation: Situation) -> int | None:
@@ -63,8 +59,10 @@ def as_said(part: PartVerdict, situation: Situation) -> int | None:
     return 0 if part.verdict in DECIDED else None
 
 
-def _claimed_or_opposite(part: PartVerdict, neutral: float) -> int | None:
-    side = _side(part, neutral)
+def _claimed_or_opposite(
+    part: PartVerdict, neutral: float, *, less_is_better: bool = False
+) -> int | None:
+    side = -_side(part, neutral) if less_is_better else _side(part, neutral)
     if part.verdict in (SUPPORTED, PARTLY):
         # A claim that is (partly) supported never turns against itself: 0 makes it a note.
         return max(side, 0)

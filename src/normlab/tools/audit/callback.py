@@ -4,12 +4,10 @@ import warnings
 from collections.abc import Hashable
 from typing import Any
 
-from torch import Tensor
-
 from normlab.tools.audit import Audit, look
 from normlab.tools.audit.replica import refuse_sharded
 from normlab.tools.audit.subject import Subject
-from normlab.tools.forward_pass import items_of
+from normlab.tools.forward_pass import batch_length
 from normlab.training.lightning import L, move_data_to_device
 
 
@@ -103,7 +101,9 @@ class AuditCallback(L.Callback):
         # Not by the trainer's transfer, which runs the model's own hooks on what may be None.
         sample = move_data_to_device(self.sample_batch, trainer.strategy.root_device)
         evaluated = stage != "training"
-        return look(Subject(model, sample, trainer.world_size, _length(batch), evaluated=evaluated))
+        return look(
+            Subject(model, sample, trainer.world_size, batch_length(batch), evaluated=evaluated)
+        )
 
     def _warn(self, trainer: L.Trainer, text: str, once: Hashable = None) -> None:
         """Warns in the first process, one time for each `once`, or for each text."""
@@ -111,16 +111,3 @@ class AuditCallback(L.Callback):
         if trainer.is_global_zero and once not in self._warned:
             self._warned.add(once)
             warnings.warn(text, stacklevel=2)
-
-
-def _length(batch: Any) -> int | None:
-    """The length of the first tensor of a batch, however it is nested."""
-    if isinstance(batch, Tensor):
-        return len(batch) if batch.ndim else None
-    if not isinstance(batch, dict | tuple | list):
-        return None
-    for value in items_of(batch):
-        length = _length(value)
-        if length is not None:
-            return length
-    return None

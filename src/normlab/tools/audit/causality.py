@@ -10,7 +10,7 @@ from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.replica import quiet
 from normlab.tools.audit.subject import Subject
-from normlab.tools.forward_pass import call, items_of
+from normlab.tools.forward_pass import by_position, call, items_of, tensors_in
 from normlab.tools.norm_layers import NormLayer
 
 # Relative changes of an output: at most this much is rounding, and more than this is not.
@@ -84,7 +84,7 @@ def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
     model = subject.copy()
     norms = [model.get_submodule(norm.names[0]) for norm in mixing]
     # First without the norms, in eval mode: what follows later inputs then is not their doing.
-    hooks = [norm.register_forward_hook(_give_input) for norm in norms]
+    hooks = [norm.register_forward_hook(_give_input, with_kwargs=True) for norm in norms]
     without = _change(model, batches)
     for hook in hooks:
         hook.remove()
@@ -101,9 +101,10 @@ def _change_by_later(subject: Subject, mixing: list[NormLayer]) -> float | None:
     return None if change is None else change.before
 
 
-def _give_input(module: nn.Module, args: Any, output: Any) -> Any:
+def _give_input(module: nn.Module, args: Any, keywords: Any, output: Any) -> Any:
     """A hook that leaves a norm out."""
-    return args[0] if args else output
+    positional, _ = by_position(module, args, keywords)
+    return positional[0] if positional else output
 
 
 def _change(model: nn.Module, batches: _Perturbed) -> _Change | None:
@@ -131,18 +132,11 @@ def _by_position(output: Any, length: int) -> Tensor | None:
 
     Beside labels, that is not the loss.
     """
-    if isinstance(output, Tensor):
+    for tensor in tensors_in(output):
         # Axis 0 is the batch, which may have the same length.
-        for axis in range(1, output.ndim):
-            if output.shape[axis] == length:
-                return output.float().movedim(axis, 0)
-        return None
-    if not isinstance(output, dict | tuple | list):
-        return None
-    for value in items_of(output):
-        y = _by_position(value, length)
-        if y is not None:
-            return y
+        for axis in range(1, tensor.ndim):
+            if tensor.shape[axis] == length:
+                return tensor.float().movedim(axis, 0)
     return None
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from normlab.errors import NormLabError
 from normlab.tools.audit.replica import quiet
-from normlab.tools.forward_pass import call
+from normlab.tools.forward_pass import by_position, call
 from normlab.tools.norm_layers import NormLayer
 
 
@@ -29,12 +29,13 @@ def inputs_of_norms(
     inputs: dict[str, Tensor] = {}
     now: list[tuple[NormLayer, Tensor]] = []  # the norm that is being called, and its input
 
-    def enter(norm: NormLayer) -> Callable[[nn.Module, Any], None]:
-        def hook(module: nn.Module, args: Any) -> None:
-            if args and isinstance(args[0], Tensor):
-                now[:] = [(norm, args[0].detach())]
+    def enter(norm: NormLayer) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, keywords: Any) -> None:
+            positional, _ = by_position(module, args, keywords)
+            if positional and isinstance(positional[0], Tensor):
+                now[:] = [(norm, positional[0].detach())]
                 # A shared norm is called more than once: its first input counts.
-                inputs.setdefault(norm.name, args[0].detach())
+                inputs.setdefault(norm.name, positional[0].detach())
 
         return hook
 
@@ -43,7 +44,7 @@ def inputs_of_norms(
 
     for norm in norms:
         layer = model.get_submodule(norm.names[0])
-        layer.register_forward_pre_hook(enter(norm))
+        layer.register_forward_pre_hook(enter(norm), with_kwargs=True)
         layer.register_forward_hook(leave)
     try:
         with quiet(model):

@@ -32,7 +32,7 @@ def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
 
 def _needs_a_batch(norm: NormLayer) -> bool:
     """Whether a batch norm in eval mode has no statistics but those of the batch."""
-    if norm.is_live or norm.kind == "causal_batchnorm":
+    if norm.is_live:
         return False
     return not norm.kept_statistics or getattr(norm.module, "statistics", "running") == "batch"
 

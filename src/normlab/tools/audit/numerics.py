@@ -25,9 +25,9 @@ def eps_too_small(subject: Subject) -> Iterator[Finding]:
         dtype = x.dtype if x is not None else _dtype(norm)
         where = _not_finite(norm, dtype)
         if where:
-            eps = getattr(norm.module, "eps", getattr(norm.module, "variance_epsilon", None))
+            eps = "has no eps of its own" if norm.eps is None else f"eps is {norm.eps:g}"
             name = str(dtype).removeprefix("torch.")
-            reason = f"eps is {eps}: on an input of zeros in {name} {where} is not finite"
+            reason = f"{eps}: on an input of zeros in {name} {where} is not finite"
             record = Evidence("eps-low-precision", "torch in float16")
             yield Finding("eps-too-small", (norm.name,), reason, (record,))
 
@@ -43,7 +43,10 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
         tracked = getattr(norm.module, "num_batches_tracked", None)
         if largest == 0 and (tracked is None or int(tracked.sum()) == 0):
             continue  # a branch that starts at nothing, and learns
-        if dead:
+        if largest == 0:
+            reason = f"all {len(gain)} gains are 0: it gives the same whatever its input is"
+            yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+        elif dead:
             reason = (
                 f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, "
                 f"{largest:.2g}: it folds into weights of nearly 0 beside it"
@@ -65,12 +68,13 @@ def _dtype(norm: NormLayer) -> torch.dtype:
 
 def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
     """`its output` or `its gradient`; "" if both are finite, or the layer takes no such input."""
-    layer = replica(norm.module).cpu()
-    clear_hooks(layer)
-    generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
-    for x in _zeros(norm, dtype):
-        # Audits run in `no_grad` too, and need the backward pass here.
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    # Audits run without gradients, too: in Lightning's evaluations in inference mode, in which not
+    # even a copy or an input may be made that a backward pass is to go through.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        layer = replica(norm.module).cpu()
+        clear_hooks(layer)
+        generator = torch.Generator().manual_seed(0)  # torch.manual_seed would seed the GPUs, too
+        for x in _zeros(norm, dtype):
             try:
                 y = layer(x)
                 dy = torch.randn(y.shape, generator=generator).to(y.dtype)
@@ -78,9 +82,9 @@ def _not_finite(norm: NormLayer, dtype: torch.dtype) -> str:
             # Not its shape or dtype: the next one.
             except (RuntimeError, ValueError):
                 continue
-        if not bool(y.isfinite().all()):
-            return "its output"
-        return "" if bool(gradient.isfinite().all()) else "its gradient"
+            if not bool(y.isfinite().all()):
+                return "its output"
+            return "" if bool(gradient.isfinite().all()) else "its gradient"
     return ""
 
 

@@ -1,7 +1,6 @@
 """Failure modes of batch statistics: of few samples, of one device, of averages that do not fit."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +77,7 @@ def never_moved(subject: Subject) -> Iterator[Finding]:
     """Running statistics that are used, or will be, and are what they were at the start."""
     name = "running-statistics-never-moved"
     fixed = [norm for norm in _with_statistics(subject) if not norm.is_live]
-    using = tuple(norm.name for norm in fixed if _initial(norm.module))
+    using = tuple(norm.name for norm in fixed if _initial(norm))
     if using:
         reason = (
             "running_mean is 0 and running_var 1 in every channel, as at the start, "
@@ -98,9 +97,9 @@ def far_from_batch(subject: Subject) -> Iterator[Finding]:
     """Running statistics in use that are not those of the sample batch."""
     for norm in _with_statistics(subject):
         x = subject.inputs.get(norm.name)
-        by_position = norm.module.running_mean.ndim > 1  # those of causal_batchnorm
+        by_position = _running(norm)[0].ndim > 1  # those of causal_batchnorm
         # A live norm does not use them now, and those that never moved are told already.
-        if x is None or norm.is_live or by_position or _initial(norm.module) or len(x) < 2:
+        if x is None or norm.is_live or by_position or _initial(norm) or len(x) < 2:
             continue
         distance = _distance(norm, x)
         if distance > FAR + CHANCE / len(x) ** 0.5:
@@ -118,11 +117,17 @@ def _with_statistics(subject: Subject) -> list[NormLayer]:
     return [norm for norm in keeping if norm.is_batch_norm or norm.kind == FROZEN]
 
 
-def _initial(module: Any) -> bool:
+def _running(norm: NormLayer) -> tuple[Tensor, Tensor]:
+    """The running mean and variance of a norm that keeps them."""
+    mean, variance = norm.module.running_mean, norm.module.running_var
+    assert isinstance(mean, Tensor) and isinstance(variance, Tensor)
+    return mean, variance
+
+
+def _initial(norm: NormLayer) -> bool:
     """Whether its running statistics are those of a new layer."""
-    if module.running_mean.is_meta:
-        return False
-    return not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
+    mean, variance = _running(norm)
+    return not mean.is_meta and not bool(mean.any()) and bool((variance == 1).all())
 
 
 def _distance(norm: NormLayer, x: Tensor) -> float:
@@ -134,8 +139,9 @@ def _distance(norm: NormLayer, x: Tensor) -> float:
     axis = x.ndim - 1 if norm.channels == "NTC" else 1
     values = x.double().movedim(axis, 0).flatten(1)
     variance, mean = torch.var_mean(values, 1, correction=0)
-    eps = getattr(norm.module, "eps", 1e-5)  # that of transformers' frozen norms is in their code
-    running = (norm.module.running_var.double() + eps).sqrt()
-    between_means = (mean - norm.module.running_mean.double()).square()
+    eps = 1e-5 if norm.eps is None else norm.eps  # transformers' frozen norms have it in their code
+    running_mean, running_variance = _running(norm)
+    running = (running_variance.double() + eps).sqrt()
+    between_means = (mean - running_mean.double()).square()
     between_deviations = (variance.sqrt() - running).square()
     return float(((between_means + between_deviations).sqrt() / running).mean())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
 from normlab.tools.audit.replica import refuse_sharded, replica
-from normlab.tools.forward_pass import items_of
+from normlab.tools.forward_pass import batch_length
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import NormLayer, find_norms
 
@@ -55,7 +55,7 @@ class Subject:
         self.unread = [norm for norm in layers if not norm.kind]
         # A sample batch at an evaluation says nothing of the batches of training.
         if self.batch_per_device is None and not self.evaluated:
-            self.batch_per_device = _length(self.sample_batch)
+            self.batch_per_device = batch_length(self.sample_batch)
 
     @property
     def batch_norms(self) -> list[NormLayer]:
@@ -112,11 +112,3 @@ class Subject:
         if last is not None:
             self.notes.append(f"what reaches the norms after {last}: the forward pass ends there")
         return inputs
-
-
-def _length(batch: Any) -> int | None:
-    """The length of the first tensor of a batch; None if there is none."""
-    for value in items_of(batch):
-        if isinstance(value, Tensor) and value.ndim > 0:
-            return len(value)
-    return None

@@ -69,9 +69,10 @@ def convert(
 
 def _outcome(norm: NormLayer, done: Replacement | None, reason: str) -> Outcome:
     """`done`: what replaces the norm; None for the `reason`."""
+    layer_class = type(norm.module).__name__
     if done is None:
-        return Outcome(norm.names, str(norm), None, (reason,))
-    return Outcome(norm.names, str(norm), str(done), done.notes)
+        return Outcome(norm.names, layer_class, str(norm), None, (reason,))
+    return Outcome(norm.names, layer_class, str(norm), str(done), done.notes)
 
 
 def _put_in(model: nn.Module, new: dict[nn.Module, Replacement]) -> None:

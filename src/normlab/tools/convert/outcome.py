@@ -7,9 +7,13 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a norm layer: `after` is None where it was left, and `notes` then say why."""
+    """What became of a norm layer: `after` is None where it was left, and `notes` then say why.
+
+    before: the layer in words; layer_class: the name of its class.
+    """
 
     names: tuple[str, ...]
+    layer_class: str
     before: str
     after: str | None
     notes: tuple[str, ...] = ()

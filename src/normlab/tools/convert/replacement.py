@@ -86,20 +86,12 @@ def _inherited_options(old: NormLayer, to: str, options: Mapping[str, object]) -
     # It says the same as num_groups in another way, and only one may be given.
     if "channels_per_group" in options:
         inherited.pop("num_groups", None)
-    eps = _eps_of(had)
-    if eps is not None and "eps" in valid:
-        inherited["eps"] = eps
+    # Norms here need a positive one.
+    if old.eps and "eps" in valid:
+        inherited["eps"] = old.eps
     if _is_over_batch(old) and not old.kept_statistics and "statistics" in valid:
         inherited["statistics"] = "batch"  # what it does at evaluation
     return inherited
-
-
-def _eps_of(attributes: Mapping[str, Any]) -> float | None:
-    """Its positive eps, whatever it is called (variance_epsilon, say)."""
-    for name, value in attributes.items():
-        if "eps" in name and isinstance(value, float) and value > 0:
-            return value
-    return None
 
 
 def _default_groups(channels: int) -> int:

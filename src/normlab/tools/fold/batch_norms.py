@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from normlab.norms.base import Norm
 from normlab.norms.spec import LAYOUTS
+from normlab.tools.eps import eps_of
 
 # The numbers of dimensions of inputs that torch's take; channels are dimension 1.
 _DIMS: dict[type[nn.Module], tuple[int, ...]] = {
@@ -21,6 +23,8 @@ _DIMS: dict[type[nn.Module], tuple[int, ...]] = {
     nn.InstanceNorm2d: (4,),
     nn.InstanceNorm3d: (5,),
 }
+
+_USUAL_EPS = (0.0, 1e-5)
 
 
 class Kept(Exception):
@@ -62,24 +66,33 @@ def fixed_affine(norm: nn.Module) -> Affine:
         raise Kept("its running statistics are not one mean and one variance per channel")
     # In float64 only what computes something else differs by more than 1e-9.
     probe = copy.deepcopy(norm).cpu().double()
-    scale = (variance.detach().cpu().double() + float(getattr(norm, "eps", 0.0))).rsqrt()
+    eps = eps_of(norm)
+    # One that stands in the code of its class, as that of transformers' frozen norms, is guessed:
+    # what comes of it is checked like all else.
+    for tried in _USUAL_EPS if eps is None else (eps,):
+        affine = _affine(norm, probe, tried)
+        if _computes(probe, affine):
+            return affine
+    # The most likely reason, and the one that a caller can remove.
+    if norm.training:
+        raise Kept("it is in training mode and uses the statistics of the batch: call eval() first")
+    unknown = "" if eps is not None else ", or has an eps that is not known"
+    raise Kept(f"it does more than scale and shift by its running statistics{unknown}")
+
+
+def _affine(norm: nn.Module, probe: nn.Module, eps: float) -> Affine:
+    """What the statistics, weight and bias say; `probe` is a copy in float64 on the CPU."""
+    statistics: Any = norm
+    scale = (statistics.running_var.detach().cpu().double() + eps).rsqrt()
     weight, bias = getattr(probe, "weight", None), getattr(probe, "bias", None)
     if weight is not None:
         scale = scale * weight.detach()
-    shift = -mean.detach().cpu().double() * scale
+    shift = -statistics.running_mean.detach().cpu().double() * scale
     if bias is not None:
         shift = shift + bias.detach()
     # Torch's batch norms have channels in dimension 1, ours where their layout says.
     last = isinstance(norm, Norm) and norm.layout != "NCHW"
-    affine = Affine(scale, shift, _dims(norm), channels_last=last, tail=_tail(norm))
-    if not _computes(probe, affine):
-        # The most likely reason, and the one that a caller can remove.
-        if norm.training:
-            raise Kept(
-                "it is in training mode and uses the statistics of the batch: call eval() first"
-            )
-        raise Kept("it does more than scale and shift by its running statistics")
-    return affine
+    return Affine(scale, shift, _dims(norm), channels_last=last, tail=_tail(norm))
 
 
 def _dims(norm: nn.Module) -> tuple[int, ...]:

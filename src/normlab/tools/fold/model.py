@@ -2,14 +2,13 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from normlab.tools.fold.batch_norms import Affine, Kept, fixed_affine, is_batch_norm
 from normlab.tools.fold.call_graph import CallGraph
-from normlab.tools.fold.weights import scale_inputs, scale_outputs
+from normlab.tools.fold.weights import Weighted, scale_inputs, scale_outputs
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,9 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
     try:
         # Before rather than after: that is exact for any padding.
         into = (graph.layer_before(call),)
-        dims = _fitting_outputs(modules[into[0]], affine)
-        scale_outputs(modules[into[0]], affine)
+        layer = _weighted(modules[into[0]])
+        dims = _fitting_outputs(layer, affine)
+        scale_outputs(layer, affine)
     except Kept as before:
         try:
             # A layer after an activation does not read what the norm gave.
@@ -128,11 +128,12 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
                 raise Kept("an activation of its own follows")
             into = graph.layers_after(call)
             # All are checked before any is changed: a refusal leaves them as they are.
-            dims = max(_fitting_inputs(modules[layer], affine) for layer in into)
+            layers = [_weighted(modules[name]) for name in into]
+            dims = max(_fitting_inputs(layer, affine) for layer in layers)
         except Kept as after:
             raise Kept(f"{before}; {after}") from None
-        for layer in into:
-            scale_inputs(modules[layer], affine)
+        for layer in layers:
+            scale_inputs(layer, affine)
     # A norm that takes several numbers of dimensions is folded for one of them alone.
     instead = affine.tail or (OnlyDims(dims) if len(affine.dims) > 1 else nn.Identity())
     for module in modules.values():
@@ -146,18 +147,23 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
     return into
 
 
-def _fitting_outputs(layer: Any, affine: Affine) -> int:
+def _weighted(layer: nn.Module) -> Weighted:
+    """`layer`, which the call graph takes for one with weights."""
+    assert isinstance(layer, Weighted)
+    return layer
+
+
+def _fitting_outputs(layer: Weighted, affine: Affine) -> int:
     """The number of dimensions at which the channels of the norm are the layer's outputs.
 
     Raises:
         Kept: there is none.
     """
-    convolution = isinstance(layer, _ConvNd)
-    channels = layer.out_channels if convolution else layer.out_features
+    channels = layer.out_channels if isinstance(layer, _ConvNd) else layer.out_features
     return _common_dims(layer, affine, channels)
 
 
-def _fitting_inputs(layer: Any, affine: Affine) -> int:
+def _fitting_inputs(layer: Weighted, affine: Affine) -> int:
     """The number of dimensions at which the channels of the norm are the layer's inputs.
 
     Raises:
@@ -178,7 +184,7 @@ def _fitting_inputs(layer: Any, affine: Affine) -> int:
     return _common_dims(layer, affine, layer.in_channels)
 
 
-def _common_dims(layer: Any, affine: Affine, channels: int) -> int:
+def _common_dims(layer: Weighted, affine: Affine, channels: int) -> int:
     """`channels`: how many the layer has on the side of the norm."""
     dims = affine.dims[0] if affine.channels_last else 2  # a linear layer's are the last dimension
     if isinstance(layer, _ConvNd):

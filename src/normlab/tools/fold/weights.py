@@ -1,7 +1,5 @@
 """The weights of a layer that takes over a scale and a shift per channel."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -9,9 +7,11 @@ from torch.nn.utils import parametrize
 
 from normlab.tools.fold.batch_norms import Affine
 
+Weighted = nn.Linear | _ConvNd  # what a norm folds into
+
 
 @torch.no_grad()
-def scale_outputs(layer: Any, affine: Affine) -> None:
+def scale_outputs(layer: Weighted, affine: Affine) -> None:
     """W x + b becomes scale (W x + b) + shift."""
     weight = _weight(layer)
     # (out, in / groups, *kernel); a linear layer has no kernel.
@@ -26,7 +26,7 @@ def scale_outputs(layer: Any, affine: Affine) -> None:
 
 
 @torch.no_grad()
-def scale_inputs(layer: Any, affine: Affine) -> None:
+def scale_inputs(layer: Weighted, affine: Affine) -> None:
     """W x + b becomes W (scale x + shift) + b."""
     weight = _weight(layer)
     groups = layer.groups if isinstance(layer, _ConvNd) else 1
@@ -38,7 +38,7 @@ def scale_inputs(layer: Any, affine: Affine) -> None:
     _set(layer, (grouped * affine.scale.view(along)).flatten(0, 1), _bias(layer) + shift)
 
 
-def _weight(layer: Any) -> Tensor:
+def _weight(layer: Weighted) -> Tensor:
     """The layer's weight in float64 on the CPU; a reparametrised one becomes a plain one first."""
     if parametrize.is_parametrized(layer):
         # Not by remove_parametrizations, which deletes `weight` from a class that the model given
@@ -54,7 +54,7 @@ def _weight(layer: Any) -> Tensor:
     return weight
 
 
-def _bias(layer: Any) -> Tensor:
+def _bias(layer: Weighted) -> Tensor:
     """The layer's bias in float64 on the CPU, 0 where it has none."""
     if layer.bias is None:
         return torch.zeros((), dtype=torch.float64)
@@ -62,7 +62,7 @@ def _bias(layer: Any) -> Tensor:
     return bias
 
 
-def _set(layer: Any, weight: Tensor, bias: Tensor) -> None:
+def _set(layer: Weighted, weight: Tensor, bias: Tensor) -> None:
     old = layer.weight
     # `empty_like` keeps device, dtype and memory format of the old one.
     layer.weight = nn.Parameter(torch.empty_like(old).copy_(weight), old.requires_grad)

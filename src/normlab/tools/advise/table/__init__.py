@@ -9,7 +9,7 @@ from normlab.tools.advise.table.devices import DEVICES
 from normlab.tools.advise.table.encoders import ENCODERS
 from normlab.tools.advise.table.images import IMAGES
 from normlab.tools.advise.table.inference import INFERENCE
-from normlab.tools.advise.table.placements import PLACEMENTS
+from normlab.tools.advise.table.placements import PLACEMENT_ENTRIES
 from normlab.tools.advise.table.recurrent import RECURRENT
 from normlab.tools.advise.table.small_batches import SMALL_BATCHES
 
@@ -22,5 +22,5 @@ TABLE = (
     *INFERENCE,
     *DEVICES,
     *COST,
-    *PLACEMENTS,
+    *PLACEMENT_ENTRIES,
 )

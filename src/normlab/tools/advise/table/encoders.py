@@ -1,74 +1,35 @@
 """Verdicts on norms in encoders of documents."""
 
 from normlab.tools.advise import judges
-from normlab.tools.advise.conditions import BN, LN
+from normlab.tools.advise.conditions import BN, LN, documents
 from normlab.tools.advise.entry import Entry
+from normlab.tools.advise.situation import MANY
 
 ENCODERS = (
     # Documents of unequal lengths, padded or each by itself.
-    Entry(
-        slug="padding-dominant-reason",
-        part="counted, 4",
-        when=lambda s: s.input == "sequences" and s.varying and (s.batch <= 16),
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says=(
-            "with padding that the norms count, BatchNorm over 4 documents loses {effect} to "
-            "LayerNorm, mainly by it"
-        ),
-        opposite=(
-            "with padding that the norms count, BatchNorm over 4 documents is better than "
-            "LayerNorm: {effect}"
-        ),
-    ),
-    Entry(
-        slug="padding-dominant-reason",
-        part="counted, 32",
-        when=lambda s: s.input == "sequences" and s.varying and (s.batch > 16),
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says=(
-            "with padding that the norms count, BatchNorm over 32 documents loses {effect} "
-            "to LayerNorm, mainly by it"
-        ),
-        opposite=(
-            "with padding that the norms count, BatchNorm over 32 documents is better than "
-            "LayerNorm: {effect}"
-        ),
-    ),
-    Entry(
-        slug="padding-dominant-reason",
-        part="zeroed, 4",
-        when=lambda s: s.input == "sequences" and s.varying and (s.batch <= 16),
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says=(
-            "with padding set to zero, BatchNorm over 4 documents loses {effect} to "
-            "LayerNorm, mainly by it"
-        ),
-        opposite=(
-            "with padding set to zero, BatchNorm over 4 documents is better than LayerNorm: "
-            "{effect}"
-        ),
-    ),
-    Entry(
-        slug="padding-dominant-reason",
-        part="zeroed, 32",
-        when=lambda s: s.input == "sequences" and s.varying and (s.batch > 16),
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says=(
-            "with padding set to zero, BatchNorm over 32 documents loses {effect} to "
-            "LayerNorm, mainly by it"
-        ),
-        opposite=(
-            "with padding set to zero, BatchNorm over 32 documents is better than LayerNorm: "
-            "{effect}"
-        ),
+    *(
+        Entry(
+            slug="padding-dominant-reason",
+            part=f"{treatment}, {count}",
+            when=documents(low, high, padded=True),
+            judge=judges.by_margin,
+            favours=(LN,),
+            against=(BN,),
+            says=(
+                f"with padding {words}, BatchNorm over {count} documents loses {{effect}} to "
+                "LayerNorm, mainly by it"
+            ),
+            opposite=(
+                f"with padding {words}, BatchNorm over {count} documents is better than "
+                "LayerNorm: {effect}"
+            ),
+        )
+        for treatment, words, count, low, high in (
+            ("counted", "that the norms count", 4, 1, 16),
+            ("counted", "that the norms count", 32, 17, MANY),
+            ("zeroed", "set to zero", 4, 1, 16),
+            ("zeroed", "set to zero", 32, 17, MANY),
+        )
     ),
     Entry(
         slug="bn-breaks-distributed-varlen",
@@ -93,24 +54,23 @@ ENCODERS = (
         opposite="over single documents BatchNorm's loss is below LayerNorm's: {effect}",
     ),
     # The loss that each norm reaches.
-    Entry(
-        slug="ln-beats-bn-transformer",
-        part="encoder, 4",
-        when=lambda s: s.input == "sequences" and 1 < s.batch <= 16,
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says="in an encoder LayerNorm's loss is {effect} below BatchNorm's over 4 documents",
-        opposite="in an encoder BatchNorm's loss over 4 documents is below LayerNorm's: {effect}",
-    ),
-    Entry(
-        slug="ln-beats-bn-transformer",
-        part="encoder, 32",
-        when=lambda s: s.input == "sequences" and s.batch > 16,
-        judge=judges.by_margin,
-        favours=(LN,),
-        against=(BN,),
-        says="in an encoder LayerNorm's loss is {effect} below BatchNorm's over 32 documents",
-        opposite="in an encoder BatchNorm's loss over 32 documents is below LayerNorm's: {effect}",
+    *(
+        Entry(
+            slug="ln-beats-bn-transformer",
+            part=f"encoder, {count}",
+            when=documents(low, high),
+            judge=judges.by_margin,
+            favours=(LN,),
+            against=(BN,),
+            says=(
+                "in an encoder LayerNorm's loss is {effect} below BatchNorm's over "
+                f"{count} documents"
+            ),
+            opposite=(
+                f"in an encoder BatchNorm's loss over {count} documents is below LayerNorm's: "
+                "{effect}"
+            ),
+        )
+        for count, low, high in ((4, 2, 16), (32, 17, MANY))
     ),
 )

@@ -28,25 +28,18 @@ IMAGES = (
             "GroupNorm with 8 groups is below LayerNorm over the channels of each pixel: {effect}"
         ),
     ),
-    Entry(
-        slug="in-hurts-classification",
-        part="plain net",
-        when=lambda s: images(s) and ample(s),
-        judge=judges.by_margin,
-        favours=(BN,),
-        against=(IN,),
-        says="classifying with a plain net, InstanceNorm is {effect} below BatchNorm",
-        opposite="classifying with a plain net, InstanceNorm is above BatchNorm: {effect}",
-    ),
-    Entry(
-        slug="in-hurts-classification",
-        part="residual net",
-        when=lambda s: images(s) and ample(s),
-        judge=judges.by_margin,
-        favours=(BN,),
-        against=(IN,),
-        says="classifying with a ResNet, InstanceNorm is {effect} below BatchNorm",
-        opposite="classifying with a ResNet, InstanceNorm is above BatchNorm: {effect}",
+    *(
+        Entry(
+            slug="in-hurts-classification",
+            part=part,
+            when=lambda s: images(s) and ample(s),
+            judge=judges.by_margin,
+            favours=(BN,),
+            against=(IN,),
+            says=f"classifying with a {net}, InstanceNorm is {{effect}} below BatchNorm",
+            opposite=f"classifying with a {net}, InstanceNorm is above BatchNorm: {{effect}}",
+        )
+        for part, net in (("plain net", "plain net"), ("residual net", "ResNet"))
     ),
     Entry(
         slug="in-hurts-classification",

@@ -38,40 +38,32 @@ INFERENCE = (
         judge=judges.as_said,
         neither="folded beforehand, a CNN takes {effect} its time in ONNX Runtime",
     ),
-    Entry(
-        slug="fold-automatic",
-        part="ONNX Runtime",
-        when=must_fold,
-        judge=judges.by_identity,
-        says="ONNX Runtime folds BatchNorm behind convolutions by itself",
-        opposite="ONNX Runtime leaves BatchNorm behind convolutions: {effect}",
-    ),
-    Entry(
-        slug="fold-automatic",
-        part="torch.export",
-        when=must_fold,
-        judge=judges.by_identity,
-        says="torch.export folds BatchNorm behind convolutions by itself",
-        opposite="torch.export leaves BatchNorm behind convolutions: {effect}",
+    *(
+        Entry(
+            slug="fold-automatic",
+            part=tool,
+            when=must_fold,
+            judge=judges.by_identity,
+            says=f"{tool} folds BatchNorm behind convolutions by itself",
+            opposite=f"{tool} leaves BatchNorm behind convolutions: {{effect}}",
+        )
+        for tool in ("ONNX Runtime", "torch.export")
     ),
     # What other norms become.
-    Entry(
-        slug="ln-cannot-fold",
-        part="division",
-        when=must_fold,
-        judge=judges.by_identity,
-        against=(LN,),
-        says="LayerNorm's division folds into no linear layer: {effect}",
-        opposite="LayerNorm's division folds into a linear layer: {effect}",
-    ),
-    Entry(
-        slug="ln-cannot-fold",
-        part="RMSNorm's division",
-        when=must_fold,
-        judge=judges.by_identity,
-        against=(RMS,),
-        says="RMSNorm's division folds into no linear layer: {effect}",
-        opposite="RMSNorm's division folds into a linear layer: {effect}",
+    *(
+        Entry(
+            slug="ln-cannot-fold",
+            part=part,
+            when=must_fold,
+            judge=judges.by_identity,
+            against=(kind,),
+            says=f"{name}'s division folds into no linear layer: {{effect}}",
+            opposite=f"{name}'s division folds into a linear layer: {{effect}}",
+        )
+        for kind, name, part in (
+            (LN, "LayerNorm", "division"),
+            (RMS, "RMSNorm", "RMSNorm's division"),
+        )
     ),
     *(
         Entry(

@@ -1,10 +1,11 @@
 """Verdicts on where norms stand in a transformer."""
 
 from normlab.tools.advise import judges
-from normlab.tools.advise.conditions import no_warmup, transformer
+from normlab.tools.advise.conditions import no_warmup, transformer, warmed_up
 from normlab.tools.advise.entry import Entry
+from normlab.tools.advise.situation import MANY
 
-PLACEMENTS = (
+PLACEMENT_ENTRIES = (
     # Norms after the sum.
     Entry(
         slug="postln-12-layers-warmup",
@@ -23,34 +24,29 @@ PLACEMENTS = (
         neither="warm-up changes the depth at which Post-LN trains by {effect}",
         on="placements",
     ),
-    Entry(
-        slug="postln-warmup-ok",
-        part="12 layers",
+    *(
+        Entry(
+            slug="postln-warmup-ok",
+            part=f"{depth} layers",
+            when=warmed_up(low, high),
+            judge=judges.no_worse,
+            favours=("pre",),
+            against=("post",),
+            says=(
+                f"with warm-up, {depth} layers of Post-LN have the perplexity of Pre-LN {{effect}}"
+            ),
+            opposite=(
+                f"with warm-up, {depth} layers of Post-LN have less perplexity than Pre-LN: "
+                "{effect}"
+            ),
+            neither=(
+                f"with warm-up, {depth} layers of Post-LN are no worse than Pre-LN: its "
+                "perplexity {effect}"
+            ),
+            on="placements",
+        )
         # Depths were measured at 6, 12 and 24 layers: 9 and 18 lie in the middle between them.
-        when=lambda s: transformer(s) and s.warmup and (9 <= s.depth < 18),
-        judge=judges.no_worse,
-        favours=("pre",),
-        against=("post",),
-        says="with warm-up, 12 layers of Post-LN have the perplexity of Pre-LN {effect}",
-        opposite="with warm-up, 12 layers of Post-LN have less perplexity than Pre-LN: {effect}",
-        neither=(
-            "with warm-up, 12 layers of Post-LN are no worse than Pre-LN: its perplexity {effect}"
-        ),
-        on="placements",
-    ),
-    Entry(
-        slug="postln-warmup-ok",
-        part="24 layers",
-        when=lambda s: transformer(s) and s.warmup and (s.depth >= 18),
-        judge=judges.no_worse,
-        favours=("pre",),
-        against=("post",),
-        says="with warm-up, 24 layers of Post-LN have the perplexity of Pre-LN {effect}",
-        opposite="with warm-up, 24 layers of Post-LN have less perplexity than Pre-LN: {effect}",
-        neither=(
-            "with warm-up, 24 layers of Post-LN are no worse than Pre-LN: its perplexity {effect}"
-        ),
-        on="placements",
+        for depth, low, high in ((12, 9, 17), (24, 18, MANY))
     ),
     # Norms before the branch, and what else goes deep without warm-up.
     Entry(
@@ -110,39 +106,25 @@ PLACEMENTS = (
         lacks="measured without warm-up only",
     ),
     # Options beside the norms.
-    Entry(
-        slug="layernorm-scaling-depth",
-        part="12 layers, xavier",
-        when=lambda s: transformer(s) and s.depth >= 9,
-        judge=judges.by_margin,
-        says=(
-            "model.layer_scaling=true lowers the loss of 12 layers by {effect}, with the "
-            "initial scale of xavier"
-        ),
-        neither=(
-            "model.layer_scaling=true changes the loss of 12 layers by {effect}, with the "
-            "initial scale of xavier"
-        ),
-        on="placements",
-        given=lambda s: s.warmup,
-        lacks="measured with warm-up only",
-    ),
-    Entry(
-        slug="layernorm-scaling-depth",
-        part="12 layers, gpt2",
-        when=lambda s: transformer(s) and s.depth >= 9,
-        judge=judges.by_margin,
-        says=(
-            "model.layer_scaling=true lowers the loss of 12 layers by {effect}, with the "
-            "initial scale of gpt2"
-        ),
-        neither=(
-            "model.layer_scaling=true changes the loss of 12 layers by {effect}, with the "
-            "initial scale of gpt2"
-        ),
-        on="placements",
-        given=lambda s: s.warmup,
-        lacks="measured with warm-up only",
+    *(
+        Entry(
+            slug="layernorm-scaling-depth",
+            part=f"12 layers, {init}",
+            when=lambda s: transformer(s) and s.depth >= 9,
+            judge=judges.by_margin,
+            says=(
+                "model.layer_scaling=true lowers the loss of 12 layers by {effect}, with the "
+                f"initial scale of {init}"
+            ),
+            neither=(
+                "model.layer_scaling=true changes the loss of 12 layers by {effect}, with the "
+                f"initial scale of {init}"
+            ),
+            on="placements",
+            given=lambda s: s.warmup,
+            lacks="measured with warm-up only",
+        )
+        for init in ("xavier", "gpt2")
     ),
     Entry(
         slug="qknorm-high-lr",
