@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from normlab.claims.claim import Part
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.design import Design
 from normlab.claims.evidence import PartWithoutData
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import Quantity, value
 from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
+from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, write
+from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import read_verdicts, to_json
 
@@ -142,3 +144,31 @@ def test_diverged_trials_count(decided):
     rewrite(results, diverge)
     row = decide()
     assert row.n == 5 and row.verdict != "supported"
+
+
+def test_a_rate_at_which_tuning_failed_is_the_worst_and_hides_no_evidence(tmp_path):
+    """As for the run, which counts the failure and goes on to evaluate."""
+    protocol = Protocol(
+        ("data=digits",), seeds=3, learning_rates=(0.01, 0.1, 1.0), tuning_seeds=1, extend=False
+    )
+    part = Part("high", "accuracy is high", value("a"), AtLeast(1.0))
+    claim = Claim(
+        "tuned", "s", ("d",), "s", "p", (part,), (Arm("a", ("norm=none",)),), {"cpu": protocol}
+    )
+    design, store = Design(claim, protocol), Store(tmp_path)
+    with store:
+        for rate in protocol.learning_rates:
+            (job,) = design.jobs(claim.arms[0], rate, "tune")
+            status = "failed" if rate == 1.0 else "ok"
+            store.append("tuned", trial(job, status, val_accuracy=1 - rate))
+        for job in design.jobs(claim.arms[0], 0.01, "evaluate"):
+            store.append("tuned", trial(job, test_accuracy=0.9))
+    row = verdict(claim, store)
+    assert row.n == 3 and row.learning_rates == {"a": 0.01}
+    assert len(collect(claim, row, store).all()) == 3
+
+
+def trial(job, status="ok", **metrics):
+    return Record(
+        job.key, {}, stage=job.stage, seed=job.seed, status=status, metrics=metrics, device="cpu"
+    )

@@ -91,10 +91,17 @@ class Evidence:
 
     @staticmethod
     def _value(record: Record, arm: str, metric: str) -> float:
-        # JSON has no NaN: a loss that was not finite is recorded as null.
-        value = record.metrics.get(metric)
-        if value is None and metric.endswith("loss"):
-            value = record.metrics.get("trivial_loss")
+        value = recorded_value(record, metric)
         if value is None:
             raise Missing(f"{arm}, seed {record.seed}: no {metric} was recorded")
         return float(value)
+
+
+def recorded_value(record: Record, metric: str) -> float | None:
+    """A metric of a trial, the trivial loss for a loss that was not finite; None without any."""
+    value = record.metrics.get(metric)
+    # JSON has no NaN: a loss that was not finite is there, as null. One that is not there at all
+    # was never measured, or its name is wrong.
+    if value is None and metric in record.metrics and metric.endswith("loss"):
+        return record.metrics.get("trivial_loss")
+    return value

@@ -78,9 +78,8 @@ def _under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict]:
     protocol = claim.protocols.get(profile)
     if protocol is None:
         return
-    records = store.done()
-    progress = Design(claim, protocol).progress(records)
-    by_arm = progress.recorded(records)
+    progress = Design(claim, protocol).progress(store.tried())
+    by_arm = progress.recorded(store.done())
     # None: not tuned, the rate is that of the arm's own configuration.
     rates = {arm: rate for arm, rate in progress.learning_rates.items() if rate is not None}
     for device in devices(by_arm):

@@ -50,6 +50,15 @@ class Store(Lines):
         """The records that are evidence, by key."""
         return {key: record for key, record in self.records.items() if record.status in DONE}
 
+    def tried(self) -> dict[str, Record]:
+        """By key, the evidence and the trials that failed: what a plan is made from.
+
+        A run counts a failed tuning trial as the worst and goes on, so whoever reads its records
+        later must do the same.
+        """
+        failed = {key: one for key, one in self.records.items() if one.status not in DONE}
+        return failed | self.done()
+
     def append(self, slug: str, record: Record) -> None:
         """Add one line to results/<slug>.jsonl: on disk when this returns."""
         self.write(slug, [record.to_json()])

@@ -127,8 +127,7 @@ def compare(
     """
     # Tuned by the validation split, compared by the same metric of the test split.
     metric = claim.tuning_metric.replace("val_", "test_")
-    known = store.done()
-    recorded = Design(claim, protocol).progress(known).recorded(known)
+    recorded = Design(claim, protocol).progress(store.tried()).recorded(store.done())
     rows = []
     for guest, host in hosts.items():
         trials: ByArm = {arm: recorded.get(arm, {}) for arm in (guest, host)}
