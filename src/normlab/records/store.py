@@ -1,7 +1,6 @@
 """The evidence on disk: results/<slug>.jsonl, one line per trial, written by one process."""
 
 from pathlib import Path
-from typing import Self
 
 from normlab.errors import NormLabError
 from normlab.records.lines import BENCHMARKS, Lines, read_lines
@@ -64,12 +63,11 @@ class Store(Lines):
         self.write(slug, [record.to_json()])
         self._note(record)
 
-    def __enter__(self) -> Self:
-        super().__enter__()
+    def _prepare(self) -> None:
+        super()._prepare()
         note_sources(self.folder)
         # Under the lock: another run may have added records since this store was made.
         self.reload()
-        return self
 
 
 def _files(folder: Path) -> list[Path]:
