@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from normlab.train.table import print_table
+
 QUICK = ["trainer.max_steps=20", "data.batch_size=16"]
 FIELDS = {
     "key",
@@ -84,6 +86,15 @@ def test_sweep_shows_every_job_and_skips_what_is_done(train, tmp_path, launcher)
     again = train(*sweep)
     assert again.stdout.count("ok (done before)") == 2
     assert all(path.read_text() == text for path, text in kept.items())
+
+
+def test_the_table_prints_messages_as_they_are(tmp_path, capsys):
+    summary = {"status": "failed", "message": "no [groups] here", "metrics": {}, "duration_s": 0.0}
+    outcome = {"overrides": ["evaluations=[precise]"], "skipped": False, "summary": summary}
+    (tmp_path / "000000.json").write_text(json.dumps(outcome))
+    assert print_table(tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "failed: no [groups] here" in printed and "[precise]" in printed
 
 
 def test_sweep_killed_in_the_middle_goes_on_where_it_stopped(train, tmp_path):

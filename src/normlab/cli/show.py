@@ -17,7 +17,7 @@ def show(
     from normlab.claims.design import Design
     from normlab.claims.registry import load_claim
     from normlab.claims.run.session import named_protocol, seconds_per_trial
-    from normlab.cli.tables import claim_console
+    from normlab.cli.tables import claim_console, styled
     from normlab.records.places import RESULTS
     from normlab.records.store import Store
 
@@ -25,7 +25,7 @@ def show(
     name, protocol = named_protocol(claim, profile)
     # Below without highlighting: rich would colour each number in a sentence.
     console = claim_console()
-    console.print(f"[bold]{claim.slug}[/bold]: {claim.statement}", highlight=False)
+    console.print(styled(claim.slug, "bold"), f": {claim.statement}", sep="", highlight=False)
     documents = "; ".join(claim.documents)
     console.print(f"said by: {documents}\nprimary source: {claim.source}", highlight=False)
     console.print(f"prediction: {claim.prediction}", highlight=False)
