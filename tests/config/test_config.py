@@ -98,6 +98,12 @@ def test_values_without_types_are_checked_like_overrides(key, value, words):
         typed(node)
 
 
+def test_a_key_that_is_added_deep_inside_a_group_is_refused():
+    compose(["norm=custom", "norm.target=a.B", "+norm.options.sizes.low=1"])  # the class's own
+    with pytest.raises(NormLabError, match=r"'logger\.wandb\.foo': choose one of project, group"):
+        compose(["logger=wandb", "+logger.wandb.foo=1"])
+
+
 def test_names_mean_the_same_in_every_room():
     assert set(MODEL_CONFIGS) == set(MODELS)
     assert {evaluation.value for evaluation in Evaluation} == set(MODULES)
