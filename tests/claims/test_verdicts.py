@@ -15,6 +15,7 @@ from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, write
+from normlab.errors import NormLabError
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import read_verdicts, to_json
@@ -51,6 +52,13 @@ def test_what_is_written_is_read_back_with_its_zones(decided):
     assert [zone.verdict for zone in row.parts[0].zones] == ["refuted", "supported"]
     write([row], results)
     assert read_verdicts(results) == {"toy": row}
+
+
+def test_verdicts_of_a_later_schema_are_refused(decided):
+    _, results, decide = decided
+    write([replace(decide(), schema=9)], results)
+    with pytest.raises(NormLabError, match="a verdict of schema 9: this version"):
+        read_verdicts(results)
 
 
 def test_no_records_no_verdict(toy, tmp_path):

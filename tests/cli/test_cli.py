@@ -57,6 +57,14 @@ def test_show_prints_commands_as_they_are(normlab, tmp_path):
     assert "evaluations=[corruptions]" in done.stdout
 
 
+def test_list_takes_a_damaged_file_for_no_missing_one(normlab, tmp_path):
+    done = normlab("list", "--results", str(tmp_path))
+    assert done.returncode == 0 and "no data" in done.stdout
+    (tmp_path / "verdicts.json").write_text("[{")
+    done = normlab("list", "--results", str(tmp_path))
+    assert done.returncode == 2 and "cannot be read" in done.stderr
+
+
 def test_what_is_missing_is_printed_as_it_is(capsys):
     part = PartVerdict("p", "s", "r", "no [text] read", NO_DATA)
     _print_table([Verdict("toy", "s", (), NO_DATA, (part,), missing=("arm [a]: 0 of 3 seeds",))])

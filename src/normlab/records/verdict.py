@@ -109,12 +109,15 @@ def read_verdicts(folder: Path) -> dict[str, Verdict]:
     """The verdicts that `folder` keeps, by slug; rows of older schemas are brought up to this one.
 
     Raises:
-        NormLabError: the file is missing or damaged.
+        NormLabError: the file is missing or damaged, or of a later schema.
     """
     path = newest(folder, FILE)
     try:
         rows = json.loads(path.read_text())
         return {row["slug"]: _verdict(row) for row in rows}
+    # It is a ValueError too: the next handler would take a later schema for damage.
+    except NormLabError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         raise NormLabError(
             f"{path} cannot be read, and nothing else says what is decided: "
@@ -123,6 +126,11 @@ def read_verdicts(folder: Path) -> dict[str, Verdict]:
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
+    if row.get("schema", 1) > SCHEMA:
+        raise NormLabError(
+            f"a verdict of schema {row['schema']}: this version of normlab reads up to {SCHEMA}; "
+            "install a newer one."
+        )
     known = {item.name for item in fields(Verdict)}
     kept = {name: value for name, value in row.items() if name in known}
     return Verdict(
