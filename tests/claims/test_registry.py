@@ -11,9 +11,7 @@ def test_one_name_in_two_folders_is_refused(toy):
     (folder / "other").mkdir()
     (folder / "other" / "toy.py").write_text((folder / "toy.py").read_text())
     for ask in (slugs, lambda folder: load_claim("toy", folder)):
-        with pytest.raises(
-            NormLabError, match=r"other/toy\.py and \S+experiments/toy\.py are both"
-        ):
+        with pytest.raises(NormLabError, match=r"other/toy\.py and \S+/toy\.py are both"):
             ask(folder)
 
 

@@ -32,9 +32,9 @@ def show(
     for part in claim.parts:
         console.print(f"  {part.name}: {part.statement}", highlight=False)
         console.print(f"    rule: {part.rule_words}", highlight=False)
-    store = Store(results or RESULTS)
-    step = Design(claim, protocol).progress(store.done())
-    minutes = seconds_per_trial(claim, protocol, store) * step.remaining / 60
+    known = Store(results or RESULTS).done()
+    step = Design(claim, protocol).progress(known)
+    minutes = seconds_per_trial(protocol, step, known) * step.remaining / 60
     rates = len(protocol.learning_rates)
     tuned = f", tuned over {rates} rates or more" if rates else ""
     console.print(

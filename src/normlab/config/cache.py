@@ -2,7 +2,7 @@
 
 What Hydra composes depends on the choices of groups, of which a plan has few. Values are set on a
 copy, as Hydra sets them. The user's cache folder keeps the plain values for the next process, under
-a name that changes with conf/ and with the schema.
+a name that changes with conf/, with the schema and with the libraries that compose.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-# The files besides conf/ and the norms that decide what is composed.
-_SCHEMA = ("config/schema.py", "config/compose.py", "data/options.py", "models/options.py")
+# The files besides conf/ and the norms that decide what is composed, and the libraries.
+_SCHEMA = (
+    "config/schema.py",
+    "config/compose.py",
+    "data/options.py",
+    "models/options.py",
+    "norms/registry.py",
+)
+_LIBRARIES = ("hydra-core", "omegaconf")
 
 
 def plain_config(overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -81,7 +89,17 @@ def _composed(overrides: tuple[str, ...]) -> "DictConfig":
 @cache
 def _kept_configs() -> dict[str, dict[str, Any]]:
     """Of this very conf/ and schema; written back when the process ends, if it has grown."""
+    path = cache_folder() / f"configs-{_digest()}.json"
+    kept = _read(path)
+    atexit.register(_write_back, path, kept, len(kept))
+    return kept
+
+
+def _digest() -> str:
+    """16 hexadecimal digits that stand for all that decides what is composed."""
     digest = hashlib.sha256()
+    for library in _LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
     # The options of a norm are declared in its file, wherever that lies.
     own = {declared.path for declared in declared_kinds().values()}
     for path in (*(PACKAGE / name for name in _SCHEMA), *sorted(own)):
@@ -89,10 +107,7 @@ def _kept_configs() -> dict[str, dict[str, Any]]:
     for file in sorted(CONF.rglob("*.yaml")):
         # With its name, which is what a choice is called.
         digest.update(f"{file.relative_to(CONF)}".encode() + file.read_bytes())
-    path = cache_folder() / f"configs-{digest.hexdigest()[:16]}.json"
-    kept = _read(path)
-    atexit.register(_write_back, path, kept, len(kept))
-    return kept
+    return digest.hexdigest()[:16]
 
 
 def _write_back(path: Path, kept: dict[str, dict[str, Any]], size: int) -> None:
