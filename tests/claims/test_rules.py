@@ -110,6 +110,7 @@ def test_what_is_impossible_has_no_draw_near():
     assert verdict(rule, far) == SUPPORTED
     assert verdict(rule, np.concatenate([near, far])) == INCONCLUSIVE
     assert verdict(rule, far[:19]) == INCONCLUSIVE
+    assert verdict(rule, far[:0]) == INCONCLUSIVE
 
 
 def test_what_a_source_states_needs_no_numbers():
@@ -288,8 +289,12 @@ def test_what_is_not_finite_is_refused(bad):
     for rule in (AtLeast(1.0), Within(1.0), Exact(1.0), Between(0.5, 2.0), Rate(0.5)):
         with pytest.raises(ValueError):
             decide(rule, array)
+    table = [array] * 3
+    for rule in (Rises((1, 2, 3), 1.0), rules.Impossible(1e-5, 0.01), rules.ControlledExact(1.0)):
+        with pytest.raises(ValueError):
+            decide(rule, table)
     with pytest.raises(ValueError):
-        decide(Rises((1, 2, 3), 1.0), [array] * 3)
+        decide(rules.Listed(("a", "b", "c"), 0.8), array)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +316,15 @@ def test_what_is_not_finite_is_refused(bad):
         lambda: decide(Rises((1, 2), 1.0), np.ones((3, 3))),
         lambda: decide(Rate(0.5), [0, 1, 4]),
         lambda: decide(AtLeast(1.0), np.ones((3, 1))),
+        lambda: rules.MostCells(2.0, 1.0),
+        lambda: rules.MostCells(0.5, 2.0, partly=(1.0, 3.0)),
+        lambda: rules.NotExact(-1.0),
+        lambda: rules.ControlledExact(np.nan),
+        lambda: rules.Impossible(0.01, 1e-5),
+        lambda: rules.Impossible(np.nan, 0.01),
+        lambda: decide(rules.Impossible(1e-5, 0.01), -np.ones((20, 2))),
+        lambda: rules.Listed(("a", "a", "b"), 1.0),
+        lambda: rules.Stated("true", "its paper says so"),
     ],
 )
 def test_what_cannot_be_is_refused(refused):

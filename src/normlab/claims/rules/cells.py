@@ -31,6 +31,10 @@ class MostCells(Rule):
     # Not annotated, so that the dataclass makes no field of it.
     log = True
 
+    def __post_init__(self) -> None:
+        # The same bounds, refused for the same reasons.
+        Between(self.low, self.high, self.partly)
+
     @property
     def wide(self) -> tuple[float, float]:
         """The interval outside of which a cell speaks against the claim."""
