@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from normlab.train.job import DONE
+from normlab.records.store import DONE
 
 _METRICS = ("test_accuracy", "test_loss", "val_loss")
 
