@@ -33,7 +33,7 @@ def evidence(**metrics):
             )
             for seed, row in enumerate(rows)
         }
-    return Evidence(records, 3)
+    return Evidence(records)
 
 
 TWO = evidence(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from normlab.claims.stats import Values as Values  # the files of claims take it from here
 from normlab.records.record import Record
 
-Values = NDArray[np.float64]
+ByArm = Mapping[str, Mapping[int, Record]]  # arm -> seed -> trial
 
 
 class Missing(Exception):
@@ -31,8 +31,7 @@ class Evidence:
     Only seeds that every arm has count: no arm decides with fewer seeds than another.
     """
 
-    records: Mapping[str, Mapping[int, Record]]
-    seeds_wanted: int
+    records: ByArm
 
     @property
     def seeds(self) -> list[int]:

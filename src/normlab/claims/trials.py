@@ -79,7 +79,7 @@ def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
         commands={job.arm: job.command for job in reversed(jobs)},
         failures=_failures({job.key for job in jobs}, store),
     )
-    trials.seeds = Evidence(trials.records, protocol.seeds).seeds
+    trials.seeds = Evidence(trials.records).seeds
     return trials
 
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.design import Design
-from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.evidence import ByArm, Evidence, Missing
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
 from normlab.claims.staleness import stale_reasons
@@ -25,8 +25,6 @@ from normlab.records.verdict import (
     Verdict,
     to_json,
 )
-
-ByArm = Mapping[str, Mapping[int, Record]]  # arm -> seed -> trial
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
@@ -101,7 +99,7 @@ def _decide(
     folder: Path,
 ) -> Verdict:
     wanted = claim.protocols[profile].seeds
-    evidence = Evidence(by_arm, wanted)
+    evidence = Evidence(by_arm)
     n = len(evidence.seeds)
     short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted}
     missing = tuple(f"{arm}: {count} of {wanted} seeds" for arm, count in short.items())

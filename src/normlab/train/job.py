@@ -153,8 +153,8 @@ def _follow(node: DictConfig, run_dir: Path) -> None:
 def summary(record: Record) -> str:
     """The line that a run ends with."""
     metrics = record.metrics
-    data = record.data.get("name") or record.group("data")["name"]
-    what = f"{record.group('norm')['kind']} {record.group('model')['name']} {data}"
+    data = record.data.get("name") or record.section("data")["name"]
+    what = f"{record.section('norm')['kind']} {record.section('model')['name']} {data}"
     head = f"{what} seed {record.seed}: {record.status}"
     if record.status == "failed":
         return f"{head}: {record.message}"

@@ -41,7 +41,7 @@ def evidence(logs, prefix="log ", suffix=""):
         )
         for seed, row in enumerate(logs)
     }
-    return Evidence({"arm": records}, len(logs))
+    return Evidence({"arm": records})
 
 
 @pytest.fixture

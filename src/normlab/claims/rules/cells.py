@@ -7,7 +7,8 @@ import numpy as np
 
 from normlab.claims import stats
 from normlab.claims.rules.ratios import Between
-from normlab.claims.rules.rule import ALPHA, MIN_SEEDS, Finding, Rule, Values
+from normlab.claims.rules.rule import ALPHA, MIN_SEEDS, Finding, Rule
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
 
 MOST, SOME = 0.75, 0.25  # of the cells

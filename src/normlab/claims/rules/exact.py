@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import MIN_DRAWS, MIN_SEEDS, Finding, Rule, Values, check_margin
+from normlab.claims.rules.rule import MIN_DRAWS, MIN_SEEDS, Finding, Rule, check_margin
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, VERDICTS, Zone
 
 

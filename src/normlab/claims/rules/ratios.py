@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import Decision, IntervalRule, Values
+from normlab.claims.rules.rule import Decision, IntervalRule
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
 
 
