@@ -54,6 +54,18 @@ def test_what_is_written_is_read_back_with_its_zones(decided):
     assert read_verdicts(results) == {"toy": row}
 
 
+def test_the_place_of_a_unit_is_kept_and_in_older_rows_follows_from_its_words(decided):
+    _, results, decide = decided
+    row = decide()
+    exact = replace(row.parts[0], unit="largest error", unit_first=True)
+    path = write([replace(row, parts=(exact,))], results)
+    assert read_verdicts(results)["toy"].parts == (exact,)
+    (older,) = json.loads(path.read_text())
+    del older["parts"][0]["unit_first"]
+    path.write_text(json.dumps([{**older, "schema": 2}]))
+    assert read_verdicts(results)["toy"].parts == (exact,)
+
+
 def test_verdicts_of_a_later_schema_are_refused(decided):
     _, results, decide = decided
     write([replace(decide(), schema=9)], results)

@@ -185,6 +185,7 @@ def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
         low=_rounded(finding.low),
         high=_rounded(finding.high),
         unit=finding.unit,
+        unit_first=part.quantity.unit_first,
         n=finding.n,
     )
 
