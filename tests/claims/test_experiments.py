@@ -80,6 +80,12 @@ def test_rules_say_their_own_numbers(slug):
 
 
 @every_claim
+def test_what_names_a_number_stands_before_it(slug):
+    for part in load_claim(slug).parts:
+        assert part.quantity.unit_first == part.quantity.unit.startswith("largest")
+
+
+@every_claim
 def test_zones_are_in_order_and_of_known_verdicts(slug):
     for part in load_claim(slug).parts:
         zones = part.rule.zones()

@@ -18,7 +18,7 @@ def module(slug):
 
 def evidence(arms):
     """{arm: [record of seed 0, ...]} as evidence."""
-    return Evidence({arm: dict(enumerate(records)) for arm, records in arms.items()}, 3)
+    return Evidence({arm: dict(enumerate(records)) for arm, records in arms.items()})
 
 
 def accuracies(arms, metric="test_accuracy"):

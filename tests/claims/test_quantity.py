@@ -34,7 +34,7 @@ def evidence(**metrics):
             )
             for seed, row in enumerate(rows)
         }
-    return Evidence(records, 3)
+    return Evidence(records)
 
 
 TWO = evidence(
@@ -50,6 +50,13 @@ def test_an_accuracy_is_in_points_and_a_loss_in_nats():
     np.testing.assert_allclose(loss.read(TWO), [1, 0.5, 0])
     assert accuracy.words == "test accuracy: a - b"
     assert difference("a", "b", words="a less b").words == "a less b"
+
+
+def test_a_loss_that_was_not_finite_is_trivial_and_one_that_was_not_measured_is_missing():
+    trials = evidence(a={"test_loss": [None], "trivial_loss": [2.3]})
+    np.testing.assert_allclose(trials.values("a", "test_loss"), [2.3])
+    with pytest.raises(Missing, match="a, seed 0: no tset_loss was recorded"):
+        trials.values("a", "tset_loss")
 
 
 def test_two_metrics_of_the_same_trials():

@@ -110,6 +110,7 @@ def test_what_is_impossible_has_no_draw_near():
     assert verdict(rule, far) == SUPPORTED
     assert verdict(rule, np.concatenate([near, far])) == INCONCLUSIVE
     assert verdict(rule, far[:19]) == INCONCLUSIVE
+    assert verdict(rule, far[:0]) == INCONCLUSIVE
 
 
 def test_what_a_source_states_needs_no_numbers():
@@ -241,9 +242,27 @@ NUMBERS = {"Impossible": ("1e-05", "0.01"), "Listed": ("80",), "MostCells": ("0.
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_a_rule_says_its_own_numbers(rule):
-    own = [value for value in vars(rule).values() if isinstance(value, float)]
+    own = [value for value in vars(rule).values() if isinstance(value, float) and value < np.inf]
     for number in NUMBERS.get(type(rule).__name__, [f"{value:g}" for value in own]):
         assert number in rule.words
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Between(3, np.inf), "supported at 3 or more, refuted below 3"),
+        (Between(0, 0.9, (0, 0.99)), "supported at 0.9 or less, refuted above 0.99"),
+        (Between(1.1, 1.5, (1.1, np.inf)), "supported inside 1.1 to 1.5, refuted below 1.1"),
+        (Between(0.9, 1.1), "supported inside 0.9 to 1.1, refuted outside 0.9 to 1.1"),
+        (
+            rules.MostCells(1.2, np.inf, (1.0, np.inf)),
+            "supported if 75 % of the cells lie at 1.2 or more (at 5 %), refuted if 75 % lie below "
+            "1, partly supported if 25 % lie at 1.2 or more",
+        ),
+    ],
+)
+def test_an_open_end_is_not_called_a_number(rule, words):
+    assert rule.words == words
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
@@ -288,8 +307,12 @@ def test_what_is_not_finite_is_refused(bad):
     for rule in (AtLeast(1.0), Within(1.0), Exact(1.0), Between(0.5, 2.0), Rate(0.5)):
         with pytest.raises(ValueError):
             decide(rule, array)
+    table = [array] * 3
+    for rule in (Rises((1, 2, 3), 1.0), rules.Impossible(1e-5, 0.01), rules.ControlledExact(1.0)):
+        with pytest.raises(ValueError):
+            decide(rule, table)
     with pytest.raises(ValueError):
-        decide(Rises((1, 2, 3), 1.0), [array] * 3)
+        decide(rules.Listed(("a", "b", "c"), 0.8), array)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +334,15 @@ def test_what_is_not_finite_is_refused(bad):
         lambda: decide(Rises((1, 2), 1.0), np.ones((3, 3))),
         lambda: decide(Rate(0.5), [0, 1, 4]),
         lambda: decide(AtLeast(1.0), np.ones((3, 1))),
+        lambda: rules.MostCells(2.0, 1.0),
+        lambda: rules.MostCells(0.5, 2.0, partly=(1.0, 3.0)),
+        lambda: rules.NotExact(-1.0),
+        lambda: rules.ControlledExact(np.nan),
+        lambda: rules.Impossible(0.01, 1e-5),
+        lambda: rules.Impossible(np.nan, 0.01),
+        lambda: decide(rules.Impossible(1e-5, 0.01), -np.ones((20, 2))),
+        lambda: rules.Listed(("a", "a", "b"), 1.0),
+        lambda: rules.Stated("true", "its paper says so"),
     ],
 )
 def test_what_cannot_be_is_refused(refused):

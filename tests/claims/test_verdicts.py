@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from normlab.claims.claim import Part
+from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.design import Design
 from normlab.claims.evidence import PartWithoutData
-from normlab.claims.quantity import Quantity
+from normlab.claims.quantity import Quantity, value
 from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
+from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, write
+from normlab.errors import NormLabError
+from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import read_verdicts, to_json
 
@@ -49,6 +52,25 @@ def test_what_is_written_is_read_back_with_its_zones(decided):
     assert [zone.verdict for zone in row.parts[0].zones] == ["refuted", "supported"]
     write([row], results)
     assert read_verdicts(results) == {"toy": row}
+
+
+def test_the_place_of_a_unit_is_kept_and_in_older_rows_follows_from_its_words(decided):
+    _, results, decide = decided
+    row = decide()
+    exact = replace(row.parts[0], unit="largest error", unit_first=True)
+    path = write([replace(row, parts=(exact,))], results)
+    assert read_verdicts(results)["toy"].parts == (exact,)
+    (older,) = json.loads(path.read_text())
+    del older["parts"][0]["unit_first"]
+    path.write_text(json.dumps([{**older, "schema": 2}]))
+    assert read_verdicts(results)["toy"].parts == (exact,)
+
+
+def test_verdicts_of_a_later_schema_are_refused(decided):
+    _, results, decide = decided
+    write([replace(decide(), schema=9)], results)
+    with pytest.raises(NormLabError, match="a verdict of schema 9: this version"):
+        read_verdicts(results)
 
 
 def test_no_records_no_verdict(toy, tmp_path):
@@ -142,3 +164,31 @@ def test_diverged_trials_count(decided):
     rewrite(results, diverge)
     row = decide()
     assert row.n == 5 and row.verdict != "supported"
+
+
+def test_a_rate_at_which_tuning_failed_is_the_worst_and_hides_no_evidence(tmp_path):
+    """As for the run, which counts the failure and goes on to evaluate."""
+    protocol = Protocol(
+        ("data=digits",), seeds=3, learning_rates=(0.01, 0.1, 1.0), tuning_seeds=1, extend=False
+    )
+    part = Part("high", "accuracy is high", value("a"), AtLeast(1.0))
+    claim = Claim(
+        "tuned", "s", ("d",), "s", "p", (part,), (Arm("a", ("norm=none",)),), {"cpu": protocol}
+    )
+    design, store = Design(claim, protocol), Store(tmp_path)
+    with store:
+        for rate in protocol.learning_rates:
+            (job,) = design.jobs(claim.arms[0], rate, "tune")
+            status = "failed" if rate == 1.0 else "ok"
+            store.append("tuned", trial(job, status, val_accuracy=1 - rate))
+        for job in design.jobs(claim.arms[0], 0.01, "evaluate"):
+            store.append("tuned", trial(job, test_accuracy=0.9))
+    row = verdict(claim, store)
+    assert row.n == 3 and row.learning_rates == {"a": 0.01}
+    assert len(collect(claim, row, store).all()) == 3
+
+
+def trial(job, status="ok", **metrics):
+    return Record(
+        job.key, {}, stage=job.stage, seed=job.seed, status=status, metrics=metrics, device="cpu"
+    )

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from normlab.claims.run.benchmarks import run_benchmark
+from normlab.cli.verdict import _print_table
+from normlab.records.verdict import NO_DATA, PartVerdict, Verdict
 
 
 def test_help_names_the_commands_and_imports_nothing_heavy(normlab):
@@ -46,3 +48,25 @@ def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
         assert row["benchmark"] == name and row["ratio"] > 0
         assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
         assert row.keys() >= {"device", "threads", "torch", "measured", "code", "machine", "quick"}
+
+
+def test_show_prints_commands_as_they_are(normlab, tmp_path):
+    """rich took `[corruptions]` for its own mark-up."""
+    done = normlab("show", "ln-in-robust-shift", "--profile", "smoke", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "evaluations=[corruptions]" in done.stdout
+
+
+def test_list_takes_a_damaged_file_for_no_missing_one(normlab, tmp_path):
+    done = normlab("list", "--results", str(tmp_path))
+    assert done.returncode == 0 and "no data" in done.stdout
+    (tmp_path / "verdicts.json").write_text("[{")
+    done = normlab("list", "--results", str(tmp_path))
+    assert done.returncode == 2 and "cannot be read" in done.stderr
+
+
+def test_what_is_missing_is_printed_as_it_is(capsys):
+    part = PartVerdict("p", "s", "r", "no [text] read", NO_DATA)
+    _print_table([Verdict("toy", "s", (), NO_DATA, (part,), missing=("arm [a]: 0 of 3 seeds",))])
+    printed = capsys.readouterr().out
+    assert "no [text] read" in printed and "arm [a]: 0 of 3 seeds" in printed

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from normlab.config import cache
 from normlab.config.compose import SCHEMAS, compose, compose_node, plain, to_dict, typed
 from normlab.config.schema import Evaluation
 from normlab.errors import NormLabError
@@ -96,6 +97,23 @@ def test_values_without_types_are_checked_like_overrides(key, value, words):
     OmegaConf.update(node, key, value)
     with pytest.raises((NormLabError, OmegaConfBaseException), match=words):
         typed(node)
+
+
+def test_a_key_that_is_added_deep_inside_a_group_is_refused():
+    compose(["norm=custom", "norm.target=a.B", "+norm.options.sizes.low=1"])  # the class's own
+    with pytest.raises(NormLabError, match=r"'logger\.wandb\.foo': choose one of project, group"):
+        compose(["logger=wandb", "+logger.wandb.foo=1"])
+
+
+def test_kept_configurations_are_those_of_the_libraries_that_composed_them(monkeypatch):
+    now = cache._digest()
+    assert cache._digest() == now
+    for library in ("hydra-core", "omegaconf"):
+        other = {"hydra-core": "1", "omegaconf": "1", library: "2"}
+        monkeypatch.setattr(cache, "version", dict.fromkeys(other, "1").__getitem__)
+        before = cache._digest()
+        monkeypatch.setattr(cache, "version", other.__getitem__)
+        assert cache._digest() != before
 
 
 def test_names_mean_the_same_in_every_room():

@@ -27,6 +27,8 @@ SAME = {
     "generic function": ("def f(x):\n    g()", "T = TypeVar('T')\ndef f(x: T) -> T:\n    g()"),
     "name of a type": ("a = 1", "Values = Callable[[int], float]\na = 1"),
     "union": ("a = 1", "Text = str | None\na = 1"),
+    "union of classes": ("a = 1", "Text = torch.Tensor | None\na = 1"),
+    "type by its module": ("a = 1", "Text = typing.Union[int, str]\na = 1"),
     "cast": ("a = f(b)", "from typing import cast\na = f(cast(int, b))"),
     "assertion": ("a = b", "assert isinstance(b, int)\na = b"),
     "words of an error": ('raise E("one")', 'raise E(f"{two}") from None'),
@@ -83,6 +85,11 @@ OTHER = {
     "imported name": ("from math import f\nf()", "from math import g as f\nf()"),
     "for what it does": ("a = 1", "import normlab.models.torchvision_operators\na = 1"),
     "string": ("a = 'b'", "a = 'c'"),
+    "item of a list by the name of a type": ("a = 1", "a = 1\nb = self.list[0]"),
+    "item of a call of a type": ("a = list(b)[0]", "a = list(b)[1]"),
+    "union with a value": ("a = 1", "a = 1\nb = a | None"),
+    "union with a constant": ("a = 1", "a = 1\nb = FLAGS | None"),
+    "cast of somebody else's": ("a = f(table.cast(b, c))", "a = f(c)"),
     "call of a type": ("a = list(b)", "a = set(b)"),
 }
 
@@ -173,6 +180,14 @@ def test_what_a_trial_measures_with_counts(change):
 def test_what_decides_of_it_does_not_count(change):
     before, after = trial(EXPERIMENT), trial(EXPERIMENT.replace(*change))
     assert before == after and after.modules == {"claims/leak.py"}
+
+
+def test_an_import_inside_a_try_counts_for_all_of_the_file():
+    whole = "from normlab.measure.leak import losses\n"
+    guarded = f"try:\n    {whole}except ImportError:\n    losses = None\n"
+    one = trial(EXPERIMENT.replace(whole, guarded))
+    other = trial(EXPERIMENT.replace(whole, guarded.replace("measure.leak", "measure.states")))
+    assert one.modules == {"claims/leak.py"} and one.hash != other.hash
 
 
 def test_an_experiment_without_a_trial_measures_nothing():

@@ -112,4 +112,9 @@ def test_what_differs_between_two_records_is_said():
         difference(one, replace(one, status="failed", message="why")) == "status ok, now failed why"
     )
     assert difference(one, replace(one, metrics={"loss": 1.0})) == "metrics.loss: None, now 1.0"
+    zero, minus = (replace(one, metrics={"mean": mean}) for mean in (0.0, -0.0))
+    assert difference(zero, minus) == "metrics.mean: 0.0, now -0.0"
+    assert difference(zero, replace(one, metrics={"mean": 0})) == ""
+    zeros, minuses = (replace(one, curve={"step": [1, mean]}) for mean in (0.0, -0.0))
+    assert difference(zeros, minuses) == "curve.step: [1, 0.0], now [1, -0.0]"
     assert difference(one, replace(one, curve={})) == "curve.step: [1, 2], now None"

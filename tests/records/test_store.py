@@ -1,5 +1,9 @@
 """The store: append-only lines, torn ones cut, done trials first."""
 
+import errno
+import fcntl
+import resource
+
 import pytest
 
 from normlab.errors import NormLabError
@@ -80,3 +84,38 @@ def test_a_torn_row_of_a_benchmark_is_cut_before_the_next(tmp_path, capsys):
         rows.write("bench", ['{"ratio": 2}'])
     assert path.read_text() == '{"ratio": 1}\n{"ratio": 2}\n'
     assert "cut a torn last line off (5 bytes)" in capsys.readouterr().err
+
+
+def test_a_row_that_does_not_fit_is_an_error_and_leaves_no_part_of_itself(tmp_path):
+    with Store(tmp_path) as store:
+        store.append("c", record("a"))
+        before = (tmp_path / "c.jsonl").read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+        try:
+            with pytest.raises(NormLabError, match=r"c\.jsonl cannot be written \(File too large"):
+                store.append("c", record("b"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "c.jsonl").read_bytes() == before
+        store.append("c", record("c"))
+    assert list(Store(tmp_path).records) == ["a", "c"]
+
+
+def test_what_fails_on_the_way_in_gives_the_lock_up(tmp_path):
+    store = Store(tmp_path)
+    (tmp_path / "c.jsonl").write_text("noise\n")
+    with pytest.raises(NormLabError, match=r"c\.jsonl, line 1"):
+        store.__enter__()
+    (tmp_path / "c.jsonl").unlink()
+    with Store(tmp_path):
+        pass
+
+
+def test_a_disk_without_locks_is_not_called_another_run(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(NormLabError, match=r"cannot be locked \(No locks available\)"):
+        Store(tmp_path).__enter__()

@@ -37,7 +37,8 @@ def test_effect():
     part = PartVerdict("a", "", "", "", "supported", 3.21, -1.1, 5.32, "points", 5)
     assert effect(part) == "3.21 (−1.10 to 5.32) points"
     exact = replace(part, effect=2e-7, low=None, high=None, unit="largest error")
-    assert effect(exact) == "largest error 2.0\xa0×\xa010⁻⁷"
+    assert effect(exact) == "2.0\xa0×\xa010⁻⁷ largest error"
+    assert effect(replace(exact, unit_first=True)) == "largest error 2.0\xa0×\xa010⁻⁷"
     assert effect(PartVerdict("a", "", "", "", "no data")) == ""
 
 

@@ -191,8 +191,7 @@ def evidence(**arms):
                 for s, v in enumerate(found)
             }
             for arm, found in arms.items()
-        },
-        5,
+        }
     )
 
 

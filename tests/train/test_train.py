@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from normlab.train.table import print_table
+
 QUICK = ["trainer.max_steps=20", "data.batch_size=16"]
 FIELDS = {
     "key",
@@ -86,6 +88,22 @@ def test_sweep_shows_every_job_and_skips_what_is_done(train, tmp_path, launcher)
     assert all(path.read_text() == text for path, text in kept.items())
 
 
+def test_a_sweep_is_one_however_it_is_spelled(train, tmp_path):
+    done = train("hydra.mode=MULTIRUN", "norm=batchnorm,groupnorm", "model.width=0")
+    assert done.returncode == 1, done.stdout + done.stderr
+    table = done.stdout[done.stdout.rindex("status") :]
+    assert table.count("failed: ") == 2
+
+
+def test_the_table_prints_messages_as_they_are(tmp_path, capsys):
+    summary = {"status": "failed", "message": "no [groups] here", "metrics": {}, "duration_s": 0.0}
+    outcome = {"overrides": ["evaluations=[precise]"], "skipped": False, "summary": summary}
+    (tmp_path / "000000.json").write_text(json.dumps(outcome))
+    assert print_table(tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "failed: no [groups] here" in printed and "[precise]" in printed
+
+
 def test_sweep_killed_in_the_middle_goes_on_where_it_stopped(train, tmp_path):
     train("-m", "seed=0", *QUICK)
     (done,) = (tmp_path / "runs").rglob("record.json")
@@ -131,7 +149,9 @@ def checkpoint(folder, name):
         (["seed=-1"], "seed=-1"),
         (["+foo=1"], "unknown key 'foo'"),
         (["+optim.foo=1"], "unknown key 'optim.foo'"),
-        (["norm=batchnorm,groupnorm"], "add -m"),
+        (["norm=batchnorm,groupnorm"], "norm=batchnorm,groupnorm has several values: add -m"),
+        (["seed=range(3)"], "seed=range(3) has several values: add -m"),
+        (["hydra.mode=MULTIRUN", "norm=nothing,groupnorm"], "unknown norm 'nothing'"),
         (["optim.lr=fast"], "optim.lr"),
         (["norm.statistics=global"], "running, batch, instance"),
         (["probes=[weights]"], "gradient_norm"),

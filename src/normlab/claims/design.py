@@ -51,6 +51,17 @@ class Progress:
     tuning: dict[str, dict[float, list[Job]]] = field(default_factory=dict)  # arm -> rate -> trials
     remaining: int = 0  # trials still to run, those that are not planned yet included
 
+    @property
+    def planned(self) -> list[Job]:
+        """Every trial that has a key by now, recorded or not: tuning, then evaluation."""
+        jobs: list[Job] = []
+        for by_rate in self.tuning.values():
+            for at_rate in by_rate.values():
+                jobs += at_rate
+        for by_seed in self.evaluation.values():
+            jobs += by_seed.values()
+        return jobs
+
     def recorded(self, records: Mapping[str, Record]) -> dict[str, dict[int, Record]]:
         """The evaluation trials that `records` hold, by arm and seed."""
         return {arm: _recorded(jobs, records) for arm, jobs in self.evaluation.items()}

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from normlab.claims.stats import Values as Values  # the files of claims take it from here
 from normlab.records.record import Record
 
-Values = NDArray[np.float64]
+ByArm = Mapping[str, Mapping[int, Record]]  # arm -> seed -> trial
 
 
 class Missing(Exception):
@@ -31,8 +31,7 @@ class Evidence:
     Only seeds that every arm has count: no arm decides with fewer seeds than another.
     """
 
-    records: Mapping[str, Mapping[int, Record]]
-    seeds_wanted: int
+    records: ByArm
 
     @property
     def seeds(self) -> list[int]:
@@ -91,10 +90,17 @@ class Evidence:
 
     @staticmethod
     def _value(record: Record, arm: str, metric: str) -> float:
-        # JSON has no NaN: a loss that was not finite is recorded as null.
-        value = record.metrics.get(metric)
-        if value is None and metric.endswith("loss"):
-            value = record.metrics.get("trivial_loss")
+        value = recorded_value(record, metric)
         if value is None:
             raise Missing(f"{arm}, seed {record.seed}: no {metric} was recorded")
         return float(value)
+
+
+def recorded_value(record: Record, metric: str) -> float | None:
+    """A metric of a trial, the trivial loss for a loss that was not finite; None without any."""
+    value = record.metrics.get(metric)
+    # JSON has no NaN: a loss that was not finite is there, as null. One that is not there at all
+    # was never measured, or its name is wrong.
+    if value is None and metric in record.metrics and metric.endswith("loss"):
+        return record.metrics.get("trivial_loss")
+    return value

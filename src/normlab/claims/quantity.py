@@ -8,6 +8,10 @@ import numpy as np
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.metrics import metric as metric_of
 
+LARGEST_ERROR = "largest error"
+# These say which number it is, and read before it: largest error 2e-7. All others follow theirs.
+UNITS_FIRST = frozenset({LARGEST_ERROR, "largest difference"})
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -21,6 +25,11 @@ class Quantity:
     unit: str
     read: Callable[[Evidence], Values]
     beside: Callable[[Evidence], str] | None = None
+
+    @property
+    def unit_first(self) -> bool:
+        """Whether the unit reads before its number."""
+        return self.unit in UNITS_FIRST
 
 
 def difference(
@@ -91,7 +100,7 @@ def largest(
     metric: str | Sequence[str],
     *,
     words: str = "",
-    unit: str = "largest error",
+    unit: str = LARGEST_ERROR,
 ) -> Quantity:
     """(n,): the largest of one or several metrics over `arms`, draw by draw."""
     metrics = (metric,) if isinstance(metric, str) else tuple(metric)
@@ -107,7 +116,7 @@ def largest(
 
 
 def every(
-    arms: Sequence[str], metrics: Sequence[str], *, words: str = "", unit: str = "largest error"
+    arms: Sequence[str], metrics: Sequence[str], *, words: str = "", unit: str = LARGEST_ERROR
 ) -> Quantity:
     """(n x arms x metrics,): each draw of each metric of each arm by itself."""
     said = words or f"{', '.join(metric_of(name).words for name in metrics)} of {', '.join(arms)}"

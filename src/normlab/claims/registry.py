@@ -2,28 +2,47 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from normlab.claims.claim import Claim
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS
+from normlab.records.tree import only_python
 
 _LOADED: dict[Path, tuple[int, ModuleType]] = {}  # file -> when it had changed, and its module
 
 
 def slugs(folder: Path = EXPERIMENTS) -> list[str]:
-    """Every claim's slug, sorted."""
-    return sorted(
-        path.stem.replace("_", "-")
-        for path in folder.rglob("*.py")
-        if not path.stem.startswith("_")
-    )
+    """Every claim's slug, sorted.
+
+    Raises:
+        NormLabError: two files of one slug.
+    """
+    return sorted(_files(folder))
 
 
 def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
-    """Where the claim `slug` is written; None if there is no such file."""
-    return next(iter(sorted(folder.rglob(f"{slug.replace('-', '_')}.py"))), None)
+    """Where the claim `slug` is written; None if there is no such file.
+
+    Raises:
+        NormLabError: two files of one slug.
+    """
+    return _files(folder).get(slug)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """By slug, in whatever topic's folder."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("[!_]*.py")):
+        slug = path.stem.replace("_", "-")
+        if slug in files:
+            raise NormLabError(f"{files[slug]} and {path} are both claim {slug!r}: rename one.")
+        files[slug] = path
+    return files
 
 
 def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
@@ -34,15 +53,24 @@ def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
     """
     path = experiment_file(slug, folder)
     if path is None:
-        # All slugs fill a screen: those that share the first word, if there are any.
-        near = [known for known in slugs(folder) if slug.split("-")[0] in known] or slugs(folder)
         raise NormLabError(
-            f"unknown claim {slug!r}: choose one of {', '.join(near)}; `normlab list` shows all."
+            f"unknown claim {slug!r}: choose one of {', '.join(_near(slug, slugs(folder)))}; "
+            "`normlab list` shows all."
         )
     claim = getattr(load_experiment(path), "CLAIM", None)
     if not isinstance(claim, Claim) or claim.slug != slug:
         raise NormLabError(f"{path}: define CLAIM = Claim(slug={slug!r}, ...).")
     return claim
+
+
+def _near(slug: str, known: Sequence[str]) -> Sequence[str]:
+    """Those that `slug` may stand for: all of them fill a screen, but are better than none."""
+    slug = slug.replace("_", "-").lower()
+    if slug in known:
+        return [slug]
+    first_word = slug.split("-")[0]
+    alike = get_close_matches(slug, known)
+    return alike or [one for one in known if first_word in one] or known
 
 
 def load_all(folder: Path = EXPERIMENTS) -> list[Claim]:
@@ -57,17 +85,24 @@ def docstring(slug: str, folder: Path = EXPERIMENTS) -> str:
 
 
 def load_experiment(path: Path) -> ModuleType:
-    """The module of an experiment file, loaded once, and again if the file has changed."""
+    """The module of an experiment file, loaded once, and again if the file has changed.
+
+    Raises:
+        NormLabError: it is not Python.
+    """
     name = f"normlab_experiment_{path.stem}"
     changed = path.stat().st_mtime_ns
     known = _LOADED.get(path)
     if known is not None and known[0] == changed:
         return known[1]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    loader = SourceFileLoader(name, str(path))
+    with only_python(path):
+        loader.get_code(name)  # of this file alone, and not of what it imports
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses of the file look their own module up there.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     _LOADED[path] = changed, module
     return module

@@ -8,7 +8,7 @@ import numpy as np
 
 from normlab.claims.claim import Claim
 from normlab.claims.design import Design, Progress
-from normlab.claims.evidence import Evidence
+from normlab.claims.evidence import Evidence, recorded_value
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
 from normlab.records.record import Record
@@ -46,9 +46,7 @@ class Trials:
         """
         points = []
         for seed, record in sorted(self.records.get(arm, {}).items()):
-            value = record.metrics.get(metric)
-            if value is None and metric.endswith("loss"):
-                value = record.metrics.get("trivial_loss")
+            value = recorded_value(record, metric)
             if isinstance(value, int | float) and math.isfinite(value):
                 shown = metric_of(metric).scale * float(value)
                 points.append(Point(seed, shown, record.status == "diverged", seed in self.seeds))
@@ -72,7 +70,7 @@ def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
     if verdict.profile is None:
         return Trials()
     protocol, known = claim.protocols[verdict.profile], store.done()
-    progress = Design(claim, protocol).progress(known)
+    progress = Design(claim, protocol).progress(store.tried())
     jobs = [job for by_seed in progress.evaluation.values() for job in by_seed.values()]
     trials = Trials(
         records=_evaluation(claim, progress, known, verdict.device or ""),
@@ -81,7 +79,7 @@ def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
         commands={job.arm: job.command for job in reversed(jobs)},
         failures=_failures({job.key for job in jobs}, store),
     )
-    trials.seeds = Evidence(trials.records, protocol.seeds).seeds
+    trials.seeds = Evidence(trials.records).seeds
     return trials
 
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.design import Design
-from normlab.claims.evidence import Evidence, Missing
+from normlab.claims.evidence import ByArm, Evidence, Missing
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
 from normlab.claims.staleness import stale_reasons
@@ -25,8 +25,6 @@ from normlab.records.verdict import (
     Verdict,
     to_json,
 )
-
-ByArm = Mapping[str, Mapping[int, Record]]  # arm -> seed -> trial
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
@@ -78,9 +76,8 @@ def _under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict]:
     protocol = claim.protocols.get(profile)
     if protocol is None:
         return
-    records = store.done()
-    progress = Design(claim, protocol).progress(records)
-    by_arm = progress.recorded(records)
+    progress = Design(claim, protocol).progress(store.tried())
+    by_arm = progress.recorded(store.done())
     # None: not tuned, the rate is that of the arm's own configuration.
     rates = {arm: rate for arm, rate in progress.learning_rates.items() if rate is not None}
     for device in devices(by_arm):
@@ -102,7 +99,7 @@ def _decide(
     folder: Path,
 ) -> Verdict:
     wanted = claim.protocols[profile].seeds
-    evidence = Evidence(by_arm, wanted)
+    evidence = Evidence(by_arm)
     n = len(evidence.seeds)
     short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted}
     missing = tuple(f"{arm}: {count} of {wanted} seeds" for arm, count in short.items())
@@ -188,6 +185,7 @@ def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
         low=_rounded(finding.low),
         high=_rounded(finding.high),
         unit=finding.unit,
+        unit_first=part.quantity.unit_first,
         n=finding.n,
     )
 

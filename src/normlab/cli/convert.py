@@ -93,8 +93,6 @@ def _print_rows(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
     """As JSON or as a table; all rows have the columns of the first."""
     import json
 
-    from rich.markup import escape
-
     from normlab.cli.tables import plain_table, wide_console
 
     if as_json:
@@ -105,6 +103,5 @@ def _print_rows(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
         return
     table = plain_table(*rows[0])
     for row in rows:
-        # rich would take [words in brackets] for mark-up.
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
     wide_console().print(table)

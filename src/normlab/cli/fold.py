@@ -36,14 +36,14 @@ def fold(
     console = wide_console()
     trained = fold_trained(checkpoint)
     folded = trained.folding.model
-    console.print(str(trained.folding), markup=False, highlight=False)
+    console.print(str(trained.folding), highlight=False)
     others: dict[str, Run] = {"folded": folded}
     with torch.no_grad(), timing_conditions():
         if onnx is not None:
             export_onnx(folded, trained.x, onnx)
             others["folded, ONNX Runtime"] = partial(run_onnx, open_onnx(onnx))
             size = f"written to {onnx}: {onnx.stat().st_size / 1024:.0f} KiB"
-            console.print(size, markup=False, highlight=False)
+            console.print(size, highlight=False)
         runs = measure_runs(trained.model, others, trained.x)
     _print_runs(runs)
 

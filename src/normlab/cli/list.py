@@ -9,14 +9,12 @@ def list_claims(as_json: Json = False, results: Results = None) -> None:
 
     from normlab.claims.registry import load_all
     from normlab.cli.tables import STYLES, claim_console, plain_table, styled
-    from normlab.errors import NormLabError
-    from normlab.records.places import RESULTS
-    from normlab.records.verdict import NO_DATA, read_verdicts
+    from normlab.records.places import RESULTS, newest
+    from normlab.records.verdict import FILE, NO_DATA, read_verdicts
 
-    try:
-        decided = read_verdicts(results or RESULTS)
-    except NormLabError:  # nothing is decided in this folder yet
-        decided = {}
+    folder = results or RESULTS
+    # Without the file nothing is decided yet; with a damaged one that must not be claimed.
+    decided = read_verdicts(folder) if newest(folder, FILE).exists() else {}
     words = {slug: verdict.verdict for slug, verdict in decided.items()}
     rows = [
         {

@@ -11,6 +11,7 @@ from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from normlab.score.run import ScoreReport
     from normlab.score.table import Line, Score
@@ -94,9 +95,9 @@ def _print_score(score: "Score") -> None:
         console.print(f"stale     {reason}", style="yellow", highlight=False)
 
 
-def _cells(line: "Line", score: "Score") -> list[str]:
+def _cells(line: "Line", score: "Score") -> "list[Text]":
     """Of a row of the table: the norm's own cell, then those of the others with the comparison."""
-    from normlab.cli.tables import STYLES, styled
+    from normlab.cli.tables import STYLES, in_lines, styled
     from normlab.records.verdict import INCONCLUSIVE
     from normlab.report.score_words import certainty, difference, value
     from normlab.score.table import BETTER, WORSE
@@ -104,12 +105,16 @@ def _cells(line: "Line", score: "Score") -> list[str]:
     styles = {**STYLES, INCONCLUSIVE: "dim"}
     own = line.cells[score.subject.name]
     verdict = styled(own.verdict, styles.get(own.verdict, "dim"))
-    cells = [f"{value(line.row, own)}\n{verdict}"]
+    cells = [in_lines([value(line.row, own), verdict])]
     for other in score.references:
         comparison = line.comparisons[other.name]
         style = {BETTER: "green", WORSE: "red"}.get(comparison.word, "dim")
-        shown = [value(line.row, line.cells[other.name]), styled(certainty(comparison), style)]
-        cells.append("\n".join(filter(None, [*shown, difference(line.row, comparison)])))
+        shown = (
+            value(line.row, line.cells[other.name]),
+            styled(certainty(comparison), style),
+            difference(line.row, comparison),
+        )
+        cells.append(in_lines(filter(None, shown)))
     return cells
 
 

@@ -17,7 +17,7 @@ def show(
     from normlab.claims.design import Design
     from normlab.claims.registry import load_claim
     from normlab.claims.run.session import named_protocol, seconds_per_trial
-    from normlab.cli.tables import claim_console
+    from normlab.cli.tables import claim_console, styled
     from normlab.records.places import RESULTS
     from normlab.records.store import Store
 
@@ -25,16 +25,16 @@ def show(
     name, protocol = named_protocol(claim, profile)
     # Below without highlighting: rich would colour each number in a sentence.
     console = claim_console()
-    console.print(f"[bold]{claim.slug}[/bold]: {claim.statement}", highlight=False)
+    console.print(styled(claim.slug, "bold"), f": {claim.statement}", sep="", highlight=False)
     documents = "; ".join(claim.documents)
     console.print(f"said by: {documents}\nprimary source: {claim.source}", highlight=False)
     console.print(f"prediction: {claim.prediction}", highlight=False)
     for part in claim.parts:
         console.print(f"  {part.name}: {part.statement}", highlight=False)
         console.print(f"    rule: {part.rule_words}", highlight=False)
-    store = Store(results or RESULTS)
-    step = Design(claim, protocol).progress(store.done())
-    minutes = seconds_per_trial(claim, protocol, store) * step.remaining / 60
+    known = Store(results or RESULTS).done()
+    step = Design(claim, protocol).progress(known)
+    minutes = seconds_per_trial(protocol, step, known) * step.remaining / 60
     rates = len(protocol.learning_rates)
     tuned = f", tuned over {rates} rates or more" if rates else ""
     console.print(

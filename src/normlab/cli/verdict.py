@@ -48,22 +48,20 @@ def print_verdicts(
 
 def _print_table(decided: Sequence["Verdict"]) -> None:
     """A line for a claim of one part; for others, one for the claim and one for each part."""
-    from normlab.cli.tables import STYLES, claim_console, plain_table, styled
+    from normlab.cli.tables import STYLES, claim_console, in_lines, plain_table, styled
 
     table = plain_table("claim", "verdict", "evidence", "finding")
     for one in decided:
         evidence = f"{one.profile}, n = {one.n}" if one.profile else ""
         several = len(one.parts) > 1
-        finding = _notes(one) if several else [one.parts[0].text, *_notes(one)]
+        # What is missing, and what is stale.
+        notes = [*one.missing, *(f"stale: {reason}" for reason in one.stale)]
+        finding = [styled(note, "dim") for note in notes]
+        if not several:
+            finding.insert(0, styled(one.parts[0].text, None))
         word = styled(one.verdict, STYLES.get(one.verdict))
-        table.add_row(one.slug, word, evidence, "\n".join(finding))
+        table.add_row(one.slug, word, evidence, in_lines(finding))
         for part in one.parts if several else ():
             word = styled(part.verdict, STYLES.get(part.verdict))
             table.add_row(f"  {part.name}", word, "", part.text)
     claim_console().print(table)
-
-
-def _notes(verdict: "Verdict") -> list[str]:
-    """What is missing, and what is stale."""
-    notes = [*verdict.missing, *(f"stale: {reason}" for reason in verdict.stale)]
-    return [f"[dim]{note}[/dim]" for note in notes]

@@ -178,20 +178,21 @@ def check_keys(node: DictConfig) -> None:
         NormLabError: it is not; with the keys that there are.
     """
     _check_group("", node, Config)
-    for key in map(str, node):
-        if OmegaConf.is_dict(node[key]):
-            _check_group(f"{key}.", node[key], OmegaConf.get_type(node, key))
 
 
 def _check_group(prefix: str, node: DictConfig, schema: Any) -> None:
-    keys = [str(key) for key in node]
+    """The keys of a group, and of all groups inside it."""
+    keys = [str(key) for key in node if key != "hydra"]
     # A group without a type, as records and norms have it, allows what it has.
     known = keys
     if is_dataclass(schema):
         known = [item.name for item in fields(schema)]
     for key in keys:
-        if key not in known and key != "hydra":
+        if key not in known:
             raise choices("key", f"{prefix}{key}", known)
+        # What is still missing must not be asked for: the merge says so.
+        if not OmegaConf.is_missing(node, key) and OmegaConf.is_dict(node[key]):
+            _check_group(f"{prefix}{key}.", node[key], OmegaConf.get_type(node, key))
 
 
 def _without_hydra(node: DictConfig) -> DictConfig:

@@ -64,8 +64,11 @@ def trial_code(text: str, modules: Modules) -> Code | None:
     for statement in statements:
         if statement.is_import:
             imports += _used(statement.imports, read)
-        elif statement in needed:  # what a function imports, it reads by names of its own
-            imports += _used(statement.imports, statement.local)
+        elif statement in needed:
+            # What a function imports, it reads by names of its own; all else, as the `try` around
+            # an import, is of the whole file.
+            own = statement.is_definition
+            imports += _used(statement.imports, statement.local if own else read)
     texts += [statement.text for statement in needed]
     return _code(texts, imports, modules)
 
@@ -78,6 +81,7 @@ class _Statement:
         self.text = outline.text(node)
         self.imports = outline.imports
         self.is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        self.is_definition = isinstance(node, _DEFINITIONS)
         self.names = _defined(node)
         self.local = frozenset(outline.read)
         self.read = self.local

@@ -17,13 +17,20 @@ def difference(before: Record, now: Record) -> str:
         return f"status {one.status}, now {other.status} {other.message}".strip()
     for name in sorted(one.metrics.keys() | other.metrics.keys()):
         values = one.metrics.get(name), other.metrics.get(name)
-        if name not in _NOT_COMPARED and values[0] != values[1]:
+        if name not in _NOT_COMPARED and _bits(values[0]) != _bits(values[1]):
             return _in_words(f"metrics.{name}", *values)
     for name in sorted(one.curve.keys() | other.curve.keys()):
         lists = one.curve.get(name), other.curve.get(name)
-        if lists[0] != lists[1]:
+        if _bits(lists[0]) != _bits(lists[1]):
             return _in_words(f"curve.{name}", *lists)
     return ""
+
+
+def _bits(value: object) -> object:
+    """Equal only where all bits are: 0.0 == -0.0, whose texts differ. 1 and 1.0 are one number."""
+    if isinstance(value, list):
+        return [_bits(item) for item in value]
+    return repr(float(value)) if isinstance(value, int | float) else value
 
 
 def _kept(record: Record) -> Record:

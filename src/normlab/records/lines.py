@@ -35,15 +35,22 @@ class Lines:
         return sorted(self.folder.glob(self._pattern))
 
     def write(self, name: str, rows: Iterable[str]) -> None:
-        """Add lines to `<name>.jsonl`: on disk, all of them, when this returns."""
+        """Add lines to `<name>.jsonl`: on disk, all of them, when this returns.
+
+        Raises:
+            NormLabError: they do not fit on the disk, say; then none is added.
+        """
         assert self._lock is not None, "written outside `with`"
         content = "".join(f"{row}\n" for row in rows).encode()
-        # All rows in one write: a kill leaves at most the last line torn.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(self.folder / f"{name}.jsonl", flags, 0o644)
+        path = self.folder / f"{name}.jsonl"
+        descriptor = os.open(path, flags, 0o644)
         try:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
+            _append(descriptor, content)
+        except OSError as error:
+            raise NormLabError(
+                f"{path} cannot be written ({error.strerror}): make room, or name another folder."
+            ) from None
         finally:
             os.close(descriptor)
 
@@ -51,22 +58,36 @@ class Lines:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self.folder / self._lock_name, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._hold(self._lock)
+            self._prepare()
+        except BaseException:
             # `with` calls no `__exit__` where `__enter__` raises.
             self._release()
-            raise NormLabError(
-                f"another `{self._writer}` is writing to {self.folder}: wait for it, or stop it."
-            ) from None
-        # Under the lock: a line that another process is writing would look torn.
-        for path in self.files():
-            repair(path)
+            raise
         return self
 
     def __exit__(
         self, kind: type | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._release()
+
+    def _hold(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NormLabError(
+                f"another `{self._writer}` is writing to {self.folder}: wait for it, or stop it."
+            ) from None
+        except OSError as error:  # of a file system without locks, say
+            raise NormLabError(
+                f"{self.folder} cannot be locked ({error.strerror}): name a folder on a disk of "
+                "this machine."
+            ) from None
+
+    def _prepare(self) -> None:
+        """What is done first, under the lock: a line that another is writing would look torn."""
+        for path in self.files():
+            repair(path)
 
     @property
     def _lock_name(self) -> str:
@@ -77,6 +98,22 @@ class Lines:
         assert self._lock is not None
         os.close(self._lock)  # which also gives up the lock
         self._lock = None
+
+
+def _append(descriptor: int, content: bytes) -> None:
+    """All of `content`, synced, at the end of an open file; nothing where that fails."""
+    size = os.fstat(descriptor).st_size
+    # All rows in one write: a kill leaves at most the last line torn. One that finds too little
+    # room writes what fits and raises nothing; the next says why.
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        # Without its end this line would join the next.
+        os.ftruncate(descriptor, size)
+        raise
 
 
 def read_lines(path: Path) -> list[tuple[int, bytes]]:

@@ -19,6 +19,8 @@ _TYPES = frozenset(
     | {"Sequence", "Union", "dict", "frozenset", "list", "set", "tuple", "type"}
 )
 _TYPE_MAKERS = frozenset({"NewType", "ParamSpec", "TypeVar", "TypeVarTuple"})
+_PLAIN_TYPES = frozenset({"bool", "bytes", "complex", "float", "int", "object", "str"}) | _TYPES
+_TYPING = frozenset({"typing", "typing_extensions", "collections.abc"})  # modules of types
 _TYPE_BASES = frozenset({"Protocol", "TypedDict"})  # classes without any code of their own
 
 
@@ -108,14 +110,14 @@ class Outline:
         return ""
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-        is_overload = any(_last_name(item) == "overload" for item in node.decorator_list)
+        is_overload = any(_typing_name(item) == "overload" for item in node.decorator_list)
         return "" if is_overload else self._plain(node)
 
     def _class(self, node: ast.ClassDef) -> str:
-        if any(_last_name(base) in _TYPE_BASES for base in node.bases):
+        if any(_typing_name(base) in _TYPE_BASES for base in node.bases):
             return ""
         # `Generic[T]` tells type checkers only.
-        bases = [base for base in node.bases if _last_name(base) != "Generic"]
+        bases = [base for base in node.bases if _typing_name(base) != "Generic"]
         # `x: int` is a field in a dataclass and says nothing anywhere else.
         has_fields = any(_last_name(base) == "NamedTuple" for base in bases) or any(
             _last_name(item) == "dataclass" for item in node.decorator_list
@@ -132,7 +134,7 @@ class Outline:
         return f"ClassDef({node.name},{head},[{';'.join(filter(None, body))}])"
 
     def _if(self, node: ast.If) -> str:
-        if _last_name(node.test) == "TYPE_CHECKING":
+        if _typing_name(node.test) == "TYPE_CHECKING":
             # At run time the condition is false: only `else` is left.
             return self._texts(node.orelse)
         return self._plain(node)
@@ -144,7 +146,7 @@ class Outline:
         return f"Assign({self._texts(node.targets)}{self.text(node.value)})"
 
     def _annotated(self, node: ast.AnnAssign) -> str:
-        if node.value is None or _last_name(node.annotation) == "TypeAlias":
+        if node.value is None or _typing_name(node.annotation) == "TypeAlias":
             return ""
         # As an assignment without annotation: to annotate a name changes no hash.
         return f"Assign({self._texts([node.target])}{self.text(node.value)})"
@@ -155,7 +157,7 @@ class Outline:
         return f"Raise({_last_name(error)})"
 
     def _call(self, node: ast.Call) -> str:
-        if _last_name(node.func) == "cast" and len(node.args) == 2:
+        if _typing_name(node.func) == "cast" and len(node.args) == 2:
             # `cast(T, x)` is x.
             return self.text(node.args[1])
         return self._plain(node)
@@ -172,14 +174,35 @@ def _last_name(node: ast.AST | None) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_type(node: ast.expr) -> bool:
-    """Whether an expression names a type: a generic, a type variable, a union with such or None."""
+def _typing_name(node: ast.AST | None) -> str:
+    """`Protocol` of Protocol, typing.Protocol and Protocol[T]; "" of what only ends like that.
+
+    `self.list` and `table.cast` belong to somebody else, and compute something.
+    """
     if isinstance(node, ast.Subscript):
-        return _last_name(node) in _TYPES
+        return _typing_name(node.value)
+    if isinstance(node, ast.Attribute):
+        return node.attr if ast.unparse(node.value) in _TYPING else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_type(node: ast.expr) -> bool:
+    """Whether an expression names a type: a generic, a type variable, a union of such or None."""
+    if isinstance(node, ast.Subscript):
+        return _typing_name(node) in _TYPES
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        # One of them alone shows nothing: a name may be that of a value.
         sides = (node.left, node.right)
-        return any(_is_type(side) or _is_none(side) for side in sides)
-    return isinstance(node, ast.Call) and _last_name(node) in _TYPE_MAKERS
+        shown = any(_is_type(side) or _is_none(side) for side in sides)
+        return shown and all(map(_may_be_type, sides))
+    return isinstance(node, ast.Call) and _typing_name(node.func) in _TYPE_MAKERS
+
+
+def _may_be_type(node: ast.expr) -> bool:
+    """Of a side of `|`: None, a type, or a name that is written as types are."""
+    name = _last_name(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+    is_class = name[:1].isupper() and not (name.isupper() and len(name) > 1)
+    return is_class or name in _PLAIN_TYPES or _is_none(node) or _is_type(node)
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict
 
 from normlab.errors import NormLabError
 from normlab.norms.registry import module_file
@@ -122,11 +122,6 @@ class Record:
         """A group of the configuration, such as `norm` or `data`; empty where there is none."""
         group = self.config.get(name)
         return group if isinstance(group, dict) else {}
-
-    def group(self, name: str) -> Mapping[str, Any]:
-        """A group of the configuration, `data` say; empty where it has none."""
-        value = self.config.get(name)
-        return value if isinstance(value, dict) else {}
 
     def to_json(self) -> str:
         """One line of strict JSON: NaN and infinities become null."""

@@ -1,7 +1,6 @@
 """The evidence on disk: results/<slug>.jsonl, one line per trial, written by one process."""
 
 from pathlib import Path
-from typing import Self
 
 from normlab.errors import NormLabError
 from normlab.records.lines import BENCHMARKS, Lines, read_lines
@@ -50,17 +49,25 @@ class Store(Lines):
         """The records that are evidence, by key."""
         return {key: record for key, record in self.records.items() if record.status in DONE}
 
+    def tried(self) -> dict[str, Record]:
+        """By key, the evidence and the trials that failed: what a plan is made from.
+
+        A run counts a failed tuning trial as the worst and goes on, so whoever reads its records
+        later must do the same.
+        """
+        failed = {key: one for key, one in self.records.items() if one.status not in DONE}
+        return failed | self.done()
+
     def append(self, slug: str, record: Record) -> None:
         """Add one line to results/<slug>.jsonl: on disk when this returns."""
         self.write(slug, [record.to_json()])
         self._note(record)
 
-    def __enter__(self) -> Self:
-        super().__enter__()
+    def _prepare(self) -> None:
+        super()._prepare()
         note_sources(self.folder)
         # Under the lock: another run may have added records since this store was made.
         self.reload()
-        return self
 
 
 def _files(folder: Path) -> list[Path]:

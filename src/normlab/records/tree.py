@@ -124,14 +124,14 @@ class Tree:
         # Parsing is what costs: each file once, for however many trials.
         if path not in self._codes:
             is_package = path.name == "__init__.py"
-            with _only_python(path):
+            with only_python(path):
                 text = path.read_text(encoding="utf-8")
                 self._codes[path] = module_code(text, self._modules, is_package=is_package)
         return self._codes[path]
 
     def _trial(self, path: Path) -> Code | None:
         if path not in self._trial_codes:
-            with _only_python(path):
+            with only_python(path):
                 text = path.read_text(encoding="utf-8")
                 self._trial_codes[path] = trial_code(text, self._modules)
         return self._trial_codes[path]
@@ -149,7 +149,12 @@ def here() -> Tree:
 
 
 @contextmanager
-def _only_python(path: Path) -> Iterator[None]:
+def only_python(path: Path) -> Iterator[None]:
+    """Inside, a file that is not Python ends in one sentence.
+
+    Raises:
+        NormLabError: instead of a SyntaxError, with the line of `path`.
+    """
     try:
         yield
     except SyntaxError as error:

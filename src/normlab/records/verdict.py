@@ -14,7 +14,8 @@ SUPPORTED, PARTLY, REFUTED = "supported", "partly supported", "refuted"
 INCONCLUSIVE, NO_DATA = "inconclusive", "no data"
 VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
 
-SCHEMA = 2  # of a row; 1 had no zones, and a part's scale followed from its unit
+# Of a row. 1 had no zones, and a part's scale followed from its unit; in 2 the place of a unit did.
+SCHEMA = 3
 FILE = "verdicts.json"
 
 
@@ -42,6 +43,7 @@ class PartVerdict:
     n: int = 0
     log: bool = False  # effects are ratios
     zones: tuple[Zone, ...] = ()
+    unit_first: bool = False  # the unit reads before its number: `largest error 2e-7`
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,15 @@ def read_verdicts(folder: Path) -> dict[str, Verdict]:
     """The verdicts that `folder` keeps, by slug; rows of older schemas are brought up to this one.
 
     Raises:
-        NormLabError: the file is missing or damaged.
+        NormLabError: the file is missing or damaged, or of a later schema.
     """
     path = newest(folder, FILE)
     try:
         rows = json.loads(path.read_text())
         return {row["slug"]: _verdict(row) for row in rows}
+    # It is a ValueError too: the next handler would take a later schema for damage.
+    except NormLabError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         raise NormLabError(
             f"{path} cannot be read, and nothing else says what is decided: "
@@ -123,6 +128,11 @@ def read_verdicts(folder: Path) -> dict[str, Verdict]:
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
+    if row.get("schema", 1) > SCHEMA:
+        raise NormLabError(
+            f"a verdict of schema {row['schema']}: this version of normlab reads up to {SCHEMA}; "
+            "install a newer one."
+        )
     known = {item.name for item in fields(Verdict)}
     kept = {name: value for name, value in row.items() if name in known}
     return Verdict(
@@ -142,7 +152,9 @@ def _part(row: Mapping[str, Any]) -> PartVerdict:
     zones = tuple(_zone(*zone) for zone in row.get("zones", ()))
     # Schema 1 had no `log`: ratios were told by their unit.
     log = row.get("log", row["unit"] == "times")
-    return PartVerdict(**{**row, "zones": zones, "log": log})
+    # Schema 2 had no `unit_first`: such units were told by their first word.
+    unit_first = row.get("unit_first", row["unit"].startswith("largest"))
+    return PartVerdict(**{**row, "zones": zones, "log": log, "unit_first": unit_first})
 
 
 def _zone(low: float | None, high: float | None, verdict: str) -> Zone:

@@ -60,13 +60,12 @@ def power_of_ten(power: int) -> str:
 
 
 def effect(part: PartVerdict) -> str:
-    """`3.21 (1.10 to 5.32) points`, or "" where no number was found."""
+    """`3.21 (1.10 to 5.32) points`, `largest error 2e-7`, or "" where no number was found."""
     if part.effect is None:
         return ""
     if part.low is None or part.high is None:
         shown = number(part.effect)
-        largest = part.unit.startswith("largest")  # a unit that reads before its number
-        return f"{part.unit} {shown}" if largest else f"{shown} {part.unit}"
+        return f"{part.unit} {shown}" if part.unit_first else f"{shown} {part.unit}"
     middle, low, high = numbers([part.effect, part.low, part.high])
     return f"{middle} ({low} to {high}) {part.unit}"
 

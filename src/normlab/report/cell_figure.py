@@ -75,7 +75,7 @@ def _by_size(record: Record) -> dict[float, list[float]]:
     for metric, value in record.metrics.items():
         # A void cell is null in the record.
         if metric.startswith(LOG) and value is not None and math.isfinite(value):
-            size = size_of_cell(metric.removeprefix(LOG), record.group("options"))
+            size = size_of_cell(metric.removeprefix(LOG), record.section("options"))
             logs[size].append(value)
     return logs
 

@@ -52,7 +52,7 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
     """A panel for each metric that the claim's rules read; if they read nothing yet, for the
     first that is there."""
     # What a rule reads is not declared anywhere: it is decided once more, and watched.
-    evidence = Watched(trials.records, len(trials.seeds))
+    evidence = Watched(trials.records)
     for part in claim.parts if trials.seeds else ():
         # Whatever was read before something was missing is shown.
         with suppress(Missing):

@@ -36,7 +36,7 @@ def data_label(record: Record) -> str:
     """The data set as its record names it, with what was used of it: cifar10 (JPEG copy), 5,000
     images of 16×16."""
     name = record.data.get("name") or "unnamed data"
-    options = record.group("data")
+    options = record.section("data")
     subset, size = options.get("subset"), options.get("image_size")
     if "context" in options:
         used = f"{subset:,} characters" if subset else ""

@@ -57,10 +57,10 @@ def _accuracies(subject: Subject, profile: str, store: Store) -> dict[int, list[
     """
     arms = {n: batch_arm(subject, n) for n in (*sizes(subject), SGD_BATCH)}
     claim = trained_claim(subject, "images", tuple(arms.values()))
-    protocol, known = protocol_of(claim, profile), store.done()
+    protocol = protocol_of(claim, profile)
     if protocol is None:
         return {n: [] for n in arms}
-    recorded = Design(claim, protocol).progress(known).recorded(known)
+    recorded = Design(claim, protocol).progress(store.tried()).recorded(store.done())
     # Nothing is compared here: every seed counts, whichever arms have it.
     seeds = sorted(set().union(*recorded.values()))
     trials = Trials(recorded, seeds)

@@ -14,10 +14,11 @@ from normlab.config.schema import Config
 from normlab.data import check_available
 from normlab.errors import NormLabError, refuse
 from normlab.records.record import Record, trial_key
+from normlab.records.store import DONE
 from normlab.training.processes import backend_of, run_group, under_torchrun, wait_of
 
-DONE = ("ok", "diverged")
-# The folder in which the jobs of a sweep leave their outcome for the table at its end.
+# The folder in which the jobs of a sweep leave their outcome for the table at its end. It has the
+# name of the sweep.
 OUTCOMES = "NORMLAB_OUTCOMES"
 
 
@@ -32,7 +33,12 @@ def run_job(node: DictConfig) -> None:
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
     path = run_dir / "record.json"
+    # Hydra alone knows: -m, --multirun and hydra.mode=MULTIRUN mean the same.
     sweep = hydra.mode == RunMode.MULTIRUN
+    folder = os.environ.get(OUTCOMES) if sweep else None
+    if folder:
+        # The runs of its jobs stand together where they are logged.
+        os.environ.setdefault("NORMLAB_SWEEP", Path(folder).name)
     # Each of torchrun's processes comes here: the first writes and prints for all.
     if under_torchrun():
         if sweep:
@@ -52,7 +58,7 @@ def run_job(node: DictConfig) -> None:
             refuse(record.message)  # SystemExit, which Hydra passes on without words of its own
     line = f"done before: {summary(record)}" if skipped else summary(record)
     print(f"{line}  [{os.path.relpath(path)}]", flush=True)
-    if folder := os.environ.get(OUTCOMES):
+    if folder:
         outcome = {
             "overrides": list(hydra.overrides.task),
             "skipped": skipped,
@@ -134,7 +140,8 @@ def _train_member(overrides: list[str], key: str, run_dir: Path) -> str | None:
     cfg = compose(overrides)
     if trial_key(to_dict(cfg)) != key:
         raise NormLabError(
-            "trainer.devices takes its configuration from conf/: leave --config-dir and -name out."
+            "trainer.devices takes its configuration from conf/: leave --config-dir and "
+            "--config-name out."
         )
     record = fit(cfg, run_dir)
     return record.to_json() if os.environ["RANK"] == "0" else None
@@ -150,8 +157,8 @@ def _follow(node: DictConfig, run_dir: Path) -> None:
 def summary(record: Record) -> str:
     """The line that a run ends with."""
     metrics = record.metrics
-    data = record.data.get("name") or record.group("data")["name"]
-    what = f"{record.group('norm')['kind']} {record.group('model')['name']} {data}"
+    data = record.data.get("name") or record.section("data")["name"]
+    what = f"{record.section('norm')['kind']} {record.section('model')['name']} {data}"
     head = f"{what} seed {record.seed}: {record.status}"
     if record.status == "failed":
         return f"{head}: {record.message}"

@@ -4,6 +4,7 @@ Nothing heavy is imported here.
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 import hydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
@@ -44,18 +44,18 @@ def launch() -> None:
         _job()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence is ours
-    sweep = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
-    with tempfile.TemporaryDirectory(prefix="normlab-") as outcomes:
+    with tempfile.TemporaryDirectory(prefix="normlab-") as scratch:
+        outcomes = Path(scratch, f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")
+        outcomes.mkdir()
+        # By the environment, which a launcher's worker processes inherit. A job that is none of a
+        # sweep leaves nothing there.
+        os.environ[OUTCOMES] = str(outcomes)
         if under_torchrun() and os.environ["RANK"] != "0":  # the first has the run directory
-            sys.argv += [f"hydra.run.dir={outcomes}", "hydra.output_subdir=null"]
-        if sweep:
-            # By the environment, which a launcher's worker processes inherit.
-            os.environ[OUTCOMES] = outcomes
-            os.environ.setdefault("NORMLAB_SWEEP", f"sweep-{datetime.now():%Y-%m-%d-%H-%M-%S}")
+            sys.argv += [f"hydra.run.dir={scratch}", "hydra.output_subdir=null"]
         try:
             _job()
         except (HydraException, OmegaConfBaseException) as error:
-            refuse(_sentence(error, sweep))
+            refuse(_sentence(error))
         except OSError as error:
             if _inside_job or error.filename is None:
                 raise
@@ -63,25 +63,26 @@ def launch() -> None:
             refuse(unwritable(error.filename))
         finally:
             # However the sweep ended: the jobs that are done have left their outcome.
-            failed = print_table(Path(outcomes)) if sweep else 0
+            failed = print_table(outcomes)
     if failed:
         sys.exit(1)
 
 
-def _sentence(error: BaseException, sweep: bool) -> str:
+def _sentence(error: BaseException) -> str:
     """One sentence, with the valid choices, for what Hydra and OmegaConf refuse.
 
     Hydra wraps what OmegaConf raises, and itself: the error that knows the choices may be any of
     the causes of the one that arrives here.
     """
     for cause in _causes(error):
-        sentence = _unknown_choice(cause) or _wrong_value(cause) or _unknown_key(cause)
+        sentence = (
+            _unknown_choice(cause)
+            or _wrong_value(cause)
+            or _unknown_key(cause)
+            or _several_values(cause)
+        )
         if sentence:
             return sentence
-    # The first thing that Hydra refuses, in an error without fields.
-    several = None if sweep else _override_of_several_values()
-    if several:
-        return f"{several} has several values: add -m to sweep over them."
     return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
@@ -121,12 +122,7 @@ def _unknown_key(error: BaseException) -> str | None:
     return f"unknown key {error.full_key!r}: {where} has {', '.join(keys)}."
 
 
-def _override_of_several_values() -> str | None:
-    """The first argument that only a sweep can have, such as `norm=batchnorm,groupnorm`."""
-    arguments = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
-    try:
-        overrides = OverridesParser.create().parse_overrides(arguments)
-    except HydraException:  # said better by the error that we are asked about
-        return None
-    swept = (override.input_line for override in overrides if override.is_sweep_override())
-    return next(swept, None)
+def _several_values(error: BaseException) -> str | None:
+    """Of `norm=batchnorm,groupnorm` for a single job: Hydra's words, in an error without fields."""
+    found = re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", str(error))
+    return f"{found[1]} has several values: add -m to sweep over them." if found else None

@@ -1,11 +1,10 @@
 """What a sweep ends with: one line for each of its jobs."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from normlab.train.job import DONE
+from normlab.records.store import DONE
 
 _METRICS = ("test_accuracy", "test_loss", "val_loss")
 
@@ -15,8 +14,9 @@ def print_table(folder: Path) -> int:
     outcomes = [json.loads(file.read_text()) for file in sorted(folder.iterdir())]
     if not outcomes:
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from normlab.records.console import plain_console
 
     overrides = [_by_key(outcome["overrides"]) for outcome in outcomes]
     varied = _varied(overrides)
@@ -24,8 +24,7 @@ def print_table(folder: Path) -> int:
     table = Table(*headings, box=None, pad_edge=False)
     for outcome, values in zip(outcomes, overrides, strict=True):
         table.add_row(*(values.get(key, "") for key in varied), *_cells(outcome))
-    # In a file rich would break lines at 80 characters.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    plain_console(200).print(table)
     return sum(outcome["summary"]["status"] not in DONE for outcome in outcomes)
 
 

@@ -57,7 +57,11 @@ def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str = "") -> Value
     kept = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
     if kept.shape[1] < max(1, len(names) / 2):
         void = f"{len(names) - kept.shape[1]} of {len(names)} cells are void"
-        raise Missing(f"{arm}: {void}: run on a calm machine")
+        raise Missing(
+            f"{arm}: {void}: run on a calm machine"
+            if names
+            else f"{arm}: no metric is named {prefix}...{suffix}: no cell was measured"
+        )
     return kept
 
 

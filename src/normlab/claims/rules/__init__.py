@@ -15,7 +15,8 @@ from normlab.claims.rules.exact import (
 )
 from normlab.claims.rules.ratios import AtLeastTimes, Between
 from normlab.claims.rules.reason import MainReason
-from normlab.claims.rules.rule import ALPHA, MIN_DRAWS, MIN_SEEDS, Decision, Finding, Rule, Values
+from normlab.claims.rules.rule import ALPHA, MIN_DRAWS, MIN_SEEDS, Decision, Finding, Rule
+from normlab.claims.stats import Values
 
 __all__ = [
     "ALPHA", "MIN_DRAWS", "MIN_SEEDS", "AtLeast", "AtLeastTimes", "Between", "ControlledExact",

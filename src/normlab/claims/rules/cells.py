@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.ratios import Between
-from normlab.claims.rules.rule import ALPHA, MIN_SEEDS, Finding, Rule, Values
+from normlab.claims.rules.ratios import Between, inside, outside
+from normlab.claims.rules.rule import ALPHA, MIN_SEEDS, Finding, Rule
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
 
 MOST, SOME = 0.75, 0.25  # of the cells
@@ -31,6 +32,10 @@ class MostCells(Rule):
     # Not annotated, so that the dataclass makes no field of it.
     log = True
 
+    def __post_init__(self) -> None:
+        # The same bounds, refused for the same reasons.
+        Between(self.low, self.high, self.partly)
+
     @property
     def wide(self) -> tuple[float, float]:
         """The interval outside of which a cell speaks against the claim."""
@@ -38,11 +43,11 @@ class MostCells(Rule):
 
     @property
     def words(self) -> str:
-        inside = (
-            f"supported if {100 * MOST:g} % of the cells lie inside {self.low:g} to {self.high:g}"
-        )
-        outside = f"refuted if {100 * MOST:g} % lie outside {self.wide[0]:g} to {self.wide[1]:g}"
-        return f"{inside} (at 5 %), {outside}, partly supported if {100 * SOME:g} % lie inside"
+        most, some = (f"{100 * share:g} %" for share in (MOST, SOME))
+        band, beyond = inside(self.low, self.high), outside(*self.wide)
+        supported = f"supported if {most} of the cells lie {band} (at 5 %)"
+        refuted = f"refuted if {most} lie {beyond}"
+        return f"{supported}, {refuted}, partly supported if {some} lie {band}"
 
     def zones(self) -> tuple[Zone, ...]:
         return Between(self.low, self.high, self.partly).zones()
@@ -50,15 +55,15 @@ class MostCells(Rule):
     def decide(self, values: Values, unit: str) -> Finding:
         """(n, k) log ratios of one experiment."""
         n, k = values.shape
-        inside, outside = self._p_values(values)
-        verdict = self._verdict(inside, outside) if n >= MIN_SEEDS else INCONCLUSIVE
+        within, beyond = self._p_values(values)
+        verdict = self._verdict(within, beyond) if n >= MIN_SEEDS else INCONCLUSIVE
         middle, low, high = (float(end) for end in np.exp(stats.t_interval(typical(values))))
-        counts = f"{(inside <= ALPHA).sum()} of {k} cells inside {self.low:g} to {self.high:g}"
-        counts += f", {(outside <= ALPHA).sum()} outside {self.wide[0]:g} to {self.wide[1]:g}"
+        counts = f"{(within <= ALPHA).sum()} of {k} cells {inside(self.low, self.high)}"
+        counts += f", {(beyond <= ALPHA).sum()} {outside(*self.wide)}"
         effect = f"the median cell takes {middle:.3g} times as long, {n} readings"
         text = f"{counts}; {effect}; asked for {100 * MOST:g} % of the cells"
         # Of the weakest verdict in the claim's favour: what `combine` asks of a part.
-        p = at_least(inside, math.ceil(SOME * k))
+        p = at_least(within, math.ceil(SOME * k))
         if n == 1:
             return Finding(verdict, middle, None, None, unit, n, text, p)
         return Finding(verdict, middle, low, high, unit, n, text, p)
@@ -67,25 +72,25 @@ class MostCells(Rule):
         """(k,) each: that a cell lies inside, and that it lies outside."""
         low, high = (_log(edge) for edge in (self.low, self.high))
         wide_low, wide_high = (_log(edge) for edge in self.wide)
-        inside, outside = [], []
+        within, beyond = [], []
         # One by one: each cell has its own number of valid readings.
         for column in values.T:
             known = column[np.isfinite(column)]
-            inside.append(float(stats.p_inside(known, low, high)))
+            within.append(float(stats.p_inside(known, low, high)))
             # An open end is never reached: nothing lies below 0 or above infinity.
             below = float(stats.p_greater(-known, -wide_low)) if math.isfinite(wide_low) else 1.0
             above = float(stats.p_greater(known, wide_high)) if math.isfinite(wide_high) else 1.0
             # Either side counts: two tests, hence twice the smaller p (Bonferroni).
-            outside.append(min(1.0, 2 * min(below, above)))
-        return np.array(inside), np.array(outside)
+            beyond.append(min(1.0, 2 * min(below, above)))
+        return np.array(within), np.array(beyond)
 
-    def _verdict(self, inside: Values, outside: Values) -> str:
-        most, some = math.ceil(MOST * len(inside)), math.ceil(SOME * len(inside))
-        if at_least(inside, most) <= ALPHA:
+    def _verdict(self, within: Values, beyond: Values) -> str:
+        most, some = math.ceil(MOST * len(within)), math.ceil(SOME * len(within))
+        if at_least(within, most) <= ALPHA:
             return SUPPORTED
-        if at_least(outside, most) <= ALPHA:
+        if at_least(beyond, most) <= ALPHA:
             return REFUTED
-        return PARTLY if at_least(inside, some) <= ALPHA else INCONCLUSIVE
+        return PARTLY if at_least(within, some) <= ALPHA else INCONCLUSIVE
 
 
 def typical(values: Values) -> Values:

@@ -15,7 +15,8 @@ from math import inf
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import ALPHA, Decision, IntervalRule, Values, check_margin
+from normlab.claims.rules.rule import ALPHA, Decision, IntervalRule, check_margin
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
 
 

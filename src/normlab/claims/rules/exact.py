@@ -1,13 +1,15 @@
 """Rules without an interval of a mean: identities, shares, lists, and what sources state."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import MIN_DRAWS, MIN_SEEDS, Finding, Rule, Values, check_margin
-from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
+from normlab.claims.rules.rule import MIN_DRAWS, MIN_SEEDS, Finding, Rule, check_margin
+from normlab.claims.stats import Values
+from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, VERDICTS, Zone
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class NotExact(Rule):
 
     tolerance: float
 
+    def __post_init__(self) -> None:
+        check_margin(self.tolerance)
+
     @property
     def words(self) -> str:
         within = f"refuted if {MIN_DRAWS} or more draws are within {self.tolerance:g}"
@@ -77,6 +82,9 @@ class ControlledExact(Rule):
     """
 
     tolerance: float
+
+    def __post_init__(self) -> None:
+        check_margin(self.tolerance)
 
     @property
     def words(self) -> str:
@@ -102,13 +110,21 @@ class Impossible(Rule):
     reached: float
     missed: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.reached <= self.missed < math.inf:
+            raise ValueError(f"{self.reached} and {self.missed} are no rising bounds of an error")
+
     @property
     def words(self) -> str:
         return f"refuted within {self.reached:g}, supported above {self.missed:g}"
 
     def decide(self, values: Values, unit: str) -> Finding:
         """(n, k) relative errors of n draws."""
-        n, least, largest = len(values), float(values.min()), float(values.max())
+        errors = _errors(values, 2)
+        n = len(errors)
+        if n == 0:
+            return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no draws; {self.words}")
+        least, largest = float(errors.min()), float(errors.max())
         verdict = INCONCLUSIVE
         if n >= MIN_DRAWS and largest <= self.reached:
             verdict = REFUTED
@@ -184,6 +200,10 @@ class Listed(Rule):
                 f"{self.share} of a list of {len(self.names)}: "
                 "a share from 0.5 to 1, of at least one entry"
             )
+        # By name an entry is counted once, whatever the values of the others of its name.
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise ValueError(f"a list names each entry once, not {', '.join(twice)} again")
 
     @property
     def words(self) -> str:
@@ -193,7 +213,7 @@ class Listed(Rule):
     def decide(self, values: Values, unit: str) -> Finding:
         """(k,) in the order of the names."""
         # `strict`: a list with more names than values is a bug, and no exception to the claim.
-        holds = dict(zip(self.names, values > 0, strict=True))
+        holds = dict(zip(self.names, stats.finite(values, 1) > 0, strict=True))
         count, n = int(sum(holds.values())), len(holds)
         verdict = PARTLY if count / n >= 0.5 and self.share < 1 else REFUTED
         if count / n >= self.share:
@@ -210,6 +230,10 @@ class Stated(Rule):
     verdict: str
     text: str
 
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"{self.verdict!r} is none of {', '.join(VERDICTS)}")
+
     @property
     def words(self) -> str:
         return "what the source that introduces it states"
@@ -219,8 +243,8 @@ class Stated(Rule):
         return Finding(self.verdict, None, None, None, "", 0, self.text)
 
 
-def _errors(values: Values) -> Values:
-    errors = stats.finite(values, 1)
+def _errors(values: Values, dimensions: int = 1) -> Values:
+    errors = stats.finite(values, dimensions)
     if (errors < 0).any():
         raise ValueError("errors are absolute: a negative one is a bug")
     return errors

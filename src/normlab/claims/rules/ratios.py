@@ -6,8 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import Decision, IntervalRule, Values
+from normlab.claims.rules.rule import Decision, IntervalRule
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
+
+
+def inside(low: float, high: float) -> str:
+    """Where ratios are that lie from `low` to `high`, of which 0 and infinity are open ends."""
+    if math.isinf(high):
+        return f"at {low:g} or more"
+    return f"at {high:g} or less" if low == 0 else f"inside {low:g} to {high:g}"
+
+
+def outside(low: float, high: float) -> str:
+    """Where ratios are that do not."""
+    if math.isinf(high):
+        return f"below {low:g}"
+    return f"above {high:g}" if low == 0 else f"outside {low:g} to {high:g}"
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,7 @@ class Between(IntervalRule):
 
     @property
     def words(self) -> str:
-        inside = f"supported inside {self.low:g} to {self.high:g}"
-        return f"{inside}, refuted outside {self.wide[0]:g} to {self.wide[1]:g}"
+        return f"supported {inside(self.low, self.high)}, refuted {outside(*self.wide)}"
 
     def decide_all(self, values: Values) -> Decision:
         mean, low, high = stats.t_interval(values)
@@ -49,10 +63,10 @@ class Between(IntervalRule):
         with np.errstate(divide="ignore"):
             inner_low, inner_high = np.log((self.low, self.high))
             wide_low, wide_high = np.log(self.wide)
-        inside = (low >= inner_low) & (high <= inner_high)
+        within = (low >= inner_low) & (high <= inner_high)
         in_wide = (low >= wide_low) & (high <= wide_high)
-        outside = (high < wide_low) | (low > wide_high)
-        verdict = np.select([inside, in_wide, outside], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE)
+        beyond = (high < wide_low) | (low > wide_high)
+        verdict = np.select([within, in_wide, beyond], [SUPPORTED, PARTLY, REFUTED], INCONCLUSIVE)
         p = stats.p_inside(values, wide_low, wide_high)
         # Few seeds give a wide interval, whose end may be too large for a float: inf is meant.
         with np.errstate(over="ignore"):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims.rules.differences import AtLeast
-from normlab.claims.rules.rule import Decision, IntervalRule, Values, check_margin
+from normlab.claims.rules.rule import Decision, IntervalRule, check_margin
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
 
 MOST, SOME = 0.5, 0.2  # of the gap

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normlab.claims import stats
+from normlab.claims.stats import Values
 from normlab.records.verdict import INCONCLUSIVE, Zone
-
-Values = NDArray[np.float64]
 
 MIN_SEEDS = 3  # fewer are inconclusive
 MIN_DRAWS = 20  # all within the tolerance: 95 % sure that fewer than 14 % of draws are not

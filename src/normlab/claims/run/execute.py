@@ -73,6 +73,11 @@ def _with_place(error: Exception) -> str:
     return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
+def in_one_line(error: BaseException) -> str:
+    """`OSError: disk full`: the kind of an error, and the first line of its words if it has any."""
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".: ")
+
+
 def with_loggers(claim: Claim, loggers: Sequence[str]) -> Claim:
     """`claim` with trainings that log, and keys as before.
 

@@ -10,20 +10,17 @@ from dataclasses import dataclass, replace
 
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.design import Design
-from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.evidence import ByArm, Evidence, Missing, Values
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
 from normlab.claims.verdicts import devices
 from normlab.errors import NormLabError
 from normlab.norms import spec_of
 from normlab.norms.registry import declared_kinds
-from normlab.records.record import Record
 from normlab.records.store import Store
 
 # Whose place a guest takes: the first of these that the claim has.
 HOSTS = ("layernorm", "groupnorm", "rmsnorm", "batchnorm", "none")
-
-ByArm = dict[str, dict[int, Record]]  # arm -> seed -> trial
 
 
 @dataclass(frozen=True)
@@ -127,12 +124,11 @@ def compare(
     """
     # Tuned by the validation split, compared by the same metric of the test split.
     metric = claim.tuning_metric.replace("val_", "test_")
-    known = store.done()
-    recorded = Design(claim, protocol).progress(known).recorded(known)
+    recorded = Design(claim, protocol).progress(store.tried()).recorded(store.done())
     rows = []
     for guest, host in hosts.items():
         trials: ByArm = {arm: recorded.get(arm, {}) for arm in (guest, host)}
-        evidence = Evidence(_on_one_device(trials, guest), protocol.seeds)
+        evidence = Evidence(_on_one_device(trials, guest))
         rows.append(_comparison(evidence, guest, host, metric))
     return rows
 
@@ -141,7 +137,7 @@ def _on_one_device(trials: ByArm, guest: str) -> ByArm:
     """Those on the device that has the most trials of `guest`; all where it has none."""
     # None at all where the guest has no trial yet.
     for device in devices({guest: trials[guest]})[:1]:
-        kept: ByArm = {}
+        kept = {}
         for arm, by_seed in trials.items():
             kept[arm] = {seed: trial for seed, trial in by_seed.items() if trial.device == device}
         return kept

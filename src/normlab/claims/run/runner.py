@@ -56,7 +56,7 @@ def run_claims(
     Raises:
         NormLabError: another run writes to the store's folder.
     """
-    designs = _designs(claims, profile, seeds)
+    plan = designs(claims, profile, seeds)
     with store, ExitStack() as stack:
         known = current(store.done(), store.folder) if renew else store.done()
         progress = stack.enter_context(ProgressBar(enabled=sys.stderr.isatty()))
@@ -67,7 +67,7 @@ def run_claims(
         # A record may bring new trials, at a tuned rate or beyond a grid's edge: planned anew.
         while True:
             remaining = 0
-            for design in designs:
+            for design in plan:
                 remaining += run.start(design)
             progress.update(tally, remaining)
             if not run.in_flight:
@@ -79,14 +79,14 @@ def run_claims(
                 progress.update(tally, remaining)
 
 
-def _designs(claims: Sequence[Claim], profile: str, seeds: int | None) -> list[Design]:
+def designs(claims: Sequence[Claim], profile: str, seeds: int | None) -> list[Design]:
     """Of the claims that have a protocol for the profile; what measures time comes last."""
-    designs = []
+    plan = []
     for claim in sorted(claims, key=lambda claim: claim.timed):
         protocol = protocol_of(claim, profile)
         if protocol is not None:
-            designs.append(Design(claim, protocol, seeds))
-    return designs
+            plan.append(Design(claim, protocol, seeds))
+    return plan
 
 
 class _Run:
@@ -115,7 +115,7 @@ class _Run:
         for job in step.jobs:
             if len(self.in_flight) >= most or self._is_late():
                 break
-            if job.key not in started and job.key not in self.known:
+            if job.key not in started:
                 started.add(job.key)
                 self.in_flight[self.engine.submit(job)] = job
         return step.remaining

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from normlab.claims.claim import Claim, Protocol
-from normlab.claims.design import Design, Job
+from normlab.claims.design import Job, Progress
 from normlab.claims.profiles import protocol_name, protocol_of
 from normlab.claims.registry import load_all, load_claim, slugs
 from normlab.claims.run.engines import build_engine
@@ -19,10 +19,11 @@ from normlab.claims.run.guests import (
     with_guest,
 )
 from normlab.claims.run.request import Profile, RunRequest, results_folder
-from normlab.claims.run.runner import Tally, run_claims
+from normlab.claims.run.runner import Tally, designs, run_claims
 from normlab.claims.staleness import current
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS
+from normlab.records.record import Record
 from normlab.records.store import Store
 
 
@@ -55,8 +56,9 @@ def select(request: RunRequest) -> Selection:
     Raises:
         NormLabError: no claims or unknown ones, no protocol for the profile, an unfit guest.
     """
-    # Neither, or both.
-    if bool(request.slugs) == request.all_claims:
+    if request.slugs and request.all_claims:
+        raise NormLabError(f"--all runs {', '.join(request.slugs)}, too: leave one of both out.")
+    if not request.slugs and not request.all_claims:
         raise NormLabError(f"name claims, or pass --all: {', '.join(slugs())}.")
     if request.seeds is not None and request.seeds < 1:
         raise NormLabError(f"--seeds {request.seeds}: give at least 1.")
@@ -81,19 +83,18 @@ def select(request: RunRequest) -> Selection:
 
 
 def missing_jobs(request: RunRequest) -> list[Job]:
-    """The jobs that `run_session` would start with, in order. Runs nothing.
+    """The jobs that `run_session` would start with, in its order, each once. Runs nothing.
 
     Raises:
         NormLabError: see `select` and `results_folder`.
     """
     claims, store = select(request).claims, _store(request)
     known = current(store.done(), store.folder) if request.renew else store.done()
-    jobs: list[Job] = []
-    for claim in claims:
-        protocol = protocol_of(claim, request.profile)
-        if protocol is not None:
-            jobs += Design(claim, protocol, request.seeds).progress(known).jobs
-    return jobs
+    jobs: dict[str, Job] = {}  # by key: claims share trials
+    for design in designs(claims, request.profile, request.seeds):
+        for job in design.progress(known).jobs:
+            jobs.setdefault(job.key, job)
+    return list(jobs.values())
 
 
 def run_session(request: RunRequest) -> RunReport:
@@ -144,8 +145,11 @@ def named_protocol(claim: Claim, profile: str) -> tuple[str, Protocol]:
     return name, claim.protocols[name]
 
 
-def seconds_per_trial(claim: Claim, protocol: Protocol, store: Store) -> float:
-    """What this claim's records took on average, else what its protocol expects."""
-    own = [record for record in store.done().values() if record.claim == claim.slug]
+def seconds_per_trial(
+    protocol: Protocol, progress: Progress, records: Mapping[str, Record]
+) -> float:
+    """What the recorded trials of a plan took on average, else what its protocol expects."""
+    # By key: a claim's trials under another protocol, or those of a GPU, take another time.
+    own = [records[job.key] for job in progress.planned if job.key in records]
     seconds = [record.duration_s for record in own if record.duration_s]
     return sum(seconds) / len(seconds) if seconds else protocol.seconds_per_trial

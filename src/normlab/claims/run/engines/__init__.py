@@ -25,7 +25,9 @@ class Engine(Protocol):
     workers: int
 
     def submit(self, job: "Job") -> "Future[Record]":
-        """The record of `job`, once it is there; what kills a worker gives a record that says so.
+        """The record of `job`, once it is there.
+
+        A worker that dies, or raises what `execute` does not catch, gives a record that says so.
 
         The future raises nothing, and is cancelled where `close` came first.
         """

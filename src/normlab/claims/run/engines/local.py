@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from normlab.claims.design import Job
-from normlab.claims.run.execute import execute, unfinished
+from normlab.claims.run.execute import execute, in_one_line, unfinished
 from normlab.records.provenance import code_state
 from normlab.records.record import Record
 from normlab.training.processes import prepare_worker
@@ -155,6 +155,8 @@ class LocalEngine:
         error = handle.exception()
         if error is None:
             trial.record.set_result(handle.result())
+        elif not isinstance(error, BrokenExecutor):  # the worker lives, and says what is wrong
+            trial.record.set_result(unfinished(trial.job, "failed", in_one_line(error)))
         elif trial.hanging:
             message = f"no result within {trial.job.timeout_s:g} s, and no reaction"
             trial.record.set_result(unfinished(trial.job, "timeout", message))

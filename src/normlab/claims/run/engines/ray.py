@@ -9,7 +9,7 @@ from typing import Any
 import ray
 
 from normlab.claims.design import Job
-from normlab.claims.run.execute import execute, unfinished
+from normlab.claims.run.execute import execute, in_one_line, unfinished
 from normlab.records.record import Record
 
 
@@ -43,8 +43,7 @@ class RayEngine:
             if error is None:
                 record.set_result(done.result())
             else:
-                message = f"its worker died: {type(error).__name__}"
-                record.set_result(unfinished(job, "failed", message))
+                record.set_result(unfinished(job, "failed", _words(error)))
 
         task: Future[Record] = self._execute.remote(job, self.experiments).future()
         task.add_done_callback(settle)
@@ -55,3 +54,10 @@ class RayEngine:
         for record in self._records:
             record.cancel()  # does nothing to those that are there
         ray.shutdown()
+
+
+def _words(error: BaseException) -> str:
+    """Why there is no record: what the task raised, or how its worker died."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return in_one_line(error.cause)
+    return f"its worker died: {type(error).__name__}"

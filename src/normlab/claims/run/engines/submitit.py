@@ -8,7 +8,7 @@ from pathlib import Path
 import submitit
 
 from normlab.claims.design import Job
-from normlab.claims.run.execute import execute, unfinished
+from normlab.claims.run.execute import execute, in_one_line, unfinished
 from normlab.records.record import Record
 
 _LOOK_S = 0.1  # between looks for jobs that are done
@@ -56,27 +56,49 @@ class SubmititEngine:
 
     def _watch(self) -> None:
         """The watcher's loop, until the engine is closed."""
-        while not self._closed.wait(_LOOK_S):
-            # A copy: what is done is taken out on the way.
-            for entry in list(self._running):
-                handle, job, record = entry
-                if handle.done():
-                    self._running.remove(entry)
-                    record.set_result(_record(handle, job))
-            # No more at once than asked for: SLURM would take them all.
-            while self._waiting and len(self._running) < self.workers:
-                job, record = self._waiting.popleft()
-                try:
-                    handle = self._executor.submit(execute, job, self.experiments)
-                except Exception as error:  # no queue takes it: whoever waits must learn of it
+        try:
+            while not self._closed.wait(_LOOK_S):
+                self._collect()
+                self._fill()
+        except BaseException as error:  # SLURM gives no answer, say: whoever waits must learn of it
+            waiting = [record for _, record in self._waiting]
+            for record in [*waiting, *(record for *_, record in self._running)]:
+                if not record.done():
                     record.set_exception(error)
-                else:
-                    self._running.append((handle, job, record))
+            raise
+
+    def _collect(self) -> None:
+        """Give each job that is done its record."""
+        # A copy: what is done is taken out on the way.
+        for entry in list(self._running):
+            handle, job, record = entry
+            if handle.done():
+                record.set_result(_record(handle, job))
+                self._running.remove(entry)
+
+    def _fill(self) -> None:
+        """Start what waits, but no more at once than asked for: SLURM would take them all."""
+        while self._waiting and len(self._running) < self.workers:
+            job, record = self._waiting.popleft()
+            try:
+                handle = self._executor.submit(_work, job, self.experiments)
+            except Exception as error:  # no queue takes it: whoever waits must learn of it
+                record.set_exception(error)
+            else:
+                self._running.append((handle, job, record))
+
+
+def _work(job: Job, experiments: Path) -> Record:
+    """What runs as a job: of what is raised there submitit keeps a long text alone."""
+    try:
+        return execute(job, experiments)
+    except Exception as error:
+        return unfinished(job, "failed", in_one_line(error))
 
 
 def _record(handle: "submitit.Job[Record]", job: Job) -> Record:
     """What a job gave; a job that died, or whose answer cannot be read, is failed."""
     try:
         return handle.result()
-    except Exception as error:  # a trial raises nothing itself: see execute
-        return unfinished(job, "failed", f"its job died: {str(error).splitlines()[0]}")
+    except Exception as error:  # a job raises nothing itself: see `_work`
+        return unfinished(job, "failed", f"its job died: {in_one_line(error)}")
