@@ -36,7 +36,7 @@ def _settings(record: Record) -> JsonObject:
     """Of the groups of a configuration, by `group.name`."""
     settings: JsonObject = {}
     for group in _GROUPS:
-        for name, value in record.group(group).items():
+        for name, value in record.section(group).items():
             # As in keys of trials: a new option that is off is no difference from before it.
             if value is not None and value is not False and value != []:
                 settings[f"{group}.{name}"] = value
