@@ -43,7 +43,7 @@ def recheck(
     """
     with store:  # which notes what today's source stands for
         known = store.done()
-        jobs = list(_one_of_each_way(claims, known, store.folder))
+        jobs = list(_one_of_each_way(claims, store))
         rows = _Rows(store.folder, len(jobs))
         others: dict[str, Record] = {}  # by key: what today's code gives instead of the record
         again: list[tuple[Job, str]] = []
@@ -122,19 +122,22 @@ class _Rows:
         )
 
 
-def _one_of_each_way(
-    claims: Sequence[Claim], known: Mapping[str, Record], folder: Path
-) -> list[Job]:
+def _one_of_each_way(claims: Sequence[Claim], store: Store) -> list[Job]:
     """The cheapest stale evaluation trial of each way, and of each code that made one."""
-    sources = load_sources(folder)
+    known, tried = store.done(), store.tried()
+    sources = load_sources(store.folder)
     # What this very code gave otherwise before, it would give again.
     settled = {
-        (row["way"], row["before"]) for row in load_rechecks(folder) if row["now"] == here().source
+        (row["way"], row["before"])
+        for row in load_rechecks(store.folder)
+        if row["now"] == here().source
     }
     cheapest: dict[tuple[str, str], tuple[float, Job]] = {}
     for claim in claims:
         # Time gives no two same bits.
-        for job in () if claim.timed else _recorded_jobs(claim, known):
+        for job in () if claim.timed else _planned_jobs(claim, tried):
+            if job.key not in known:
+                continue
             record = known[job.key]
             if changed_files(record, sources) == set():
                 continue
@@ -146,8 +149,8 @@ def _one_of_each_way(
     return list(jobs.values())
 
 
-def _recorded_jobs(claim: Claim, known: Mapping[str, Record]) -> Iterator[Job]:
-    """The evaluation trials of a claim that are recorded, under any of its protocols."""
+def _planned_jobs(claim: Claim, tried: Mapping[str, Record]) -> Iterator[Job]:
+    """The evaluation trials of a claim, under any of its protocols."""
     for protocol in claim.protocols.values():
-        for by_seed in Design(claim, protocol).progress(known).evaluation.values():
-            yield from (job for job in by_seed.values() if job.key in known)
+        for by_seed in Design(claim, protocol).progress(tried).evaluation.values():
+            yield from by_seed.values()
