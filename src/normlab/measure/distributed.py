@@ -1,5 +1,4 @@
-"""What the claims about several processes measure, written as each process of a gloo group runs
-it."""
+"""What the claims about several processes measure, as each process of a gloo group runs it."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -202,10 +201,10 @@ def train_workers(
     """Data-parallel training in which every worker has its own data, and what the first one saves.
 
     data_of: `all` (random samples of the training split), `classes` (classes of its own) or
-    `shifted` (random samples, each worker's pixels SHIFT deviations brighter than those of the one
-    before). `accuracy` on the test split, in eval mode with the first worker's buffers, as DDP
-    saves them; `pooled_accuracy`, with the statistics of all workers' buffers together. Of shifted
-    data the test split is seen as each worker would. None but in the first process.
+    `shifted` (random samples, each worker's pixels SHIFT deviations brighter than the last's).
+    `accuracy` on the test split, in eval mode with the first worker's buffers, as DDP saves them;
+    `pooled_accuracy`, with the statistics of all workers' buffers together. Shifted data are tested
+    as each worker sees them. None but in the first process.
     """
     from normlab.config.compose import compose
     from normlab.training.evaluations.shift import predictions, whole_split
