@@ -50,6 +50,7 @@ def test_losses_on_text(kind):
         0,
         uniform=False,
     )
-    same = found["train_mode_loss"] == pytest.approx(found["eval_mode_loss"], abs=1e-4)
+    train_mode = found.metrics["train_mode_loss"]
+    same = train_mode == pytest.approx(found.metrics["eval_mode_loss"], abs=1e-4)
     assert same is (kind == "layernorm")
-    assert found["data"]["fingerprint"]
+    assert found.data["fingerprint"]

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from normlab.errors import NormLabError, choices
 from normlab.models.layers import NormFactory, normal_
-from normlab.norms.custom import CustomNorm
 
 NORM_AT = ("all", "input")
 
@@ -25,8 +24,9 @@ def norms_over_time(
         NormLabError: a gain for a norm that has none.
     """
     norms = nn.ModuleList(norm(num_features, layout="NC") for _ in range(steps))
-    # What has gain and shift: of norm=custom, the layer inside.
-    layers: list[Any] = [one.layer if isinstance(one, CustomNorm) else one for one in norms]
+    # What has gain and shift: of norm=custom, the layer inside. Known by that attribute alone, so
+    # that a model does not depend on the file of a norm that it may not use.
+    layers: list[Any] = [getattr(one, "layer", one) for one in norms]
     for layer in layers:
         weight: Any = getattr(layer, "weight", None)
         if gain != 1 and weight is None:
