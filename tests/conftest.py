@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, real data where it lies, and train.py as a user runs it."""
 
+import multiprocessing.forkserver
 import os
 import subprocess
 import sys
@@ -100,6 +101,17 @@ def _workers_are_forks():
         return
     with forked_loky():
         yield
+
+
+@pytest.fixture(scope="session")
+def group_server():
+    """What starts groups of processes has imported what DistributedDataParallel asks for.
+
+    That takes 2 s of each process otherwise. Only what is set before the server starts counts.
+    """
+    modules = ["torch.distributed", "torch._dynamo.utils", "normlab.measure.distributed"]
+    multiprocessing.forkserver.set_forkserver_preload(modules)
+    multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from normlab.errors import NormLabError
 from normlab.training.processes import GroupError, run_group
 
 PRELOAD = ("normlab.measure.distributed",)
+pytestmark = pytest.mark.usefixtures("group_server")
 
 
 def run(how, tmp_path, **options):

@@ -10,6 +10,7 @@ from normlab.norms import make_norm
 from normlab.training.processes import run_group
 
 PRELOAD = ("normlab.measure.distributed",)
+pytestmark = pytest.mark.usefixtures("group_server")
 
 
 @pytest.mark.parametrize("counts", [(3, 5), (5, 1, 0, 2)])

@@ -9,6 +9,7 @@ import torch
 from normlab.measure.timing import syncbn
 from normlab.training.processes import run_group
 
+pytestmark = pytest.mark.usefixtures("group_server")
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "syncbn_gpus.py"
 
 
