@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint types report bench
 .DEFAULT_GOAL := demo
 
-# Without --no-compile pip compiles every module of every package, most of which nobody imports.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
