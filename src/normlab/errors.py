@@ -23,6 +23,7 @@ EXTRA_OF = {
     "tensorboard": "train",
     "jinja2": "train",
     "markupsafe": "train",
+    "matplotlib": "train",
     "ray": "ray",
     "submitit": "submitit",
     "timm": "models",
@@ -31,7 +32,6 @@ EXTRA_OF = {
     "onnxscript": "onnx",
     "onnxruntime": "onnx",
     "wandb_workspaces": "dashboard",
-    "matplotlib": "notebooks",
 }
 
 
