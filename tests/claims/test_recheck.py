@@ -195,12 +195,17 @@ def test_claims_outside_of_the_repository_have_no_commit(repository, tmp_path, c
     assert "no commit holds its claims" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("off", "same"), [(0.0, True), (0.5, False)])
-def test_the_commit_decides_where_another_processor_made_the_record(older, monkeypatch, off, same):
+@pytest.mark.parametrize(
+    ("off", "dirty", "same"), [(0.0, False, True), (0.5, False, False), (0.0, True, False)]
+)
+def test_the_commit_decides_where_another_processor_made_the_record(
+    older, monkeypatch, off, dirty, same
+):
     claim, results, folder = older
     lines = (results / "toy.jsonl").read_text()
     others = re.sub(r'"score": ([\d.]+)', lambda found: f'"score": {float(found[1]) + 1e-7}', lines)
-    (results / "toy.jsonl").write_text(others)
+    made = re.sub(r'"dirty": (true|false)', f'"dirty": {str(dirty).lower()}', others)
+    (results / "toy.jsonl").write_text(made)
 
     def run_by_commits(jobs, experiments, workers):
         assert experiments == folder
@@ -210,7 +215,8 @@ def test_the_commit_decides_where_another_processor_made_the_record(older, monke
 
     monkeypatch.setattr("normlab.claims.run.recheck.run_by_commits", run_by_commits)
     (row,) = recheck([claim], Store(results), build_engine("local", 1, folder), folder)
-    assert row["same"] is same and row["commit"] and row["processor"]
+    assert row["same"] is same and row["processor"]
+    assert ("commit" in row) is not dirty  # which no commit has made
     stale = () if same else ("code changed since: norms/batch.py",)
     assert verdict(claim, Store(results)).stale == stale
 

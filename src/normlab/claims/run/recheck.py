@@ -49,7 +49,8 @@ def recheck(
         again: list[tuple[Job, str]] = []
         for job, now in _run_today(engine, jobs):
             before = known[job.key]
-            commit = before.code.get("git")
+            # Of a changed checkout nobody can say which code it was: no commit has made the record.
+            commit = None if before.code.get("dirty") else before.code.get("git")
             if commit and now.status in DONE and difference(before, now):
                 others[job.key] = now
                 again.append((job, commit))
