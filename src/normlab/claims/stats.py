@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Values = NDArray[np.float64]
+# Values of one sample (n, ...), or several independent ones whose means add up: of arm and minus
+# baseline, say, each (n, ...) with an n of its own.
+Sample = Values | tuple[Values, ...]
 
 CONFIDENCE = 0.95
 
@@ -54,54 +57,98 @@ def _mean_and_error(values: Values) -> tuple[Values, Values]:
     return mean, error
 
 
-def t_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
+def _combined(samples: Sequence[Values]) -> tuple[Values, Values, Values]:
+    """Sum of the means of independent samples, its standard error, its degrees of freedom.
+
+    Welch (1947) and Satterthwaite (1946): df = (sum v)^2 / sum(v^2 / (n - 1)), v a sample's squared
+    error. One sample has n - 1.
+    """
+    moments = [_mean_and_error(values) for values in samples]
+    mean = sum(one for one, _ in moments)
+    squares = np.stack([error**2 for _, error in moments])
+    freedom = np.array([len(values) - 1.0 for values in samples])
+    freedom = freedom.reshape(-1, *[1] * (squares.ndim - 1))
+    total = squares.sum(axis=0)
+    # 0 / 0 where no sample varies: any number will do, the error is 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = total**2 / (squares**2 / freedom).sum(axis=0)
+    return np.asarray(mean), np.sqrt(total), np.where(total == 0, 1.0, df)
+
+
+def samples_of(sample: Sample) -> tuple[Values, ...]:
+    """The independent samples of `sample`, each float64 and finite.
+
+    Raises:
+        ValueError: none, or a value that is not finite.
+    """
+    samples = sample if isinstance(sample, tuple) else (sample,)
+    if not samples:
+        raise ValueError("an interval needs at least one sample")
+    return tuple(finite(values) for values in samples)
+
+
+def one_sample(sample: Sample) -> Values:
+    """The only sample of `sample`: what an identity, a rate or a list decides about.
+
+    Raises:
+        ValueError: there are several.
+    """
+    if isinstance(sample, tuple):
+        (sample,) = sample
+    return sample
+
+
+def t_interval(sample: Sample, confidence: float = CONFIDENCE) -> Interval:
     """Student's two-sided interval of the mean (Student, 1908): (n, ...) -> three (...).
 
-    Values that are all the same give an interval of width 0 from n = 2; one value gives an infinite
-    interval.
+    Of a tuple of independent samples it is Welch's interval of the sum of their means. Values that
+    are all the same give an interval of width 0 from n = 2; one value gives an infinite interval.
 
     Raises:
         ValueError: no values, or one that is not finite.
     """
     from scipy.stats import t
 
-    values = finite(values)
-    n = len(values)
-    if n == 0:
+    samples = samples_of(sample)
+    fewest = min(len(values) for values in samples)
+    if fewest == 0:
         raise ValueError("an interval needs at least one value")
-    if n == 1:
-        unknown = np.full_like(values[0], np.inf)
-        return Interval(values[0], -unknown, unknown)
-    mean, error = _mean_and_error(values)
-    half = t.ppf((1 + confidence) / 2, n - 1) * error
+    if fewest == 1:
+        mean = np.asarray(sum(values.mean(axis=0) for values in samples))
+        unknown = np.full_like(mean, np.inf)
+        return Interval(mean, -unknown, unknown)
+    mean, error, df = _combined(samples)
+    half = t.ppf((1 + confidence) / 2, df) * error
     return Interval(mean, mean - half, mean + half)
 
 
-def p_greater(values: Values, bound: float = 0.0) -> Values:
+def p_greater(sample: Sample, bound: float = 0.0) -> Values:
     """One-sided p-value of "the mean is at most `bound`" by the t test: (n, ...) -> (...).
 
-    It is 1 for one value, which shows nothing.
+    Of a tuple of independent samples: of the sum of their means, by Welch's test. It is 1 for one
+    value, which shows nothing.
     """
     from scipy.stats import t
 
-    values = finite(values)
-    if len(values) < 2:
-        return np.ones(values.shape[1:])
-    mean, error = _mean_and_error(values)
+    samples = samples_of(sample)
+    if min(len(values) for values in samples) < 2:
+        return np.ones(samples[0].shape[1:])
+    mean, error, df = _combined(samples)
     # An error of 0 makes the statistic infinite, and `t.sf` of that is 0 or 1, as it should be.
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (mean - bound) / error
     # 0 / 0: exactly at the bound, which is no evidence against it.
-    return np.where(np.isnan(statistic), 1.0, t.sf(statistic, len(values) - 1))
+    return np.where(np.isnan(statistic), 1.0, t.sf(statistic, df))
 
 
-def p_inside(values: Values, low: float, high: float) -> Values:
+def p_inside(sample: Sample, low: float, high: float) -> Values:
     """p-value of "the mean is not between the bounds": (n, ...) -> (...).
 
     Two one-sided t tests (Schuirmann, 1987). A bound may be infinite; then one test is left.
     """
     # The upper bound is the lower one of the mirrored values. Both must be shown: the larger p.
-    return np.maximum(p_greater(values, low), p_greater(-finite(values), -high))
+    mirrored = tuple(-values for values in samples_of(sample))
+    return np.maximum(p_greater(sample, low), p_greater(mirrored, -high))
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
@@ -120,36 +167,20 @@ def p_rate(successes: int, trials: int, threshold: float, *, above: bool) -> flo
     return float(binomtest(successes, trials, threshold, alternative=alternative).pvalue)
 
 
-def rank_rise(values: Values, order: Values) -> Values:
-    """Rise of the least-squares line over the ranks of `order`, from lowest to highest rank.
+def rise_weights(order: Sequence[float]) -> Values:
+    """(k,): times the values at `order`, summed: the rise of the least-squares line over its ranks.
 
-    Of every seed: (n, k, ...), (k,) -> (n, ...). Equal values of `order` share their mean rank.
+    From the lowest to the highest rank; equal values of `order` share their mean rank.
 
     Raises:
-        ValueError: all of `order` is the same, or the shapes do not fit.
+        ValueError: all of `order` is the same.
     """
     from scipy.stats import rankdata
 
     ranks = rankdata(order)
-    if values.ndim < 2 or values.shape[1:2] != ranks.shape or np.ptp(ranks) == 0:
-        raise ValueError(
-            f"values of shape {values.shape} have no trend over an order of shape {ranks.shape}"
-        )
+    if np.ptp(ranks) == 0:
+        raise ValueError(f"the settings {order} have no order")
     centred = ranks - ranks.mean()
     # The slope is sum(c y) / sum(c^2), c the centred ranks; times their range it is the rise.
-    weights = np.ptp(ranks) * centred / (centred**2).sum()
-    # Sums over arms, not a matrix product: its blocking depends on n, and the last bit with it.
-    weights = weights.reshape(1, -1, *[1] * (values.ndim - 2))
-    rise: Values = (values * weights).sum(axis=1)
-    return rise
-
-
-def simes(p_values: Sequence[float], tests: int) -> float:
-    """p-value of "all of `tests` null hypotheses are true" from the p-values that are below 1.
-
-    Simes (1986). Holds for independent and for positively dependent tests, as parts that share
-    seeds are; for two tests of which one is positive it is Bonferroni's bound, which always holds.
-    """
-    # One that is left out is 1 and would give tests / rank >= 1: never below a level.
-    ranked = enumerate(sorted(p_values), start=1)
-    return min((p * tests / rank for rank, p in ranked), default=1.0)
+    weights: Values = np.ptp(ranks) * centred / (centred**2).sum()
+    return weights

@@ -1,26 +1,27 @@
-"""The verdict of a claim from those of its parts."""
+"""The verdict of a claim from those of its clauses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from normlab.claims import stats
-from normlab.claims.rules.rule import ALPHA, Finding
-from normlab.records.verdict import INCONCLUSIVE, PARTLY, SUPPORTED
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
 
 
-def combine(findings: Sequence[Finding]) -> str:
-    """Supported or refuted if all parts are; partly supported if that is more than chance.
+def combine(verdicts: Iterable[str]) -> str:
+    """Of a conjunction: its clauses are all meant.
 
-    Partly supported asks for at least one part that is (partly) supported. With three or more parts
-    of no effect, one is called supported in over 5 % of cases, so the positive parts' p-values must
-    reject "no part has anything" at 5 % (Simes, 1986). With two parts decided by 95 % intervals one
-    positive part is always enough. All else is inconclusive.
+    Supported if all are. A clause that is refuted refutes the claim, or leaves it partly supported
+    where another is supported. Else it is inconclusive, or without data where a clause has none.
+
+    Raises:
+        ValueError: no verdicts.
     """
-    if not findings:
-        raise ValueError("a claim has at least one part")
-    verdicts = {finding.verdict for finding in findings}
-    if len(verdicts) == 1:
-        return findings[0].verdict
-    positive = [finding for finding in findings if finding.verdict in (SUPPORTED, PARTLY)]
-    # None: the finding is exact, and no chance has made it.
-    p_values = [finding.p or 0.0 for finding in positive]
-    return PARTLY if stats.simes(p_values, len(findings)) <= ALPHA else INCONCLUSIVE
+    found = set(verdicts)
+    if not found:
+        raise ValueError("a claim has at least one clause")
+    if found == {SUPPORTED}:
+        return SUPPORTED
+    if REFUTED in found:
+        return PARTLY if SUPPORTED in found else REFUTED
+    # A clause may be partly supported by itself: a list, or what a source states.
+    if found <= {SUPPORTED, PARTLY}:
+        return PARTLY
+    return NO_DATA if NO_DATA in found else INCONCLUSIVE

@@ -1,5 +1,5 @@
 """Rules about differences, positive in the direction of the claim. The unit of replication is the
-seed.
+seed; arms are independent samples, unless one network is measured twice.
 
 The t intervals hold their level for normal noise and are conservative for symmetric heavy tails.
 They do not hold for an arm that trains well and sometimes collapses: a few seeds may miss the
@@ -15,26 +15,19 @@ from math import inf
 import numpy as np
 
 from normlab.claims import stats
-from normlab.claims.rules.rule import ALPHA, Decision, IntervalRule, check_margin
-from normlab.claims.stats import Values
-from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, Zone
+from normlab.claims.looks import ONE_LOOK, Level
+from normlab.claims.rules.rule import Decision, IntervalRule, check_margin
+from normlab.claims.stats import Sample
+from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, Zone
 
 
 @dataclass(frozen=True)
 class AtLeast(IntervalRule):
-    """D(margin) of the catalogue, of (n,): is the effect `margin` or more?
+    """Of effects (n,): is the effect more than `margin`?
 
-    Checked in this order: supported if the 95 % interval lies above 0, the mean reaches the margin,
-    and the 90 % interval lies above half the margin; refuted if the 95 % interval lies below half
-    the margin (the opposite sign included); partly supported if it lies above 0.
-
-    The 90 % interval is ours: without it, noise of about the margin's size lets 7 % of experiments
-    (n = 5) support an effect that is so small (half the margin) that more seeds would refute it;
-    where the interval is narrower than the margin it changes nothing. So no effect is called
-    (partly) supported in at most 2.5 % of cases, half the margin or less supported in at most 5 %,
-    more than that refuted in at most 2.5 %. `supported` says that there is an effect and that its
-    estimate reaches the margin; the effect itself may be less. An effect of the margin and 3.3
-    (n = 3) or 1.7 (n = 5) standard deviations is found in 80 % of cases.
+    Supported if the interval lies above the margin, refuted if it lies below, else inconclusive: so
+    the words mean what is tested, and an effect of the margin itself is called either in 5 % of
+    cases. An effect of the margin and 1.9 standard deviations is found at n = 5 in 80 %.
     """
 
     margin: float
@@ -44,33 +37,26 @@ class AtLeast(IntervalRule):
 
     @property
     def words(self) -> str:
-        return f"supported from {self.margin:g}, refuted below {self.margin / 2:g}"
+        return f"supported above {self.margin:g}, refuted below"
 
-    def decide_all(self, values: Values) -> Decision:
-        mean, low, high = stats.t_interval(values)
-        # One end of a 90 % interval is a one-sided bound at 5 %.
-        low90 = stats.t_interval(values, 1 - 2 * ALPHA).low
-        supported = (low > 0) & (mean >= self.margin) & (low90 > self.margin / 2)
-        # Of the conditions, the first that holds decides.
-        verdict = np.select(
-            [supported, high < self.margin / 2, low > 0],
-            [SUPPORTED, REFUTED, PARTLY],
-            INCONCLUSIVE,
-        )
-        return Decision(verdict, mean, low, high, stats.p_greater(values))
+    def decide_all(self, values: Sample, level: Level = ONE_LOOK) -> Decision:
+        mean, low, high = stats.t_interval(values, level.confidence)
+        over, under = low > self.margin, high < self.margin
+        verdict = np.select([over, under], [SUPPORTED, REFUTED], INCONCLUSIVE)
+        return Decision(verdict, mean, low, high, stats.p_greater(values, self.margin))
 
     def zones(self) -> tuple[Zone, ...]:
-        return Zone(-inf, self.margin / 2, REFUTED), Zone(self.margin, inf, SUPPORTED)
+        return Zone(-inf, self.margin, REFUTED), Zone(self.margin, inf, SUPPORTED)
 
 
 @dataclass(frozen=True)
 class Within(IntervalRule):
-    """Two one-sided tests at 5 % (Schuirmann, 1987), of (n,): is the effect within +-margin?
+    """Two one-sided tests (Schuirmann, 1987), of (n,): is the effect within +-margin?
 
-    Supported if the 90 % interval lies inside +-margin, refuted if the 95 % interval lies wholly
-    outside. An effect of the margin or more is called equivalent in at most 5 % of cases, a smaller
-    one refuted in at most 5 % (2.5 % where the margin is large beside the noise, so that only one
-    side counts).
+    Supported if both show it at the level of the look, refuted if the interval lies wholly outside.
+    An effect of the margin or more is called equivalent in at most 5 % of cases, a smaller one
+    refuted in at most 5 % (2.5 % where the margin is large beside the noise, so that only one side
+    counts).
     """
 
     margin: float
@@ -84,13 +70,14 @@ class Within(IntervalRule):
 
     @property
     def words(self) -> str:
-        return f"supported if within {self.margin:g} either way at 90 %"
+        return f"supported within {self.margin:g} either way, refuted outside"
 
-    def decide_all(self, values: Values) -> Decision:
+    def decide_all(self, values: Sample, level: Level = ONE_LOOK) -> Decision:
         margin = self.margin
-        mean, low, high = stats.t_interval(values)
-        _, low90, high90 = stats.t_interval(values, 1 - 2 * ALPHA)
-        inside = (low90 > -margin) & (high90 < margin)
+        mean, low, high = stats.t_interval(values, level.confidence)
+        # One end of this narrower interval is a one-sided test.
+        _, lowest, highest = stats.t_interval(values, 1 - 2 * level.one_sided)
+        inside = (lowest > -margin) & (highest < margin)
         outside = (low > margin) | (high < -margin)
         verdict = np.select([inside, outside], [SUPPORTED, REFUTED], INCONCLUSIVE)
         return Decision(verdict, mean, low, high, stats.p_inside(values, -margin, margin))
@@ -105,40 +92,41 @@ class Within(IntervalRule):
 
 @dataclass(frozen=True)
 class Rises(IntervalRule):
-    """(n, k) of k settings: do the values rise with `order` (k,) by `margin`? Negate them for a
-    fall.
+    """A sample of each of k settings: do their means rise with `order` (k,) by more than `margin`?
 
-    The effect is the rise, from the lowest to the highest rank of `order`, of each seed's
-    least-squares line over the ranks; it goes through `AtLeast`. That alone would call a curve that
-    rises and then falls a monotone trend, so `supported` asks also that no setting lies as much as
-    the margin below one of lower rank, each shown by a one-sided test at 5 %: all must pass, so no
-    correction is due (Berger, 1982), and a fall of the margin anywhere is called supported in at
-    most 5 % of cases. A rise that does not show this much is partly supported, so plan for a margin
-    of at least 6 (n = 3) or 3 (n = 5) standard deviations of a value.
+    Negate them for a fall. The effect is the rise of the least-squares line over the ranks of
+    `order`, from the lowest to the highest; it goes through `AtLeast`. That alone would call a
+    curve that rises and then falls a monotone trend, so `supported` asks also that no setting lies
+    as much as the margin below one of lower rank, each shown by a one-sided test: all must pass, so
+    no correction is due (Berger, 1982). A rise that does not show this much is inconclusive.
     """
 
     order: tuple[float, ...]
     margin: float
-    dimensions = 2
 
     def __post_init__(self) -> None:
         check_margin(self.margin)
+        stats.rise_weights(self.order)
 
     @property
     def words(self) -> str:
-        fall = f"with no fall of as much, refuted below {self.margin / 2:g}"
-        return f"supported from a rise of {self.margin:g} {fall}"
+        return (
+            f"supported above a rise of {self.margin:g} with no fall of as much, refuted below it"
+        )
 
-    def decide_all(self, values: Values) -> Decision:
-        ranks = np.array(self.order)
-        decision = AtLeast(self.margin).decide_all(stats.rank_rise(values, ranks))
+    def decide_all(self, values: Sample, level: Level = ONE_LOOK) -> Decision:
+        settings = stats.samples_of(values)
+        weights = stats.rise_weights(self.order)
+        terms = [weight * one for weight, one in zip(weights, settings, strict=True)]
+        decision = AtLeast(self.margin).decide_all(tuple(terms), level)
         # Settings of equal rank are in no order, so that neither can be a fall.
-        pairs = [(i, j) for i, j in combinations(np.argsort(ranks), 2) if ranks[i] < ranks[j]]
-        steps = np.stack([values[:, j] - values[:, i] for i, j in pairs])  # (pairs, n, ...)
-        low90 = stats.t_interval(np.moveaxis(steps, 0, 1), 1 - 2 * ALPHA).low  # (pairs, ...)
-        falls = ~(low90 > -self.margin).all(axis=0)
-        verdict = np.where((decision.verdict == SUPPORTED) & falls, PARTLY, decision.verdict)
-        return decision._replace(verdict=verdict)
+        ranked = combinations(np.argsort(self.order), 2)
+        pairs = [(i, j) for i, j in ranked if self.order[i] < self.order[j]]
+        confidence = 1 - 2 * level.one_sided
+        lows = [stats.t_interval((settings[j], -settings[i]), confidence).low for i, j in pairs]
+        falls = ~(np.stack(lows) > -self.margin).all(axis=0)
+        unclear = (decision.verdict == SUPPORTED) & falls
+        return decision._replace(verdict=np.where(unclear, INCONCLUSIVE, decision.verdict))
 
     def zones(self) -> tuple[Zone, ...]:
         return AtLeast(self.margin).zones()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from normlab.claims import stats
+from normlab.claims.looks import ONE_LOOK, Level
 from normlab.claims.rules.rule import MIN_DRAWS, MIN_SEEDS, Finding, Rule, check_margin
-from normlab.claims.stats import Values
+from normlab.claims.stats import Sample, Values
 from normlab.records.verdict import INCONCLUSIVE, PARTLY, REFUTED, SUPPORTED, VERDICTS, Zone
 
 
@@ -35,9 +36,9 @@ class Exact(Rule):
         partly = "" if self.partly is None else f", partly supported within {self.partly:g}"
         return f"{within}{partly}, refuted by any that is not"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n,) absolute errors."""
-        errors = _errors(values)
+        errors = _errors(stats.one_sample(values))
         n = len(errors)
         largest = float(errors.max()) if n else 0.0
         # In this order: a counter-example refutes however few the draws, all else needs enough.
@@ -65,11 +66,12 @@ class NotExact(Rule):
         within = f"refuted if {MIN_DRAWS} or more draws are within {self.tolerance:g}"
         return f"{within}, supported by any that is not"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n,) absolute errors."""
-        same = Exact(self.tolerance).decide(values, unit)
+        errors = stats.one_sample(values)
+        same = Exact(self.tolerance).decide(errors, unit)
         verdict = {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(same.verdict, same.verdict)
-        text = f"{_worst(_errors(values))}; {self.words}"
+        text = f"{_worst(_errors(errors))}; {self.words}"
         return Finding(verdict, same.effect, None, None, unit, same.n, text)
 
 
@@ -90,14 +92,15 @@ class ControlledExact(Rule):
     def words(self) -> str:
         return f"{Exact(self.tolerance).words}, if all of the control's are within it"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n, 2) absolute errors."""
         rule = Exact(self.tolerance)
-        own, control = (rule.decide(values[:, column], unit) for column in (0, 1))
+        both = stats.one_sample(values)
+        own, control = (rule.decide(both[:, column], unit) for column in (0, 1))
         verdict = own.verdict
         if verdict == REFUTED and control.verdict != SUPPORTED:
             verdict = INCONCLUSIVE
-        worst, beside = (_worst(_errors(values[:, column])) for column in (0, 1))
+        worst, beside = (_worst(_errors(both[:, column])) for column in (0, 1))
         text = f"{worst}, and of the control {beside}; {self.words}"
         return Finding(verdict, own.effect, None, None, unit, own.n, text)
 
@@ -118,9 +121,9 @@ class Impossible(Rule):
     def words(self) -> str:
         return f"refuted within {self.reached:g}, supported above {self.missed:g}"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n, k) relative errors of n draws."""
-        errors = _errors(values, 2)
+        errors = _errors(stats.one_sample(values), 2)
         n = len(errors)
         if n == 0:
             return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no draws; {self.words}")
@@ -156,15 +159,15 @@ class Rate(Rule):
         side = "above" if self.above else "below"
         return f"supported {side} {self.threshold:g}, refuted on the other side"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n,) of 1 for a success and 0 for none."""
-        outcomes = stats.finite(values, 1)
+        outcomes = stats.finite(stats.one_sample(values), 1)
         if not np.isin(outcomes, (0, 1)).all():
             raise ValueError("a rate is of outcomes that are 0 or 1")
         successes, trials = int(outcomes.sum()), len(outcomes)
         if trials == 0:
             return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no trials; {self.words}")
-        interval = stats.clopper_pearson(successes, trials)
+        interval = stats.clopper_pearson(successes, trials, level.confidence)
         mean, low, high = (float(value) for value in interval)
         # An interval that only touches the threshold decides nothing.
         over, under = low > self.threshold, high < self.threshold
@@ -210,10 +213,10 @@ class Listed(Rule):
         refuted = "refuted below half" if self.share < 1 else "refuted by one exception"
         return f"supported from {100 * self.share:g} %, {refuted}"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(k,) in the order of the names."""
         # `strict`: a list with more names than values is a bug, and no exception to the claim.
-        holds = dict(zip(self.names, stats.finite(values, 1) > 0, strict=True))
+        holds = dict(zip(self.names, stats.finite(stats.one_sample(values), 1) > 0, strict=True))
         count, n = int(sum(holds.values())), len(holds)
         verdict = PARTLY if count / n >= 0.5 and self.share < 1 else REFUTED
         if count / n >= self.share:
@@ -238,7 +241,7 @@ class Stated(Rule):
     def words(self) -> str:
         return "what the source that introduces it states"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """Whatever the values."""
         return Finding(self.verdict, None, None, None, "", 0, self.text)
 

@@ -3,7 +3,6 @@ simulated."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normlab.claims import stats
-from normlab.claims.stats import Values
+from normlab.claims.looks import ONE_LOOK, Level
+from normlab.claims.stats import Sample, Values
 from normlab.records.verdict import INCONCLUSIVE, Zone
 
 MIN_SEEDS = 3  # fewer are inconclusive
 MIN_DRAWS = 20  # all within the tolerance: 95 % sure that fewer than 14 % of draws are not
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found: the verdict, the effect with its 95 % interval, one sentence with the
-    numbers.
+    """What a rule found: the verdict, the effect with its interval, one sentence with the numbers.
 
-    `p` is the p-value of the null hypothesis that a (partly) supported verdict rejects; None says
-    that the finding is exact (an identity, an audit). `combine` needs it.
+    The interval holds the effect in 95 % of cases over all looks together. `p` is the p-value of
+    the null hypothesis that a supported verdict rejects; None says that the finding is exact (an
+    identity, an audit).
     """
 
     verdict: str
@@ -63,8 +62,11 @@ class Rule(ABC):
         """What is asked, with its numbers: `supported from 1, refuted below 0.5`."""
 
     @abstractmethod
-    def decide(self, values: Values, unit: str) -> Finding:
-        """The finding of one experiment; what `values` are is said by each rule."""
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
+        """The finding of one experiment; what `values` are is said by each rule.
+
+        level: what this look may use up; a rule without an interval of a mean has one look.
+        """
 
     def zones(self) -> tuple[Zone, ...]:
         """Which effects are supported and which refuted; none for what is no interval of
@@ -76,33 +78,27 @@ class IntervalRule(Rule):
     """A rule over seeds that decides many experiments at once, by the interval of their means."""
 
     @abstractmethod
-    def decide_all(self, values: Values) -> Decision:
-        """(n, ...) of many experiments -> arrays (...)."""
+    def decide_all(self, values: Sample, level: Level = ONE_LOOK) -> Decision:
+        """(n, ...) of many experiments, or a tuple of independent samples -> arrays (...)."""
 
-    def decide(self, values: Values, unit: str) -> Finding:
-        """(n,) of one experiment; fewer than three seeds are inconclusive."""
-        return _finding(stats.finite(values, self.dimensions), self.decide_all, unit, self.words)
-
-    dimensions: int = 1  # of `values`: seeds, or seeds by settings
-
-
-def _finding(
-    values: Values, decide: Callable[[Values], Decision], unit: str, words: str
-) -> Finding:
-    n = len(values)
-    if n == 0:
-        return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no seeds; {words}")
-    decision = decide(values)
-    verdict = str(decision.verdict) if n >= MIN_SEEDS else INCONCLUSIVE
-    effect, low, high = (float(value) for value in decision[1:4])
-    p = float(decision.p)
-    # The interval of one seed is infinite, and a verdict is kept as JSON, which has no infinity.
-    if n == 1:
-        return Finding(
-            verdict, effect, None, None, unit, n, f"{effect:.3g} {unit} from 1 seed; {words}", p
-        )
-    text = f"{effect:.3g} {unit}, 95 % interval {low:.3g} to {high:.3g}, from {n} seeds; {words}"
-    return Finding(verdict, effect, low, high, unit, n, text, p)
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
+        """(n,) of one experiment, or a tuple of them; fewer than three seeds are inconclusive."""
+        samples = values if isinstance(values, tuple) else (values,)
+        n = min(len(stats.finite(sample, 1)) for sample in samples)
+        if n == 0:
+            return Finding(INCONCLUSIVE, None, None, None, unit, 0, f"no seeds; {self.words}")
+        decision = self.decide_all(values, level)
+        verdict = str(decision.verdict) if n >= MIN_SEEDS else INCONCLUSIVE
+        effect, low, high = (float(value) for value in decision[1:4])
+        p = float(decision.p)
+        # The interval of one seed is infinite, and a verdict is kept as JSON, which has no
+        # infinity.
+        if n == 1:
+            text = f"{effect:.3g} {unit} from 1 seed; {self.words}"
+            return Finding(verdict, effect, None, None, unit, n, text, p)
+        interval = f"95 % interval {low:.3g} to {high:.3g}"
+        text = f"{effect:.3g} {unit}, {interval}, from {n} seeds; {self.words}"
+        return Finding(verdict, effect, low, high, unit, n, text, p)
 
 
 def check_margin(margin: float) -> None:

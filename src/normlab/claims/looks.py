@@ -1,0 +1,75 @@
+"""Looks: after how many seeds a claim is judged, and what a sequence of looks costs.
+
+Who looks again and again at 95 % intervals until one says something is wrong in more than 5 % of
+cases: 12 % at the sizes below. So each look uses a wider interval, one width for the whole sequence
+(Pocock, 1977), such that all of it keeps the level. The widths come from simulated normal noise and
+Student's t of one sample, whose few degrees of freedom are the hardest case: of Welch's test they
+are on the safe side. `python scripts/calibrate_looks.py` makes the table anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from normlab.errors import NormLabError
+
+ALPHA = 0.05  # of the whole sequence
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a single look may use up.
+
+    two_sided: 1 - confidence of its interval, of which either end may decide. one_sided: the level
+    of each of the two tests that show an equivalence.
+    """
+
+    two_sided: float = ALPHA
+    one_sided: float = ALPHA
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval at this look."""
+        return 1 - self.two_sided
+
+
+ONE_LOOK = Level()
+# By the sizes of all looks.
+LEVELS: Mapping[tuple[int, ...], Level] = {
+    (3,): ONE_LOOK,
+    (5,): ONE_LOOK,
+    (8,): ONE_LOOK,
+    (3, 5): Level(0.0276, 0.0292),
+    (5, 8): Level(0.0293, 0.0305),
+    (5, 8, 12): Level(0.0213, 0.0224),
+    (5, 8, 12, 20): Level(0.0163, 0.0173),
+    (8, 12, 20): Level(0.0225, 0.0236),
+}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The numbers of seeds after which a claim is judged: once decided, a clause stays so."""
+
+    sizes: tuple[int, ...] = (5, 8, 12, 20)
+
+    def __post_init__(self) -> None:
+        if self.sizes not in LEVELS:
+            known = "; ".join(", ".join(map(str, sizes)) for sizes in LEVELS)
+            raise NormLabError(
+                f"looks at {', '.join(map(str, self.sizes))} seeds are not calibrated; choose one "
+                f"of: {known}."
+            )
+
+    @property
+    def level(self) -> Level:
+        """Of each look."""
+        return LEVELS[self.sizes]
+
+    @property
+    def most(self) -> int:
+        """The number of seeds after which a claim stays inconclusive."""
+        return self.sizes[-1]
+
+    def reached(self, seeds: int) -> Sequence[int]:
+        """The sizes that `seeds` trials of every arm are enough for."""
+        return [size for size in self.sizes if size <= seeds]
