@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from normlab.claims.answers import Answers
 from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData
 from normlab.claims.figure import Figure
+from normlab.claims.looks import ONE_LOOK, Level, Looks
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Finding, Rule
 from normlab.records.measurement import Measurement
@@ -34,15 +36,14 @@ class Arm:
 class Protocol:
     """How much is run: the same for every arm.
 
-    `learning_rates` is a geometric grid; it is extended where the best lies at its edge. Tuning
-    seeds are 1000 and up, evaluation seeds 0 and up: they never meet.
+    `learning_rates` is a geometric grid, over which every seed chooses its own by its validation
+    score; it is extended where the best lies at its edge.
     """
 
     overrides: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)  # for a claim's own `trial`
-    seeds: int = 5
+    looks: Looks = field(default_factory=Looks)
     learning_rates: tuple[float, ...] = ()
-    tuning_seeds: int = 2
     extend: bool = True  # the grid, where the best rate lies at its edge
     timeout_s: float = 600.0
     # Expected, for `normlab show`; replaced by what records measured.
@@ -51,13 +52,22 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Part:
-    """One clause of a claim: a statement, the quantity that bears on it, and the rule that
-    decides."""
+    """A clause of a claim, or one of its scope: a statement, the quantity that bears on it, and the
+    rule that decides.
+
+    stands_for: what the documents speak of, where the trial is something smaller: 1,000 layers, a
+    GPU.
+    expected: an effect that is plausible; noise: the standard deviation of one seed's effect. Of
+    both the power is simulated before a run.
+    """
 
     name: str
     statement: str
     quantity: Quantity
     rule: Rule
+    stands_for: str = ""
+    expected: float | None = None
+    noise: float | None = None
 
     @property
     def rule_words(self) -> str:
@@ -66,7 +76,7 @@ class Part:
         measured = f"{self.quantity.words} ({unit})" if unit else self.quantity.words
         return f"{measured}: {self.rule.words}"
 
-    def decide(self, evidence: Evidence) -> Finding:
+    def decide(self, evidence: Evidence, level: Level = ONE_LOOK) -> Finding:
         """The finding, from evidence that every arm has.
 
         Raises:
@@ -81,7 +91,7 @@ class Part:
         except PartMissing as missing:
             n = len(evidence.seeds)
             return Finding(INCONCLUSIVE, None, None, None, unit, n, str(missing))
-        finding = self.rule.decide(values, unit)
+        finding = self.rule.decide(values, unit, level)
         if self.quantity.beside is None:
             return finding
         return replace(finding, text=f"{finding.text}; {self.quantity.beside(evidence)}")
@@ -103,7 +113,9 @@ class Claim:
     documents: tuple[str, ...]  # titles of the documents that make the claim
     source: str  # what the primary source really says
     prediction: str  # recorded before the trials ran
-    parts: tuple[Part, ...]
+    clauses: tuple[Part, ...]  # of the documents' own sentence: all are meant, and these decide
+    answers: Answers  # one sentence for a reader who sees nothing else, written before the run
+    scope: tuple[Part, ...] = ()  # where it holds, controls, mechanisms: decides nothing
     arms: tuple[Arm, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
     trial: Trial | None = None
@@ -115,4 +127,10 @@ class Claim:
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict
     figure: Figure | None = None  # on its card, beside the strips of every trial
-    version: int = 1  # of the rule; raised when a rule changes, and the file says why
+    # Of the first trial of every arm: raised with every new version, whose seeds are fresh.
+    first_seed: int = 100
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Clauses, then scope."""
+        return self.clauses + self.scope

@@ -1,10 +1,12 @@
-"""Which trials a claim has, arms x seeds x stage, and which of them it needs next.
+"""Which trials a claim has, arms x seeds x learning rates, and which of them it needs next.
 
-Pure functions of the claim and of what is recorded.
+Pure functions of the claim and of what is recorded. What an arm is compared by is its procedure,
+the choice of the learning rate included: every seed chooses its own by its own validation score, so
+that seeds are independent of each other and of those of other arms.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +14,8 @@ from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.metrics import metric as metric_of
 from normlab.config.cache import plain_config
 from normlab.records.record import Record, trial_key
-from normlab.records.store import DONE
 
-FIRST_TUNING_SEED = 1000  # tuning and evaluation seeds never meet
 EXTENSIONS = 3  # of a learning-rate grid, on each side
-TUNE, EVALUATE = "tune", "evaluate"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class Job:
     claim: str
     arm: str
     seed: int
-    stage: str  # TUNE | EVALUATE
     overrides: tuple[str, ...] = ()
     options: tuple[tuple[str, Any], ...] | None = None  # None for a training
     timeout_s: float = 600.0
@@ -46,21 +44,28 @@ class Progress:
     """Where a design stands: `jobs` to run now (more may follow once they are recorded)."""
 
     jobs: list[Job] = field(default_factory=list)
-    learning_rates: dict[str, float | None] = field(default_factory=dict)  # arm -> the tuned one
-    evaluation: dict[str, dict[int, Job]] = field(default_factory=dict)  # arm -> seed -> trial
-    tuning: dict[str, dict[float, list[Job]]] = field(default_factory=dict)  # arm -> rate -> trials
-    remaining: int = 0  # trials still to run, those that are not planned yet included
+    # arm -> seed -> the trial at the rate that the seed chose
+    evaluation: dict[str, dict[int, Job]] = field(default_factory=dict)
+    # arm -> seed -> rate -> trial; a single rate None where none is chosen
+    tried: dict[str, dict[int, dict[float | None, Job]]] = field(default_factory=dict)
+    remaining: int = 0  # trials still to run, as far as is known
 
     @property
     def planned(self) -> list[Job]:
-        """Every trial that has a key by now, recorded or not: tuning, then evaluation."""
+        """Every trial that has a key by now, recorded or not."""
         jobs: list[Job] = []
-        for by_rate in self.tuning.values():
-            for at_rate in by_rate.values():
-                jobs += at_rate
-        for by_seed in self.evaluation.values():
-            jobs += by_seed.values()
+        for by_seed in self.tried.values():
+            for by_rate in by_seed.values():
+                jobs += by_rate.values()
         return jobs
+
+    def rates(self, arm: str) -> list[float]:
+        """What the seeds of `arm` chose, ascending."""
+        chosen = self.evaluation.get(arm, {})
+        found = []
+        for seed, by_rate in self.tried.get(arm, {}).items():
+            found += [rate for rate, job in by_rate.items() if rate and job == chosen.get(seed)]
+        return sorted(found)
 
     def recorded(self, records: Mapping[str, Record]) -> dict[str, dict[int, Record]]:
         """The evaluation trials that `records` hold, by arm and seed."""
@@ -74,91 +79,85 @@ def _recorded(jobs: Mapping[int, Job], records: Mapping[str, Record]) -> dict[in
 class Design:
     """The trials of `claim` under `protocol`, each key computed once however often it is asked for.
 
-    Every arm gets the same seeds and the same grid of learning rates; where an arm's best rate lies
-    at the edge of the grid, the grid is extended for this arm.
+    Every arm gets the same seeds and the same grid of learning rates; where the best rate of a seed
+    lies at the edge of the grid, the grid is extended for this seed.
     """
 
     def __init__(self, claim: Claim, protocol: Protocol, seeds: int | None = None) -> None:
         self.claim = claim
         self.protocol = protocol
-        self.seeds = range(seeds or protocol.seeds)
-        first = FIRST_TUNING_SEED
-        self.tuning_seeds = range(first, first + protocol.tuning_seeds)
-        self._jobs: dict[tuple[str, float | None, str], list[Job]] = {}
+        self.most = seeds or protocol.looks.most
+        self._jobs: dict[tuple[str, float | None, int], Job] = {}
 
-    def jobs(self, arm: Arm, rate: float | None, stage: str) -> list[Job]:
-        """The trials of `arm` at a learning rate, by seed; None: the rate of its own
-        configuration."""
-        name = arm.name, rate, stage
+    def job(self, arm: Arm, rate: float | None, seed: int) -> Job:
+        """The trial of `arm` at a learning rate; None: the rate of its own configuration."""
+        name = arm.name, rate, seed
         if name not in self._jobs:
-            seeds = self.tuning_seeds if stage == TUNE else self.seeds
-            self._jobs[name] = [self._job(arm, rate, seed, stage) for seed in seeds]
+            self._jobs[name] = self._job(arm, rate, seed)
         return self._jobs[name]
 
-    def progress(self, records: Mapping[str, Record]) -> Progress:
-        """What to run next: tuning first, and evaluation at the best rate of each arm.
+    def progress(
+        self, records: Mapping[str, Record], seeds: int | Mapping[str, int] | None = None
+    ) -> Progress:
+        """What to run next, for the first `seeds` seeds of every arm, or of each by its name.
 
         `records` holds by key what need not run (again).
         """
         result = Progress()
+        first = self.claim.first_seed
         for arm in self.claim.arms:
-            rate: float | None = None
-            if self.claim.trial is None and arm.tune and self.protocol.learning_rates:
-                rate, missing = self._tune(arm, records, result)
-                if missing:
-                    # Its evaluation trials have no key before the rate is known: they are counted.
-                    result.jobs += missing
-                    result.remaining += len(missing) + len(self.seeds)
-                    continue
-            jobs = self.jobs(arm, rate, EVALUATE)
-            missing = [job for job in jobs if job.key not in records]
-            result.learning_rates[arm.name] = rate
-            result.evaluation[arm.name] = {job.seed: job for job in jobs}
-            result.jobs += missing
-            result.remaining += len(missing)
+            wanted = seeds.get(arm.name, 0) if isinstance(seeds, Mapping) else seeds or self.most
+            tried = result.tried.setdefault(arm.name, {})
+            chosen = result.evaluation.setdefault(arm.name, {})
+            for seed in range(first, first + wanted):
+                by_rate, best = self._choose(arm, seed, records)
+                tried[seed] = by_rate
+                if best is not None:
+                    chosen[seed] = best
+                missing = [job for job in by_rate.values() if job.key not in records]
+                result.jobs += missing
+                result.remaining += len(missing)
         return result
 
-    def _tune(
-        self, arm: Arm, records: Mapping[str, Record], result: Progress
-    ) -> tuple[float | None, list[Job]]:
-        """The best rate of `arm`, or the trials that must run before it is known."""
+    def _choose(
+        self, arm: Arm, seed: int, records: Mapping[str, Record]
+    ) -> tuple[dict[float | None, Job], Job | None]:
+        """By rate the trials of a seed so far, and the one that it chose; None if not known yet."""
         rates = sorted(self.protocol.learning_rates)
+        if self.claim.trial is not None or not arm.tune or not rates:
+            only = self.job(arm, None, seed)
+            return {None: only}, only if only.key in records else None
         # A single rate has no step: about half a decade, as in the grids of claims/protocols.
         factor = rates[1] / rates[0] if len(rates) > 1 else 3.0
         # Extensions so far, below and above; a fixed grid has used all of them up.
         lower = upper = 0 if self.protocol.extend else EXTENSIONS
         while True:
-            jobs = {rate: self.jobs(arm, rate, TUNE) for rate in rates}
-            result.tuning[arm.name] = jobs
-            missing = _missing(jobs, records)
-            if missing:
-                return None, missing
-            scores = {rate: self._mean_score(jobs[rate], records) for rate in rates}
-            # Of equal scores the first, the lowest rate: if nothing trained, the grid grows down.
-            best = max(rates, key=scores.__getitem__)
-            if best == rates[0] and lower < EXTENSIONS:
-                rates.insert(0, _rounded(best / factor))
+            jobs: dict[float | None, Job] = {rate: self.job(arm, rate, seed) for rate in rates}
+            if any(job.key not in records for job in jobs.values()):
+                return jobs, None
+            scores = [self._score(records[jobs[rate].key]) for rate in rates]
+            # Of equal scores the first, the lowest rate: where none trains, the grid grows down
+            # first, then up.
+            best = max(range(len(rates)), key=scores.__getitem__)
+            nowhere = scores[best] == -math.inf
+            if best == 0 and lower < EXTENSIONS:
+                rates.insert(0, _rounded(rates[0] / factor))
                 lower += 1
-            elif best == rates[-1] and upper < EXTENSIONS:
-                rates.append(_rounded(best * factor))
+            elif (best == len(rates) - 1 or nowhere) and upper < EXTENSIONS:
+                rates.append(_rounded(rates[-1] * factor))
                 upper += 1
             else:
-                return best, []
+                return jobs, jobs[rates[best]]
 
-    def _mean_score(self, jobs: Sequence[Job], records: Mapping[str, Record]) -> float:
-        """Higher is better; a failed or not finite trial is the worst."""
+    def _score(self, record: Record) -> float:
+        """Of the validation split, higher is better; a failed or not finite trial is the worst."""
         metric = metric_of(self.claim.tuning_metric)
-        scores = []
-        for job in jobs:
-            record = records[job.key]
-            value = record.metrics.get(metric.name)
-            # One such seed condemns its rate: the mean of the others would not show it.
-            if record.status not in DONE or value is None or not math.isfinite(value):
-                return -math.inf
-            scores.append(metric.score(value))
-        return sum(scores) / len(scores)
+        value = record.metrics.get(metric.name)
+        if record.status != OK or value is None or not math.isfinite(value):
+            return -math.inf
+        return metric.score(value)
 
-    def _job(self, arm: Arm, rate: float | None, seed: int, stage: str) -> Job:
+    def _job(self, arm: Arm, rate: float | None, seed: int) -> Job:
         claim, limit = self.claim, self.protocol.timeout_s
         if claim.trial is not None:
             options = {**self.protocol.options, **arm.options}
@@ -168,25 +167,20 @@ class Design:
             key = trial_key({**measured, "options": options, "seed": seed})
             # A job is frozen and holds a tuple; sorted, so that equal options are equal jobs.
             given = tuple(sorted(options.items()))
-            return Job(key, claim.slug, arm.name, seed, stage, (), given, limit)
+            return Job(key, claim.slug, arm.name, seed, (), given, limit)
         overrides = self.protocol.overrides + arm.overrides
         # Seed, rate and evaluations are set on a copy: all trials of an arm share one composition.
         config = dict(plain_config(overrides))
         config["seed"] = seed
         command = [*overrides, f"seed={seed}"]
-        if arm.evaluations and stage == EVALUATE:
+        if arm.evaluations:
             config["evaluations"] = list(arm.evaluations)
             command.append(f"evaluations=[{','.join(arm.evaluations)}]")
         if rate is not None:
             config["optim"] = {**config["optim"], "lr": rate}
             command.append(f"optim.lr={rate}")
         key = trial_key(config)
-        return Job(key, claim.slug, arm.name, seed, stage, tuple(command), None, limit)
-
-
-def _missing(jobs: Mapping[float, list[Job]], records: Mapping[str, Record]) -> list[Job]:
-    planned = [job for at_rate in jobs.values() for job in at_rate]
-    return [job for job in planned if job.key not in records]
+        return Job(key, claim.slug, arm.name, seed, tuple(command), None, limit)
 
 
 def _rounded(rate: float) -> float:

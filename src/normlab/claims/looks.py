@@ -33,11 +33,8 @@ class Level:
 
 
 ONE_LOOK = Level()
-# By the sizes of all looks.
+# By the sizes of all looks; a single look uses up all of it, whatever its size.
 LEVELS: Mapping[tuple[int, ...], Level] = {
-    (3,): ONE_LOOK,
-    (5,): ONE_LOOK,
-    (8,): ONE_LOOK,
     (3, 5): Level(0.0276, 0.0292),
     (5, 8): Level(0.0293, 0.0305),
     (5, 8, 12): Level(0.0213, 0.0224),
@@ -53,17 +50,17 @@ class Looks:
     sizes: tuple[int, ...] = (5, 8, 12, 20)
 
     def __post_init__(self) -> None:
-        if self.sizes not in LEVELS:
+        if len(self.sizes) != 1 and self.sizes not in LEVELS:
             known = "; ".join(", ".join(map(str, sizes)) for sizes in LEVELS)
             raise NormLabError(
-                f"looks at {', '.join(map(str, self.sizes))} seeds are not calibrated; choose one "
-                f"of: {known}."
+                f"looks at {', '.join(map(str, self.sizes))} seeds are not calibrated; choose a "
+                f"single one, or one of: {known}."
             )
 
     @property
     def level(self) -> Level:
         """Of each look."""
-        return LEVELS[self.sizes]
+        return LEVELS.get(self.sizes, ONE_LOOK)
 
     @property
     def most(self) -> int:
