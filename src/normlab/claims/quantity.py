@@ -7,6 +7,7 @@ import numpy as np
 
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.metrics import metric as metric_of
+from normlab.claims.stats import Sample
 
 LARGEST_ERROR = "largest error"
 # These say which number it is, and read before it: largest error 2e-7. All others follow theirs.
@@ -15,7 +16,10 @@ UNITS_FIRST = frozenset({LARGEST_ERROR, "largest difference"})
 
 @dataclass(frozen=True)
 class Quantity:
-    """`read(evidence)` gives (n,) numbers in `unit`, or (n, k) where the rule asks for that.
+    """`read(evidence)` gives numbers in `unit`: (n,), (n, k) where the rule asks for that, or a
+    tuple of independent samples whose means add up.
+
+    arms: those that are read; empty means all of the claim, whose every arm then needs the seeds.
 
     `words` say what they are, for a reader of the rule: `accuracy at 64 - accuracy at 8`.
     `beside` makes a remark of the same evidence, printed after the finding; it decides nothing.
@@ -23,7 +27,8 @@ class Quantity:
 
     words: str
     unit: str
-    read: Callable[[Evidence], Values]
+    read: Callable[[Evidence], Sample]
+    arms: tuple[str, ...] = ()
     beside: Callable[[Evidence], str] | None = None
 
     @property
@@ -41,14 +46,18 @@ def difference(
     scale: float | None = None,
     unit: str = "",
 ) -> Quantity:
-    """arm - baseline, paired by seed, in the metric's own unit: points, nats."""
+    """arm - baseline, independent samples, in the metric's own unit: points, nats."""
     known = metric_of(metric)
     factor = known.scale if scale is None else scale
     said = words or f"{known.words}: {arm} - {baseline}"
     return Quantity(
         said,
         unit or known.difference,
-        lambda evidence: evidence.difference(arm, baseline, metric, factor),
+        lambda evidence: (
+            factor * evidence.values(arm, metric),
+            -factor * evidence.values(baseline, metric),
+        ),
+        (arm, baseline),
     )
 
 
@@ -69,21 +78,22 @@ def metric_difference(
         words or f"{arm}: {known.words} - {metric_of(baseline).words}",
         unit or known.difference,
         lambda evidence: factor * (evidence.values(arm, metric) - evidence.values(arm, baseline)),
+        (arm,),
     )
 
 
 def interaction(
     a: tuple[str, str], b: tuple[str, str], metric: str = "test_accuracy", *, words: str = ""
 ) -> Quantity:
-    """(a[0] - a[1]) - (b[0] - b[1]), paired by seed: is a difference larger in a than in b?"""
+    """(a[0] - a[1]) - (b[0] - b[1]), independent samples: is a difference larger in a than in b?"""
     known = metric_of(metric)
 
-    def read(evidence: Evidence) -> Values:
+    def read(evidence: Evidence) -> Sample:
         a1, a0, b1, b0 = (known.scale * evidence.values(arm, metric) for arm in (*a, *b))
-        return (a1 - a0) - (b1 - b0)
+        return a1, -a0, -b1, b0
 
     text = words or f"{known.words}: ({a[0]} - {a[1]}) - ({b[0]} - {b[1]})"
-    return Quantity(text, known.difference, read)
+    return Quantity(text, known.difference, read, (*a, *b))
 
 
 def perplexity_ratio(
@@ -92,7 +102,12 @@ def perplexity_ratio(
     """Logarithm of the perplexity of `arm` over that of `baseline`: a difference of losses."""
     # log(exp(a) / exp(b)) = a - b, and rules about ratios ask for the logarithm.
     said = words or f"perplexity of {arm} over {baseline}"
-    return Quantity(said, "times", lambda evidence: evidence.difference(arm, baseline, metric))
+    return Quantity(
+        said,
+        "times",
+        lambda evidence: (evidence.values(arm, metric), -evidence.values(baseline, metric)),
+        (arm, baseline),
+    )
 
 
 def largest(
@@ -112,7 +127,7 @@ def largest(
         worst: Values = np.concatenate(tables, axis=1).max(axis=1)
         return worst
 
-    return Quantity(words or f"{names}, the largest of {', '.join(arms)}", unit, read)
+    return Quantity(words or f"{names}, the largest of {', '.join(arms)}", unit, read, tuple(arms))
 
 
 def every(
@@ -126,7 +141,7 @@ def every(
         columns = [evidence.table(arms, name).ravel() for name in metrics]
         return np.concatenate(columns)
 
-    return Quantity(said, unit, read)
+    return Quantity(said, unit, read, tuple(arms))
 
 
 def reached(
@@ -141,7 +156,7 @@ def reached(
         values = [evidence.values(arm, metric)[0] for arm in arms]
         return np.array([value >= at_least for value in values], dtype=float)
 
-    return Quantity(words, unit, read)
+    return Quantity(words, unit, read, tuple(arms))
 
 
 def value(
@@ -157,5 +172,5 @@ def value(
     factor = known.scale if scale is None else scale
     said = words or f"{known.words} of {arm}"
     return Quantity(
-        said, unit or known.unit, lambda evidence: factor * evidence.values(arm, metric)
+        said, unit or known.unit, lambda evidence: factor * evidence.values(arm, metric), (arm,)
     )

@@ -49,12 +49,27 @@ def trial_code(text: str, modules: Modules) -> Code | None:
     Raises:
         SyntaxError: `text` is not Python.
     """
-    tree = ast.parse(text)
-    trial = _trial(tree)
-    if trial is None:
+    return _argument_code(text, "trial", modules)
+
+
+def clauses_code(text: str, modules: Modules) -> Code | None:
+    """What of an experiment file decides: the claim's `clauses`, and what of the file they need.
+
+    None for a file without any.
+
+    Raises:
+        SyntaxError: `text` is not Python.
+    """
+    return _argument_code(text, "clauses", modules)
+
+
+def _argument_code(text: str, name: str, modules: Modules) -> Code | None:
+    """What the claim of a file is given as `name`, and what of the file that needs."""
+    given = _argument(ast.parse(text), name)
+    if given is None:
         return None
     outline = Outline()
-    texts = [outline.text(trial)]
+    texts = [outline.text(given)]
     # Which names of a function are the file's own: symtable knows, ast alone does not.
     scopes = _module_names_read(text)
     statements = [_Statement(node, scopes) for node in tree.body]
@@ -105,13 +120,13 @@ def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Sta
     return [statement for statement in statements if statement in needed]
 
 
-def _trial(tree: ast.Module) -> ast.expr | None:
-    """What the file's claim is given as `trial`."""
+def _argument(tree: ast.Module, name: str) -> ast.expr | None:
+    """What the file's claim is given as `name`."""
     for node in tree.body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or _defined(node) != {STATEMENT}:
             continue
         if isinstance(node.value, ast.Call):
-            return next((one.value for one in node.value.keywords if one.arg == "trial"), None)
+            return next((one.value for one in node.value.keywords if one.arg == name), None)
     return None
 
 
