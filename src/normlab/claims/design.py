@@ -86,7 +86,7 @@ class Design:
     def __init__(self, claim: Claim, protocol: Protocol, seeds: int | None = None) -> None:
         self.claim = claim
         self.protocol = protocol
-        self.most = seeds or protocol.looks.most
+        self.seeds = seeds  # of every arm, whatever the looks say
         self._jobs: dict[tuple[str, float | None, int], Job] = {}
 
     def job(self, arm: Arm, rate: float | None, seed: int) -> Job:
@@ -106,7 +106,11 @@ class Design:
         result = Progress()
         first = self.claim.first_seed
         for arm in self.claim.arms:
-            wanted = seeds.get(arm.name, 0) if isinstance(seeds, Mapping) else seeds or self.most
+            wanted = (
+                seeds.get(arm.name, 0)
+                if isinstance(seeds, Mapping)
+                else seeds or self.protocol.looks.most
+            )
             tried = result.tried.setdefault(arm.name, {})
             chosen = result.evaluation.setdefault(arm.name, {})
             for seed in range(first, first + wanted):
@@ -153,7 +157,7 @@ class Design:
         """Of the validation split, higher is better; a failed or not finite trial is the worst."""
         metric = metric_of(self.claim.tuning_metric)
         value = record.metrics.get(metric.name)
-        if record.status != OK or value is None or not math.isfinite(value):
+        if record.status != "ok" or value is None or not math.isfinite(value):
             return -math.inf
         return metric.score(value)
 

@@ -9,15 +9,17 @@ from typing import TypedDict
 from normlab.claims.claim import Claim, Part
 from normlab.claims.design import Design
 from normlab.claims.evidence import ByArm, Evidence, Missing
+from normlab.claims.looks import Looks
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
+from normlab.claims.sequence import decide, wanted_seeds
 from normlab.claims.staleness import stale_reasons
+from normlab.claims.version import version
 from normlab.records.files import write_atomically
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import (
     FILE,
-    INCONCLUSIVE,
     NO_DATA,
     EvidenceTrial,
     OtherVerdict,
@@ -51,7 +53,7 @@ def verdict(claim: Claim, store: Store) -> Verdict:
     if first is not None:
         return replace(first, others=tuple(others))
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
-    parts = [_part(part, None, missing) for part in claim.parts]
+    parts = [_part(part, None, missing, decides=part in claim.clauses) for part in claim.parts]
     return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,))
 
 
@@ -78,12 +80,13 @@ def _under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict]:
         return
     progress = Design(claim, protocol).progress(store.tried())
     by_arm = progress.recorded(store.done())
-    # None: not tuned, the rate is that of the arm's own configuration.
-    rates = {arm: rate for arm, rate in progress.learning_rates.items() if rate is not None}
+    # None where no rate is chosen: it is that of the arm's own configuration.
+    rates = {arm.name: tuple(progress.rates(arm.name)) for arm in claim.arms}
+    chosen = {arm: found for arm, found in rates.items() if found}
     for device in devices(by_arm):
         # Arms without a trial, too: else they would not count as missing.
         kept = {arm.name: _on(device, by_arm.get(arm.name, {})) for arm in claim.arms}
-        yield _decide(claim, profile, kept, device, rates, store.folder)
+        yield _decide(claim, profile, kept, device, chosen, store.folder)
 
 
 def _on(device: str, by_seed: Mapping[int, Record]) -> dict[int, Record]:
@@ -95,32 +98,24 @@ def _decide(
     profile: str,
     by_arm: ByArm,
     device: str,
-    rates: Mapping[str, float],
+    rates: Mapping[str, tuple[float, ...]],
     folder: Path,
 ) -> Verdict:
-    wanted = claim.protocols[profile].seeds
-    evidence = Evidence(by_arm)
-    n = len(evidence.seeds)
-    short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted}
-    missing = tuple(f"{arm}: {count} of {wanted} seeds" for arm, count in short.items())
-    findings, parts = _decide_parts(claim, evidence)
-    decided = [finding for finding in findings if finding]
-    # Equal n in every arm and the planned n, or no verdict; trials that other claims ran for some
-    # arms are no data.
-    if missing or len(decided) < len(findings):
-        overall = INCONCLUSIVE if n else NO_DATA
-        parts = [replace(part, verdict=overall) for part in parts]
-    # A part says so by itself: what has been measured decides the others, not the claim.
-    elif any(finding.verdict == NO_DATA for finding in decided):
-        overall = NO_DATA
-    else:
-        overall = combine(decided)
-    counted = _counted(by_arm, evidence.seeds)
+    looks = claim.protocols[profile].looks
+    wanted = wanted_seeds(claim, looks, by_arm)
+    short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted[arm]}
+    missing = tuple(f"{arm}: {count} of {wanted[arm]} seeds" for arm, count in short.items())
+    parts = [_decided(claim, part, by_arm, looks) for part in claim.parts]
+    overall = combine(part.verdict for part in parts if part.decides)
+    counted = _counted(by_arm)
+    by_name = {part.name: part for part in parts}
     return Verdict(
         **_about(claim, parts),
         verdict=overall,
+        answer=claim.answers.answer(overall, by_name),
+        version=version(claim, profile),
         profile=profile,
-        n=n,
+        n=len(Evidence(by_arm).seeds),
         device=device,
         data=tuple(sorted({record.data.get("name", "") for _, record in counted})),
         learning_rates=rates,
@@ -132,30 +127,21 @@ def _decide(
     )
 
 
-def _decide_parts(
-    claim: Claim, evidence: Evidence
-) -> tuple[list[Finding | None], list[PartVerdict]]:
-    findings: list[Finding | None] = []
-    parts = []
-    for part in claim.parts:
-        finding, text = None, "no seed has a trial in every arm"
-        try:
-            if evidence.seeds:
-                finding = part.decide(evidence)
-                text = finding.text
-        except Missing as error:
-            text = str(error)
-        findings.append(finding)
-        parts.append(_part(part, finding, text))
-    return findings, parts
+def _decided(claim: Claim, part: Part, by_arm: ByArm, looks: Looks) -> PartVerdict:
+    """A part as it is kept: decided, open, or without data for a reason."""
+    decides = part in claim.clauses
+    try:
+        finding = decide(part, by_arm, looks)
+    except Missing as missing:
+        return _part(part, None, str(missing), decides=decides)
+    return _part(part, finding, finding.text, decides=decides)
 
 
-def _counted(by_arm: ByArm, seeds: Sequence[int]) -> list[tuple[str, Record]]:
-    """(arm, trial) of every trial that decides."""
+def _counted(by_arm: ByArm) -> list[tuple[str, Record]]:
+    """(arm, trial) of every trial that is there, by seed: each clause takes what its looks want."""
     pairs = []
     for arm, by_seed in by_arm.items():
-        # A seed that another arm lacks is recorded, but no rule reads it.
-        pairs += [(arm, by_seed[seed]) for seed in sorted(by_seed) if seed in seeds]
+        pairs += [(arm, by_seed[seed]) for seed in sorted(by_seed)]
     return pairs
 
 
@@ -165,7 +151,7 @@ def devices(by_arm: ByArm) -> list[str]:
     return sorted(count, key=lambda device: (-count[device], device))
 
 
-def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
+def _part(part: Part, finding: Finding | None, text: str, *, decides: bool) -> PartVerdict:
     """As it is kept; without a finding it has no data, for the reason in `text`."""
     undecided = PartVerdict(
         name=part.name,
@@ -175,6 +161,8 @@ def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
         verdict=NO_DATA,
         log=part.rule.log,
         zones=part.rule.zones(),
+        decides=decides,
+        stands_for=part.stands_for,
     )
     if finding is None:
         return undecided
@@ -187,6 +175,7 @@ def _part(part: Part, finding: Finding | None, text: str) -> PartVerdict:
         unit=finding.unit,
         unit_first=part.quantity.unit_first,
         n=finding.n,
+        p=_rounded(finding.p),
     )
 
 
@@ -200,7 +189,6 @@ class _About(TypedDict):
     statement: str
     documents: tuple[str, ...]
     parts: tuple[PartVerdict, ...]
-    rule_version: int
 
 
 def _about(claim: Claim, parts: Sequence[PartVerdict]) -> _About:
@@ -209,7 +197,6 @@ def _about(claim: Claim, parts: Sequence[PartVerdict]) -> _About:
         "statement": claim.statement,
         "documents": claim.documents,
         "parts": tuple(parts),
-        "rule_version": claim.version,
     }
 
 

@@ -14,8 +14,9 @@ SUPPORTED, PARTLY, REFUTED = "supported", "partly supported", "refuted"
 INCONCLUSIVE, NO_DATA = "inconclusive", "no data"
 VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
 
-# Of a row. 1 had no zones, and a part's scale followed from its unit; in 2 the place of a unit did.
-SCHEMA = 3
+# Of a row. 1 had no zones, and a part's scale followed from its unit; in 2 the place of a unit did;
+# in 3 every part decided, and there was no answer.
+SCHEMA = 4
 FILE = "verdicts.json"
 
 
@@ -29,7 +30,11 @@ class Zone(NamedTuple):
 
 @dataclass(frozen=True)
 class PartVerdict:
-    """A part of a claim, decided: the effect with its 95 % interval, in `unit`, from `n` seeds."""
+    """A part of a claim, decided: the effect with its 95 % interval, in `unit`, from `n` seeds.
+
+    decides: it is a clause; else it belongs to the scope, and moves no verdict. p: the p-value of
+    the null hypothesis that `supported` rejects, None for what is exact.
+    """
 
     name: str
     statement: str
@@ -44,6 +49,9 @@ class PartVerdict:
     log: bool = False  # effects are ratios
     zones: tuple[Zone, ...] = ()
     unit_first: bool = False  # the unit reads before its number: `largest error 2e-7`
+    decides: bool = True
+    stands_for: str = ""  # what the documents speak of, where the trial is something smaller
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,15 @@ class OtherVerdict:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What an earlier version of a claim gave, in a line."""
+
+    version: str
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A claim, decided by the strongest evidence that is there; `profile` is None without any."""
 
@@ -76,16 +93,29 @@ class Verdict:
     verdict: str
     parts: tuple[PartVerdict, ...]
     profile: str | None = None
+    answer: str = ""  # one sentence with its numbers; empty without data
     n: int = 0  # seeds that every arm has
-    rule_version: int = 1
+    version: str = ""  # of clauses, rules, arms and protocol
+    history: tuple[Earlier, ...] = ()
     device: str | None = None
     others: tuple[OtherVerdict, ...] = ()
     data: tuple[str, ...] = ()
-    learning_rates: Mapping[str, float] = field(default_factory=dict)
+    # by arm, what its seeds chose
+    learning_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     evidence: tuple[EvidenceTrial, ...] = ()
     schema: int = SCHEMA
+
+    @property
+    def clauses(self) -> tuple[PartVerdict, ...]:
+        """The parts that decide."""
+        return tuple(part for part in self.parts if part.decides)
+
+    @property
+    def scope(self) -> tuple[PartVerdict, ...]:
+        """The parts that decide nothing."""
+        return tuple(part for part in self.parts if not part.decides)
 
     def part(self, name: str) -> PartVerdict | None:
         """The part of that name; None if there is none."""
@@ -142,6 +172,7 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
             "parts": tuple(_part(part) for part in row["parts"]),
             "others": tuple(OtherVerdict(**other) for other in row["others"]),
             "evidence": tuple(EvidenceTrial(**trial) for trial in row["evidence"]),
+            "history": tuple(Earlier(**earlier) for earlier in row.get("history", ())),
             **{name: tuple(row[name]) for name in ("data", "missing", "stale")},
             "schema": SCHEMA,
         }

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from normlab.claims.claim import Claim
-from normlab.claims.design import Design, Job
+from normlab.claims.design import Design, Job, Progress
 from normlab.claims.profiles import protocol_of
 from normlab.claims.run.engines import Engine
 from normlab.claims.run.progress import ProgressBar
+from normlab.claims.sequence import wanted_seeds
 from normlab.claims.staleness import current
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -89,6 +90,18 @@ def designs(claims: Sequence[Claim], profile: str, seeds: int | None) -> list[De
     return plan
 
 
+def next_step(design: Design, known: Mapping[str, Record]) -> Progress:
+    """What a claim needs for its next look: nothing once every clause is decided.
+
+    Looks follow each other as soon as one is complete, and `known` may hold any number of seeds.
+    """
+    if design.seeds is not None:
+        return design.progress(known, design.seeds)
+    looks = design.protocol.looks
+    recorded = design.progress(known).recorded(known)
+    return design.progress(known, wanted_seeds(design.claim, looks, recorded))
+
+
 class _Run:
     """The trials in flight, and by key the records that need not run (again)."""
 
@@ -106,7 +119,7 @@ class _Run:
 
     def start(self, design: Design) -> int:
         """Start the next trials of a claim, as many as there is room for; how many remain."""
-        step = design.progress(self.known)
+        step = next_step(design, self.known)
         # Claims share trials: one that is in flight for another is not started again.
         started = {job.key for job in self.in_flight.values()}
         # Twice the workers, so that none waits for the plan; what measures time runs with nothing
