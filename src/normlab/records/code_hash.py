@@ -65,7 +65,8 @@ def clauses_code(text: str, modules: Modules) -> Code | None:
 
 def _argument_code(text: str, name: str, modules: Modules) -> Code | None:
     """What the claim of a file is given as `name`, and what of the file that needs."""
-    given = _argument(ast.parse(text), name)
+    tree = ast.parse(text)
+    given = _argument(tree, name)
     if given is None:
         return None
     outline = Outline()
