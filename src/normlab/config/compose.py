@@ -36,6 +36,7 @@ from normlab.models.options import (
     ReparamConfig,
     ResNetConfig,
     RNNConfig,
+    SpeedNetConfig,
     TransformerConfig,
 )
 from normlab.norms.registry import declared_kinds, options_schema
@@ -71,6 +72,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("norm", "_custom"): CustomNormConfig,
     ("reparam", "_reparam"): ReparamConfig,
     ("model", "_plaincnn"): PlainCNNConfig,
+    ("model", "_speednet"): SpeedNetConfig,
     ("model", "_resnet"): ResNetConfig,
     ("model", "_mlp"): MLPConfig,
     ("model", "_transformer"): TransformerConfig,

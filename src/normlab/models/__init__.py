@@ -14,6 +14,7 @@ __all__ = ["MODALITIES", "MODELS", "build_model", "model_class"]
 
 MODELS = {  # module of this package, and class
     "plaincnn": "PlainCNN",
+    "speednet": "SpeedNet",
     "resnet": "ResNet",
     "mlp": "MLP",
     "transformer": "Transformer",

@@ -15,15 +15,15 @@ class NormFactory(Protocol):
     def __call__(self, num_features: int, layout: str) -> nn.Module: ...
 
 
-def activation_of(norm: nn.Module) -> nn.Module:
-    """The activation to apply after `norm`: ReLU, unless the norm brings its own.
+def activation_of(norm: nn.Module, other: type[nn.Module] = nn.ReLU) -> nn.Module:
+    """The activation to apply after `norm`: its own if it brings one, else `other`.
 
     As FRN does with its thresholded unit. It is taken out of the norm, so that a residual block can
     apply it after the sum.
     """
     take = getattr(norm, "take_activation", None)
     # Not in place: a norm may have saved its output for the backward pass.
-    return nn.ReLU() if take is None else take()
+    return other() if take is None else take()
 
 
 @torch.no_grad()

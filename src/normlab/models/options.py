@@ -32,6 +32,13 @@ class PlainCNNConfig(ModelConfig):
 
 
 @dataclass
+class SpeedNetConfig(ModelConfig):
+    depth: int = 2  # convolutions of each of the three stages
+    width: int = 16  # channels of the first stage; four times as many in the others
+    init_gain: float = 1.0
+
+
+@dataclass
 class ResNetConfig(ModelConfig):
     depth: int = 20  # 6n + 2
     width: int = 16
@@ -101,6 +108,7 @@ class RNNConfig(ModelConfig):
 # By the name of the model, which is also its module's.
 MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
     "plaincnn": PlainCNNConfig,
+    "speednet": SpeedNetConfig,
     "resnet": ResNetConfig,
     "mlp": MLPConfig,
     "transformer": TransformerConfig,
