@@ -54,6 +54,28 @@ def test_identical_seeds_give_their_value_and_no_width(value, n):
     assert stats.p_greater(np.full(n, value), value + 1) == 1.0
 
 
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 8), (20, 4)])
+def test_two_samples_agree_with_scipys_welch_test(n, m):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(1.0, 1.0, (n, 7)), rng.normal(0.3, 4.0, (m, 7))
+    theirs = scipy.stats.ttest_ind(a, b, equal_var=False)
+    interval = theirs.confidence_interval(0.95)
+    ours = stats.t_interval((a, -b))
+    np.testing.assert_allclose(ours.low, interval.low, rtol=1e-12)
+    np.testing.assert_allclose(ours.high, interval.high, rtol=1e-12)
+    greater = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater").pvalue
+    np.testing.assert_allclose(stats.p_greater((a, -b)), greater, rtol=1e-12)
+
+
+def test_samples_without_any_spread_are_exact():
+    same = np.full(3, 0.1), np.full(5, 0.2)
+    assert stats.t_interval(same) == (0.1 + 0.2, 0.1 + 0.2, 0.1 + 0.2)
+    # One that varies decides the degrees of freedom.
+    one = np.array([1.0, 2.0, 4.0])
+    with_constant, alone = stats.t_interval((one, np.full(9, 1.0))), stats.t_interval(one + 1)
+    np.testing.assert_allclose(with_constant, alone)
+
+
 def test_one_value_says_nothing():
     assert stats.t_interval(np.array([3.0])) == (3.0, -np.inf, np.inf)
     assert stats.p_greater(np.array([3.0])) == 1.0

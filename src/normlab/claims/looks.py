@@ -35,11 +35,11 @@ class Level:
 ONE_LOOK = Level()
 # By the sizes of all looks; a single look uses up all of it, whatever its size.
 LEVELS: Mapping[tuple[int, ...], Level] = {
-    (3, 5): Level(0.0276, 0.0292),
-    (5, 8): Level(0.0293, 0.0305),
-    (5, 8, 12): Level(0.0213, 0.0224),
-    (5, 8, 12, 20): Level(0.0163, 0.0173),
-    (8, 12, 20): Level(0.0225, 0.0236),
+    (3, 5): Level(0.0280, 0.0293),
+    (5, 8): Level(0.0292, 0.0307),
+    (5, 8, 12): Level(0.0212, 0.0225),
+    (5, 8, 12, 20): Level(0.0164, 0.0175),
+    (8, 12, 20): Level(0.0216, 0.0229),
 }
 
 
