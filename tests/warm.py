@@ -42,6 +42,7 @@ PRELOADED = (
     "scipy.stats",
     "sklearn.datasets",
     "torch.utils.tensorboard",
+    "torch._dynamo",
     "typer",
     "wandb",
 )

@@ -139,22 +139,47 @@ def typed(node: DictConfig) -> Config:
     """
     # Before the merge, which refuses an unknown key without naming those that there are.
     check_keys(node)
+    whole: Any = node if _has_types(node) else _with_types(node)
+    norm = plain(whole.norm)
+    # One level only: the groups stay instances of their types, as `Config` holds them.
+    values = vars(OmegaConf.to_object(whole))
+    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+
+
+# Groups whose type follows from the name: what it is called, and the types.
+_NAMED = {
+    "model": ("model", MODEL_CONFIGS),
+    "data": ("data set", DATA_CONFIGS),
+    "optim": ("optimizer", OPTIM_CONFIGS),
+}
+
+
+def _has_types(node: DictConfig) -> bool:
+    """Whether all of `node` has its type already, as what Hydra composes from conf/ has."""
+    if "hydra" in node or OmegaConf.get_type(node) is not ComposedConfig:
+        return False
+    for group, (_, types) in _NAMED.items():
+        name = OmegaConf.select(node, f"{group}.name")
+        if name not in types or OmegaConf.get_type(node, group) is not types[name]:
+            return False
+    return OmegaConf.get_type(node, "reparam") is ReparamConfig
+
+
+def _with_types(node: DictConfig) -> DictConfig:
+    """The same for a record or a file of a user's own, which hold plain values.
+
+    Raises:
+        NormLabError: an unknown model, data set or optimizer.
+        OmegaConfBaseException: a value of the wrong type.
+    """
     whole: Any = OmegaConf.merge(OmegaConf.structured(ComposedConfig), _without_hydra(node))
-    # A record, or a file of a user's own, holds plain values: their type follows from the name.
-    for group, what, types in (
-        ("model", "model", MODEL_CONFIGS),
-        ("data", "data set", DATA_CONFIGS),
-        ("optim", "optimizer", OPTIM_CONFIGS),
-    ):
+    for group, (what, types) in _NAMED.items():
         name = whole[group].name
         if name not in types:
             raise choices(what, name, types)
         whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
     whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
-    norm = plain(whole.norm)
-    # One level only: the groups stay instances of their types, as `Config` holds them.
-    values = vars(OmegaConf.to_object(whole))
-    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    return whole  # type: ignore[no-any-return]
 
 
 def to_dict(cfg: Config) -> dict[str, Any]:

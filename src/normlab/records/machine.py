@@ -10,6 +10,11 @@ _PACKAGES = ("torch", "lightning", "numpy", "normlab")
 
 def versions() -> dict[str, str]:
     """By name: Python, the packages that are installed, and the processor."""
+    return {**_versions()}  # a record may be changed, this not
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "processor": processor()}
     for package in _PACKAGES:
         try:
