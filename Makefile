@@ -21,7 +21,9 @@ demo: $(VENV)/.installed
 	  hydra.run.dir=runs/demo/batchnorm
 	$(BIN)/python scripts/demo.py runs/demo/groupnorm runs/demo/batchnorm
 
+# Compiled first, as the tests start hundreds of processes, and Python may be told to write none.
 test: $(VENV)/.installed
+	$(BIN)/python -m compileall -q src experiments
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed

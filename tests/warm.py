@@ -338,6 +338,7 @@ def _close_all_but(kept: set[int]) -> None:
 
 
 if __name__ == "__main__":
+    import functools
     import gc
     import importlib
 
@@ -348,5 +349,9 @@ if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
     Plugins.instance()  # a search through all installed packages
+    # Another one, which Lightning makes for each trainer.
+    from lightning.fabric.utilities import registry
+
+    registry.entry_points = functools.cache(registry.entry_points)
     gc.freeze()  # a collection in a child would touch, and so copy, all that is shared
     become(serve(Connection(int(sys.argv[1]))))

@@ -21,10 +21,9 @@ def records(folder):
 
 # A group's processes are started anew from their parent's program, which a fork has not: where
 # there is a group, the parent is an interpreter of its own.
-def test_two_processes_train_what_one_does(train_in_an_interpreter, tmp_path):
-    train = train_in_an_interpreter
+def test_two_processes_train_what_one_does(train_in_an_interpreter, train, tmp_path):
     sweep = ["-m", "trainer.devices=null,2", "norm=groupnorm", *QUICK]
-    done = train(*sweep)
+    done = train_in_an_interpreter(*sweep)
     assert done.returncode == 0, done.stderr
     alone, both = sorted(
         records(tmp_path / "runs"), key=lambda row: row["config"]["trainer"]["devices"] or 1
@@ -34,7 +33,7 @@ def test_two_processes_train_what_one_does(train_in_an_interpreter, tmp_path):
     assert both["metrics"]["test_loss"] == pytest.approx(alone["metrics"]["test_loss"], rel=1e-5)
     assert both["curve"]["train_loss"] == pytest.approx(alone["curve"]["train_loss"], rel=1e-5)
     assert both["samples"] == 4 * 16 and both["device"].startswith("2 x cpu")
-    assert train(*sweep).stdout.count("ok (done before)") == 2
+    assert train(*sweep).stdout.count("ok (done before)") == 2  # which starts no group
 
 
 def test_from_torchrun(tmp_path):
