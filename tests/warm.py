@@ -10,6 +10,8 @@ Run as a script, this file is that server.
 """
 
 import atexit
+import functools
+import importlib.metadata
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -46,6 +48,8 @@ PRELOADED = (
     "typer",
     "wandb",
 )
+# By this, Lightning searches all installed packages for each trainer.
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 
 @dataclass(frozen=True)
@@ -338,9 +342,7 @@ def _close_all_but(kept: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    import functools
     import gc
-    import importlib
 
     from hydra.core.plugins import Plugins
 
@@ -349,9 +351,5 @@ if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
     Plugins.instance()  # a search through all installed packages
-    # Another one, which Lightning makes for each trainer.
-    from lightning.fabric.utilities import registry
-
-    registry.entry_points = functools.cache(registry.entry_points)
     gc.freeze()  # a collection in a child would touch, and so copy, all that is shared
     become(serve(Connection(int(sys.argv[1]))))

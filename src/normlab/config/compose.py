@@ -5,7 +5,7 @@ so an unknown key or a value of the wrong type is refused before anything heavy 
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -147,7 +147,7 @@ def typed(node: DictConfig) -> Config:
 
 
 # Groups whose type follows from the name: what it is called, and the types.
-_NAMED = {
+_NAMED: Mapping[str, tuple[str, Mapping[str, type]]] = {
     "model": ("model", MODEL_CONFIGS),
     "data": ("data set", DATA_CONFIGS),
     "optim": ("optimizer", OPTIM_CONFIGS),
