@@ -9,8 +9,9 @@ from torch import Tensor
 from normlab.errors import NormLabError, choices
 from normlab.norms.batch_statistics import BatchStatistics
 from normlab.norms.ghost import ghost_norm
+from normlab.norms.kernels.conditions import kernels_for
 from normlab.norms.spec import norm_kind
-from normlab.norms.tensors import as_maps, from_maps, narrow
+from normlab.norms.tensors import as_maps, from_maps, is_dense, narrow
 
 STATISTICS = ("running", "batch", "instance")
 
@@ -63,6 +64,8 @@ class BatchNorm(BatchStatistics):
         NormLabError: an option that is no choice, one value per statistic.
     """
 
+    _has_kernels = True
+
     def __init__(
         self,
         num_features: int,
@@ -108,7 +111,8 @@ class BatchNorm(BatchStatistics):
         """Maps (N, C, H, W) normalized by their own statistics, which train mode also records."""
         each_sample = not self.training and self.statistics == "instance"
         size = self.samples_per_statistic(maps, 1 if each_sample else self.ghost_batch)
-        if size < len(maps):
+        by_kernel = is_dense(maps) and kernels_for(maps, self.weight, self.bias)
+        if size < len(maps) or by_kernel:
             y, statistics = ghost_norm(maps, size, self.weight, self.bias, self.eps)
             if self.training:
                 self.update_running(statistics)
