@@ -52,10 +52,11 @@ class RMSNorm(Norm):
         self.check(x)
         if self.layout == "NCHW":
             return self._normalize_maps(x)
-        if kernels := kernels_for(x, self.weight):
-            return rms_rows(kernels, x, self.weight, self.eps)
+        weight = self.weight
+        if kernels := kernels_for(x, weight):
+            return rms_rows(kernels, x, weight, self.eps)
         rows = wide(x).reshape(-1, self.num_features)
-        return narrow(rms_norm_rows(rows, self.weight, self.eps).view(x.shape), x)
+        return narrow(rms_norm_rows(rows, weight, self.eps).view(x.shape), x)
 
     def _normalize_maps(self, x: Tensor) -> Tensor:
         if x[0].numel() == 1:

@@ -38,18 +38,17 @@ def kernels_for(x: Tensor, *parameters: Tensor | None) -> Functions | None:
     lies in memory is for the caller to see to.
     """
     found = functions(x.dtype)
-    if found is None or watched() or not _plain(x):
+    if found is None or type(x) not in _PLAIN or not x.is_cpu or watched():
         return None
     for parameter in parameters:
         if parameter is not None and not (
-            parameter.dtype is torch.float32 and _plain(parameter) and parameter.is_contiguous()
+            parameter.dtype is torch.float32
+            and type(parameter) in _PLAIN
+            and parameter.is_cpu
+            and parameter.is_contiguous()
         ):
             return None
-    return found
-
-
-def _plain(x: Tensor) -> bool:
-    return type(x) in _PLAIN and x.is_cpu and x.layout is torch.strided
+    return found if x.layout is torch.strided else None
 
 
 def wants_operations(dy: Tensor) -> bool:
@@ -65,12 +64,16 @@ def wants_operations(dy: Tensor) -> bool:
 
 def kernels_for_gradient(dy: Tensor) -> Functions | None:
     """The kernels for a backward, or None where operations of torch have to do it."""
-    return None if wants_operations(dy) else kernels_for(dy)
+    return None if wants_operations(dy) or type(dy) is not Tensor else functions(dy.dtype)
 
 
-def needs_graph(*tensors: Tensor | None) -> bool:
-    """Whether autograd has to know of an operation on `tensors`."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+def needs_graph(x: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> bool:
+    """Whether autograd has to know of an operation on them."""
+    return torch.is_grad_enabled() and (
+        x.requires_grad
+        or (weight is not None and weight.requires_grad)
+        or (bias is not None and bias.requires_grad)
+    )
 
 
 def by_operations(

@@ -27,6 +27,7 @@ _ARGUMENTS = {
     "layer_backward": [*[_POINTER] * 7, _LONG, _LONG],
     "set_forward": [*[_POINTER] * 5, *_GEOMETRY],
     "set_backward": [*[_POINTER] * 7, *_GEOMETRY],
+    "running": [*[_POINTER] * 3, *[_LONG] * 3, _DOUBLE],
 }
 _DTYPES = (torch.float32, torch.bfloat16)
 _AVX2 = "normlab_avx2_float32_set_forward"  # there where the processor's family has it
@@ -42,6 +43,7 @@ class Functions:
     layer_backward: Callable[..., int]
     set_forward: Callable[..., int]
     set_backward: Callable[..., int]
+    running: Callable[..., int]
 
 
 @dataclass
@@ -85,8 +87,10 @@ def _bind(library: Any, processor: str) -> _State:
     found = {}
     for dtype in _DTYPES:
         prefix = f"normlab_{processor}_{str(dtype).removeprefix('torch.')}"
+        names = {kernel: f"{prefix}_{kernel}" for kernel in _ARGUMENTS}
+        names["running"] = "normlab_running"  # of no input
         found[dtype] = Functions(
-            **{kernel: _function(library, f"{prefix}_{kernel}") for kernel in _ARGUMENTS}
+            **{kernel: _function(library, kernel, symbol) for kernel, symbol in names.items()}
         )
     return _State(found, f"c-{processor}")
 
@@ -117,9 +121,9 @@ def _sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
-def _function(library: Any, symbol: str) -> Callable[..., int]:
-    function: Any = getattr(library, symbol)
-    function.argtypes = _ARGUMENTS[symbol.split("_", 3)[3]]
+def _function(library: Any, kernel: str, symbol: str) -> Callable[..., int]:
+    function: Any = library[symbol]
+    function.argtypes = _ARGUMENTS[kernel]
     function.restype = ctypes.c_int
     return function  # type: ignore[no-any-return]
 

@@ -1,10 +1,10 @@
 """The set norm: one mean and variance for any samples, pixels and channels, over the kernels."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from normlab.norms.first_order import Gradients, apply
 from normlab.norms.kernels.conditions import (
@@ -17,8 +17,7 @@ from normlab.norms.kernels.library import Functions
 from normlab.norms.tensors import MAPS, is_channels_last, narrow, wide
 
 
-@dataclass(frozen=True)
-class SetNorm:
+class SetNorm(NamedTuple):
     """Which values share a mean and a variance: those of `samples` consecutive samples at all
     positions, in `group` neighbouring channels."""
 
@@ -41,10 +40,38 @@ def set_norm(
         y, as x; and without gradients means and biased variances (2, N / samples, C / group), in
         float64.
     """
+    geometry = _geometry(norm, x)
     if needs_graph(x, weight, bias):
-        y: tuple[Tensor, Tensor] = apply(_SetNorm, kernels, norm, x, weight, bias)
+        y: tuple[Tensor, Tensor] = apply(_SetNorm, kernels, norm, geometry, x, weight, bias)
         return y
-    return _forward(kernels, norm, x, weight, bias)
+    return _forward(kernels, geometry, x, weight, bias)
+
+
+def update_running(
+    kernels: Functions,
+    statistics: Tensor,
+    values: int,
+    running_mean: Tensor,
+    running_var: Tensor,
+    share: float,
+) -> None:
+    """One update of running statistics (C,), with the average over sets of one channel a group.
+
+    Args:
+        statistics: of `set_norm`.
+        values: how many each is of.
+    """
+    _, sets, channels = statistics.shape
+    kernels.running(
+        statistics.data_ptr(),
+        running_mean.data_ptr(),
+        running_var.data_ptr(),
+        sets,
+        channels,
+        values,
+        share,
+    )
+    increment_version((running_mean, running_var))
 
 
 def set_operations(
@@ -69,7 +96,11 @@ def set_operations(
     return narrow(y, x), mean.expand_as(variance).reshape(groups), variance.reshape(groups)
 
 
-def _geometry(norm: SetNorm, x: Tensor) -> tuple[int | float, ...]:
+_Geometry = tuple[int, int, int, int, int, bool, bool, float]
+
+
+def _geometry(norm: SetNorm, x: Tensor) -> _Geometry:
+    """As the kernels are told it: sets, samples, channels, pixels, group, last, centred, eps."""
     n, c, height, width = x.shape
     return (
         n // norm.samples,
@@ -88,18 +119,18 @@ def _pointer(x: Tensor | None) -> int | None:
 
 
 def _forward(
-    kernels: Functions, norm: SetNorm, x: Tensor, weight: Tensor | None, bias: Tensor | None
+    kernels: Functions, geometry: _Geometry, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     y = torch.empty_like(x)
-    n, c = x.shape[:2]
-    statistics = torch.empty(2, n // norm.samples, c // norm.group, dtype=torch.float64)
+    sets, _, channels, _, group, *_ = geometry
+    statistics = torch.empty(2, sets, channels // group, dtype=torch.float64)
     done = kernels.set_forward(
         x.data_ptr(),
         _pointer(weight),
         _pointer(bias),
         y.data_ptr(),
         statistics.data_ptr(),
-        *_geometry(norm, x),
+        *geometry,
     )
     enough_memory(done)
     return y, statistics
@@ -111,13 +142,15 @@ class _SetNorm(torch.autograd.Function):
         ctx: Any,
         kernels: Functions,
         norm: SetNorm,
+        geometry: _Geometry,
         x: Tensor,
         weight: Tensor | None,
         bias: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        y, statistics = _forward(kernels, norm, x, weight, bias)
+        y, statistics = _forward(kernels, geometry, x, weight, bias)
         ctx.save_for_backward(x, weight, bias, statistics)
         ctx.norm = norm
+        ctx.geometry = geometry
         ctx.mark_non_differentiable(statistics)
         return y, statistics
 
@@ -126,11 +159,11 @@ class _SetNorm(torch.autograd.Function):
         x, weight, bias, statistics = ctx.saved_tensors
         kernels = kernels_for_gradient(dy)
         if kernels is None:
-            wanted = ctx.needs_input_grad[2:]
+            wanted = ctx.needs_input_grad[3:]
             inputs = x, weight, bias
             found = by_operations(lambda *i: set_operations(ctx.norm, *i)[0], inputs, wanted, dy)
-            return None, None, *found
-        last = is_channels_last(x)
+            return None, None, None, *found
+        last = ctx.geometry[5]
         dy = dy.contiguous(memory_format=MAPS if last else torch.contiguous_format)
         dx = torch.empty_like(x)
         dweight = None if weight is None else torch.empty_like(weight)
@@ -143,7 +176,7 @@ class _SetNorm(torch.autograd.Function):
             dx.data_ptr(),
             _pointer(dweight),
             _pointer(dbias),
-            *_geometry(ctx.norm, x),
+            *ctx.geometry,
         )
         enough_memory(done)
-        return None, None, dx, dweight, dbias
+        return None, None, None, dx, dweight, dbias
