@@ -10,6 +10,7 @@ from typing import Any
 
 from normlab.config.compose import to_dict
 from normlab.config.schema import Config
+from normlab.norms import kernels
 from normlab.records.provenance import code_state
 from normlab.records.record import Record, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
@@ -120,7 +121,7 @@ def _final_metrics(setup: Setup, curve: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "kernel": kernels.name()}
     for package in ("torch", "lightning", "numpy", "normlab"):
         try:
             versions[package] = version(package)

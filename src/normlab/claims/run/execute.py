@@ -101,6 +101,8 @@ def _train(job: Job) -> Record:
 def _measure(job: Job, experiments: Path) -> Record:
     import torch
 
+    from normlab.norms import kernels
+
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     claim = load_claim(job.claim, experiments)
@@ -119,7 +121,11 @@ def _measure(job: Job, experiments: Path) -> Record:
         config,
         status="ok",
         metrics=dict(measured.metrics),
-        versions={"python": platform.python_version(), "torch": torch.__version__},
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "kernel": kernels.name(),
+        },
         device=measured.device or f"cpu ({platform.machine()}, 1 thread)",
         data=measured.data,
         code=code_state(),

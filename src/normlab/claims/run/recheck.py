@@ -82,7 +82,7 @@ def _one_of_each_way(
         # Time gives no two same bits.
         for job in () if claim.timed else _recorded_jobs(claim, known):
             record = known[job.key]
-            if changed_files(record, sources) == set():
+            if changed_files(record, sources) == set() or not _same_kernel(record):
                 continue
             kind = way_of(record.config), sources.state(record)
             is_new = kind not in cheapest or record.duration_s < cheapest[kind][0]
@@ -90,6 +90,16 @@ def _one_of_each_way(
                 cheapest[kind] = record.duration_s, job
     jobs = {job.key: job for _, job in cheapest.values()}
     return list(jobs.values())
+
+
+def _same_kernel(record: Record) -> bool:
+    """Whether norms on the CPU run here by what the record was made with: other kernels, other
+    last digits. Those in C give the same bits on every processor; before they came, it was torch.
+    """
+    from normlab.norms import kernels
+
+    made = record.versions.get("kernel", "torch")
+    return made.partition("-")[0] == kernels.name().partition("-")[0]
 
 
 def _recorded_jobs(claim: Claim, known: Mapping[str, Record]) -> Iterator[Job]:
