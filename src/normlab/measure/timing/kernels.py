@@ -25,7 +25,7 @@ from normlab.norms import kernels, make_norm
 ROWS = ((1, 512), (512, 64), (2048, 512), (4096, 1024), (128, 4096))
 MAPS = ((64, 32, 16, 16), (128, 64, 8, 8), (128, 16, 32, 32))
 DTYPES, FORMATS = ("float32", "bfloat16"), ("channels_last", "channels_first")
-OF_MAPS: tuple[tuple[str, dict[str, int]], ...] = (
+OF_MAPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("batchnorm", {}),
     ("batchnorm", {"ghost_batch": 2}),
     ("groupnorm", {}),
