@@ -64,7 +64,7 @@ def kernels():
         sources=[(KERNELS / name).as_posix() for name in ("base.c", "avx2.c")],
         depends=[(KERNELS / file.name).as_posix() for file in sources],
         define_macros=[("SOURCES", f"0x{digest}u")],
-        extra_compile_args=["-O3", "-ffp-contract=off"],  # the same bits from every compiler
+        extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],  # the same bits from every compiler
         libraries=["m"] if sys.platform == "linux" else [],
     )
 

@@ -79,7 +79,7 @@ def _load() -> _State:
     library = None if os.environ.get("NORMLAB_KERNELS", "").lower() == "off" else _library()
     if library is None:
         return _State({}, "torch")
-    wide = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    wide = torch.backends.cpu.get_cpu_capability().startswith(("AVX2", "AVX512"))
     return _bind(library, "avx2" if wide and hasattr(library, _AVX2) else "base")
 
 
