@@ -9,25 +9,30 @@ from torch.autograd import forward_ad
 from normlab.norms.kernels.library import Functions, functions
 
 _PLAIN = (Tensor, nn.Parameter)
+# By names of their own: on one row, looking them up takes longer than asking.
+_compiling = torch.compiler.is_compiling
+_functorch = torch._C._are_functorch_transforms_active
+_tracing = torch._C._get_tracing_state
+_modes = torch._C._len_torch_dispatch_stack
 
 
 def transformed() -> bool:
     """Whether a transform of torch.func or forward mode is at work."""
-    return not torch.compiler.is_compiling() and (
-        torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-    )
+    return not _compiling() and (_functorch() or forward_ad._current_level >= 0)
 
 
 def watched() -> bool:
     """Whether something takes operations for what they do: a kernel would hide them from it.
 
-    A compiler or exporter, a tracer, a dispatch mode, or what `transformed` says.
+    A compiler or exporter, a transform of torch.func, forward mode, a tracer, a dispatch mode. The
+    compiler is asked first: it cannot trace the other questions.
     """
     return (
-        torch.compiler.is_compiling()
-        or transformed()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
+        _compiling()
+        or _functorch()
+        or forward_ad._current_level >= 0
+        or _tracing() is not None
+        or _modes() > 0
     )
 
 
