@@ -12,7 +12,7 @@
 
 /* Pixels side by side, and samples, from which on columns or runs are the faster way. */
 #define SHORT_RUN 16
-#define LONG_RUN 512
+#define LONG_RUN 128
 #define MANY_SAMPLES 8
 /* Rows whose mean is a set's first guess. */
 #define ROWS_OF_GUESS 32

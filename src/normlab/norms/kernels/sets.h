@@ -5,15 +5,14 @@ INLINE void NAME(channel_sums)(const Set *set, const T *x, const T *dy, long fir
                                int what, int guess)
 {
     if (set->by_runs) {
+        long channels = set->channels, pixels = set->pixels;
         for (long c = first; c < last; c++) {
-            set->a[c] = set->b[c] = 0;
-            for (long s = 0; s < (guess ? 1 : set->samples); s++) {
-                long at = (s * set->channels + c) * set->pixels;
-                double sums[2];
-                NAME(sum)(x + at, dy ? dy + at : dy, NULL, set->m[c], set->pixels, what, sums);
-                set->a[c] += sums[0];
-                set->b[c] += sums[1];
-            }
+            long at = c * pixels;
+            double sums[2];
+            NAME(sum_of_runs)(x + at, dy ? dy + at : dy, set->m[c], pixels,
+                              guess ? 1 : set->samples, channels * pixels, what, sums);
+            set->a[c] = sums[0];
+            set->b[c] = sums[1];
         }
         return;
     }
