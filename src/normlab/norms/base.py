@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError, choices
+from normlab.norms import kernels
 from normlab.norms.spec import LAYOUTS
 
 
@@ -16,6 +17,9 @@ class Norm(nn.Module):
     under `.half()` and `.bfloat16()`, so that statistics are accumulated and applied in float32
     whatever the input; `.double()` takes them along.
 
+    `kernel=` in the text of a layer is what float32 and bfloat16 on the CPU run by: see
+    normlab.norms.kernels.
+
     A subclass calls `add_affine` if it has gain and shift, and `check` at the start of `forward`.
 
     Args:
@@ -25,6 +29,8 @@ class Norm(nn.Module):
     Raises:
         NormLabError: fewer than 1 channel, an unknown layout.
     """
+
+    _has_kernels = False  # whether a kernel in C may do the norm
 
     def __init__(self, num_features: int, layout: str) -> None:
         super().__init__()
@@ -69,7 +75,8 @@ class Norm(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        return f"{self.num_features}, layout={self.layout}"
+        kernel = f", kernel={kernels.name()}" if self._has_kernels else ""
+        return f"{self.num_features}, layout={self.layout}{kernel}"
 
 
 def check_eps(eps: float) -> float:

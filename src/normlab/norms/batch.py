@@ -9,8 +9,11 @@ from torch import Tensor
 from normlab.errors import NormLabError, choices
 from normlab.norms.batch_statistics import BatchStatistics
 from normlab.norms.ghost import ghost_norm
+from normlab.norms.kernels.conditions import kernels_for
+from normlab.norms.kernels.library import Functions
+from normlab.norms.kernels.sets import SetNorm, set_norm, update_running
 from normlab.norms.spec import norm_kind
-from normlab.norms.tensors import as_maps, from_maps, narrow
+from normlab.norms.tensors import as_maps, from_maps, is_dense, narrow
 
 STATISTICS = ("running", "batch", "instance")
 
@@ -63,6 +66,8 @@ class BatchNorm(BatchStatistics):
         NormLabError: an option that is no choice, one value per statistic.
     """
 
+    _has_kernels = True
+
     def __init__(
         self,
         num_features: int,
@@ -108,6 +113,15 @@ class BatchNorm(BatchStatistics):
         """Maps (N, C, H, W) normalized by their own statistics, which train mode also records."""
         each_sample = not self.training and self.statistics == "instance"
         size = self.samples_per_statistic(maps, 1 if each_sample else self.ghost_batch)
+        kernels = None if len(maps) % size else self._kernels(maps)
+        if kernels:
+            norm = SetNorm(size, 1, self.eps)
+            y, measured = set_norm(kernels, norm, maps, self.weight, self.bias)
+            if self.training:
+                values = size * maps.shape[2] * maps.shape[3]
+                buffers = self.running_mean, self.running_var
+                update_running(kernels, measured, values, *buffers, self.count_batch())
+            return y
         if size < len(maps):
             y, statistics = ghost_norm(maps, size, self.weight, self.bias, self.eps)
             if self.training:
@@ -128,6 +142,11 @@ class BatchNorm(BatchStatistics):
             momentum=self.count_batch(),
             eps=self.eps,
         )
+
+    def _kernels(self, maps: Tensor) -> Functions | None:
+        if not is_dense(maps):
+            return None
+        return kernels_for(maps, self.weight, self.bias, self.running_mean, self.running_var)
 
     def extra_repr(self) -> str:
         return (

@@ -47,6 +47,8 @@ class BatchRenorm(BatchStatistics):
         NormLabError: a limit or number out of range, one value per statistic.
     """
 
+    _has_kernels = True
+
     def __init__(
         self,
         num_features: int,
@@ -95,7 +97,9 @@ class BatchRenorm(BatchStatistics):
         inverse = (self.running_var + self.eps).rsqrt()
         r = (batch.variance + self.eps).sqrt() * inverse
         d = (batch.mean - self.running_mean) * inverse
-        return r.clamp(1 / r_max, r_max), d.clamp(-d_max, d_max)
+        # Detached here: where running statistics are updated in one graph with their use, a
+        # compiler (torch 2.13's AOT autograd) forgets that what they were made of was detached.
+        return r.clamp(1 / r_max, r_max).detach(), d.clamp(-d_max, d_max).detach()
 
     def _limits(self) -> tuple[Tensor, Tensor]:
         """r_max and d_max after the updates so far, as tensors: a number would wait for the GPU."""

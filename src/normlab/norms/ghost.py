@@ -6,8 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.strided import set_norm
-from normlab.norms.tensors import as_rows, for_kernel, from_rows, is_channels_last, narrow, wide
+from normlab.norms.kernels.conditions import kernels_for, watched
+from normlab.norms.kernels.sets import SetNorm, set_norm, set_operations
+from normlab.norms.strided import strided_norm
+from normlab.norms.tensors import (
+    as_rows,
+    for_kernel,
+    from_rows,
+    is_channels_last,
+    is_dense,
+    narrow,
+    wide,
+)
 
 
 @dataclass(frozen=True)
@@ -65,12 +75,20 @@ def _even(
     x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output (N, C, H, W), means (K, C) and biased variances (K, C); `size` divides N."""
+    norm = SetNorm(size, 1, eps)
+    if is_dense(x) and (kernels := kernels_for(x, weight, bias)):
+        y, statistics = set_norm(kernels, norm, x, weight, bias)
+        mean, variance = statistics.float()
+        return y, mean, variance
+    if watched():
+        y, mean, variance = set_operations(norm, x, weight, bias)
+        return y, mean.detach(), variance.detach()
     h = wide(x) if weight is None else for_kernel(x, weight)
     if size == len(x):
         y, mean, variance = _whole(h, weight, bias, eps)
     elif is_channels_last(x):
         rows = as_rows(wide(h), size)
-        y, mean, variance = set_norm(rows, weight, bias, block=1, eps=eps)
+        y, mean, variance = strided_norm(rows, weight, bias, block=1, eps=eps)
         y = from_rows(y, x)
     else:
         y, mean, variance = _contiguous(h, size, weight, bias, eps)

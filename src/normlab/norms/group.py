@@ -5,8 +5,10 @@ from torch import Tensor
 
 from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.kernels.conditions import kernels_for, transformed, watched
+from normlab.norms.kernels.sets import SetNorm, set_norm, set_operations
 from normlab.norms.spec import norm_kind
-from normlab.norms.strided import set_norm
+from normlab.norms.strided import strided_norm
 from normlab.norms.tensors import (
     MAPS,
     as_maps,
@@ -45,6 +47,8 @@ class GroupNorm(Norm):
     Raises:
         NormLabError: groups that do not divide the channels, one value per statistic.
     """
+
+    _has_kernels = True
 
     def __init__(
         self,
@@ -93,6 +97,8 @@ class InstanceNorm(Norm):
     Raises:
         NormLabError: one value per statistic.
     """
+
+    _has_kernels = True
 
     def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
@@ -168,10 +174,16 @@ def group_norm(
 
     weight and bias are (C,), or None for 1 and 0.
     """
+    norm = SetNorm(1, x.shape[1] // groups, eps)
+    if transformed():  # of torch's group norm, forward mode takes no channels_last
+        return set_operations(norm, x, weight, bias)[0]
     last = is_channels_last(x)
     if last and not x.is_cuda:
-        block = x.shape[1] // groups
-        rows, _, _ = set_norm(as_rows(wide(x)), weight, bias, block=block, eps=eps)
+        if kernels := kernels_for(x, weight, bias):
+            return set_norm(kernels, norm, x, weight, bias)[0]
+        if watched():
+            return set_operations(norm, x, weight, bias)[0]
+        rows, _, _ = strided_norm(as_rows(wide(x)), weight, bias, block=norm.group, eps=eps)
         return narrow(from_rows(rows, x), x)
     h = wide(x) if weight is None else for_kernel(x, weight)
     y = narrow(F.group_norm(h, groups, weight, bias, eps), x)

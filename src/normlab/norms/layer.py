@@ -5,6 +5,9 @@ from torch import Tensor
 
 from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, one_value
+from normlab.norms.kernels.conditions import kernels_for, transformed
+from normlab.norms.kernels.rows import layer_rows
+from normlab.norms.kernels.sets import SetNorm, set_norm, set_operations
 from normlab.norms.spec import norm_kind
 from normlab.norms.strided import channel_norm
 from normlab.norms.tensors import for_kernel, from_rows, is_channels_last, narrow, wide
@@ -40,6 +43,8 @@ class LayerNorm(Norm):
         NormLabError: one value per statistic.
     """
 
+    _has_kernels = True
+
     def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         if layout != "NCHW":
@@ -49,13 +54,18 @@ class LayerNorm(Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        h = for_kernel(x, self.weight)
         if self.layout != "NCHW":
-            y = F.layer_norm(h, (self.num_features,), self.weight, self.bias, self.eps)
-            return narrow(y, x)
+            return _over_last(x, self.weight, self.bias, self.eps)
         if x[0].numel() == 1:
             raise one_value("layernorm", "use larger images, more channels or norm=none")
-        if not is_channels_last(x):
+        norm = SetNorm(1, self.num_features, self.eps)
+        if transformed():  # of torch's group norm, forward mode takes no channels_last
+            return set_operations(norm, x, self.weight, self.bias)[0]
+        last = is_channels_last(x)
+        if last and (kernels := kernels_for(x, self.weight, self.bias)):
+            return set_norm(kernels, norm, x, self.weight, self.bias)[0]
+        h = for_kernel(x, self.weight)
+        if not last:
             return narrow(F.group_norm(h, 1, self.weight, self.bias, self.eps), x)
         # A sample is one row of memory; weight and bias are repeated at every pixel of it.
         pixels = x.shape[2] * x.shape[3]
@@ -87,6 +97,8 @@ class ChannelLayerNorm(Norm):
         NormLabError: one channel.
     """
 
+    _has_kernels = True
+
     def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         refuse_one_channel("channel_layernorm", num_features)
@@ -95,12 +107,18 @@ class ChannelLayerNorm(Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        if self.layout == "NCHW" and not is_channels_last(x):
+        if self.layout == "NCHW" and not is_channels_last(x) and not transformed():
             flat = wide(x).contiguous().flatten(2)  # (N, C, H W)
             y = channel_norm(flat, self.weight[:, None], self.bias[:, None], self.eps)
             return narrow(y.view(x.shape), x)
-        h = for_kernel(x, self.weight)
-        if self.layout == "NCHW":
-            h = h.permute(0, 2, 3, 1)  # (N, H, W, C)
-        y = F.layer_norm(h, (self.num_features,), self.weight, self.bias, self.eps)
-        return narrow(y.permute(0, 3, 1, 2) if self.layout == "NCHW" else y, x)
+        h = x.permute(0, 2, 3, 1) if self.layout == "NCHW" else x  # (N, H, W, C)
+        y = _over_last(h, self.weight, self.bias, self.eps)
+        return y.permute(0, 3, 1, 2) if self.layout == "NCHW" else y
+
+
+def _over_last(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Layer norm over the last dimension of x (..., C), in its dtype."""
+    if kernels := kernels_for(x, weight, bias):
+        return layer_rows(kernels, x, weight, bias, eps)
+    h = for_kernel(x, weight)
+    return narrow(F.layer_norm(h, weight.shape, weight, bias, eps), x)

@@ -1,17 +1,20 @@
 """Root mean square norms: no centring."""
 
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.norms.base import Norm, check_eps, one_value
-from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.first_order import Gradients, apply
+from normlab.norms.kernels.conditions import by_operations, kernels_for, wants_operations, watched
+from normlab.norms.kernels.rows import rms_operations, rms_rows
+from normlab.norms.kernels.sets import SetNorm, set_norm
 from normlab.norms.layer import refuse_one_channel
 from normlab.norms.spec import norm_kind
 from normlab.norms.strided_rms import rms_scale
-from normlab.norms.tensors import is_channels_last, narrow, wide
+from normlab.norms.tensors import is_channels_last, is_dense, narrow, wide
 
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
 
@@ -36,6 +39,8 @@ class RMSNorm(Norm):
         NormLabError: one value per statistic.
     """
 
+    _has_kernels = True
+
     def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, layout)
         if layout != "NCHW":
@@ -47,12 +52,18 @@ class RMSNorm(Norm):
         self.check(x)
         if self.layout == "NCHW":
             return self._normalize_maps(x)
+        weight = self.weight
+        if kernels := kernels_for(x, weight):
+            return rms_rows(kernels, x, weight, self.eps)
         rows = wide(x).reshape(-1, self.num_features)
-        return narrow(rms_norm_rows(rows, self.weight, self.eps).view(x.shape), x)
+        return narrow(rms_norm_rows(rows, weight, self.eps).view(x.shape), x)
 
     def _normalize_maps(self, x: Tensor) -> Tensor:
         if x[0].numel() == 1:
             raise one_value("rmsnorm", "use larger images, more channels or norm=none")
+        if is_dense(x) and (kernels := kernels_for(x, self.weight)):
+            norm = SetNorm(1, self.num_features, self.eps, centred=False)
+            return set_norm(kernels, norm, x, self.weight, None)[0]
         # A sample is one row; its gain is the weight of each value's channel, in the order of
         # memory.
         pixels = x.shape[2] * x.shape[3]
@@ -101,14 +112,14 @@ def rms_norm_rows(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     The kernel follows from the device alone: one that was chosen by size would give a row other
     last digits in another batch.
     """
-    if x.is_cuda:
-        return F.rms_norm(x, weight.shape, weight, eps)
+    if x.is_cuda or watched():
+        return rms_operations(x, weight, eps)
     y: Tensor = apply(_RMSRows, x, weight, eps)
     return y
 
 
 class _RMSRows(torch.autograd.Function):
-    """RMSNorm of rows on the CPU.
+    """RMSNorm of rows on the CPU, without a kernel in C.
 
     `F.rms_norm` is a chain of elementwise operations there, and autograd's backward of the chain
     costs most. The backward here is layer norm's fused kernel, told that the mean was 0. What it
@@ -117,7 +128,7 @@ class _RMSRows(torch.autograd.Function):
         rstd * (w dy - mean(w dy) - xhat mean(w dy xhat)),  xhat = (x - 0) * rstd,
 
     the gradient of RMSNorm but for the middle term, which layer norm's centring brings and which is
-    added back.
+    added back. Where it is differentiated again, it is autograd's of the formula.
     """
 
     @staticmethod
@@ -125,12 +136,16 @@ class _RMSRows(torch.autograd.Function):
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         rstd = norm.square_().div_(x.shape[1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, rstd)
+        ctx.eps = eps
         return torch.mul(x, rstd).mul_(weight)
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor) -> Gradients:
         x, weight, rstd = ctx.saved_tensors
+        if wants_operations(dy):
+            wanted = ctx.needs_input_grad[:2]
+            formula = partial(rms_operations, eps=ctx.eps)
+            return *by_operations(formula, (x, weight), wanted, dy), None
         width = x.shape[1]
         dy = dy.contiguous()
         dx, dweight, _ = _layer_norm_backward(

@@ -48,9 +48,17 @@ def from_maps(y: Tensor, layout: str) -> Tensor:
 def is_channels_last(x: Tensor) -> bool:
     """Whether maps lie in memory as (N, H, W, C).
 
-    Where both formats fit (C = 1, or maps of one pixel), they do not.
+    Where both formats fit (C = 1, or maps of one pixel), they do not; nor inside a transform of
+    torch.func, where vmap cannot be asked.
     """
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return False
     return not x.is_contiguous() and x.is_contiguous(memory_format=MAPS)
+
+
+def is_dense(x: Tensor) -> bool:
+    """Whether maps are contiguous or channels_last, and not empty."""
+    return x.numel() > 0 and (x.is_contiguous() or is_channels_last(x))
 
 
 def as_rows(maps: Tensor, samples: int = 1) -> Tensor:

@@ -9,8 +9,14 @@ _PACKAGES = ("torch", "lightning", "numpy", "normlab")
 
 
 def versions() -> dict[str, str]:
-    """By name: Python, the packages that are installed, and the processor."""
-    found = {"python": platform.python_version(), "processor": processor()}
+    """By name: Python, the installed packages, the processor, and the kernel of norms on it."""
+    from normlab.norms import kernels
+
+    found = {
+        "python": platform.python_version(),
+        "processor": processor(),
+        "kernel": kernels.name(),
+    }
     for package in _PACKAGES:
         try:
             found[package] = version(package)

@@ -1,0 +1,211 @@
+/* RMSNorm and LayerNorm of rows that lie side by side. */
+
+/* Values of a row whose mean is the first guess. */
+#define VALUES_OF_GUESS 64
+
+/* Mean (0 where `centred` is not set) and 1 / sqrt(variance + eps) of one row. */
+INLINE void NAME(row_statistics)(const T *x, long n, double eps, int centred, double statistics[2])
+{
+    double sums[2], mean = 0, variance = 0;
+    if (!centred) {
+        NAME(sum)(x, NULL, NULL, 0, n, SQUARES, sums);
+        variance = sums[0] / n;
+    } else {
+        /* About the mean of the first values; again, where that lies far from the row's. */
+        long seen = n < VALUES_OF_GUESS ? n : VALUES_OF_GUESS;
+        NAME(sum)(x, NULL, NULL, 0, seen, SUM, sums);
+        mean = sums[0] / seen;
+        for (int far = 1, tries = 0; far && tries < TRIES; tries++) {
+            float near = (float)mean;
+            NAME(sum)(x, NULL, NULL, near, n, CENTRED, sums);
+            double off = sums[0] / n;
+            mean = near + off;
+            variance = sums[1] / n - off * off;
+            far = off * off > FAR * variance;
+        }
+    }
+    statistics[0] = mean;
+    statistics[1] = 1 / sqrt(variance + eps);
+}
+
+/* xhat = (x - m) r + c, with the digits of the mean that float32 leaves out in c. */
+INLINE block NAME(standard)(block x, block m, block r, block c, int centred)
+{
+    return centred ? add(mul(sub(x, m), r), c) : mul(x, r);
+}
+
+INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, long n,
+                            const double statistics[2], int centred)
+{
+    float mean = (float)statistics[0], scale = (float)statistics[1];
+    block m = all(mean), r = all(scale), c = all((float)((mean - statistics[0]) * statistics[1]));
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        block out = mul(NAME(standard)(LOAD(x + i), m, r, c, centred), load_float32(w + i));
+        STORE(y + i, centred ? add(out, load_float32(b + i)) : out);
+    }
+    if (i < n) {
+        float weight[LANES] = {0}, bias[LANES] = {0};
+        memcpy(weight, w + i, (n - i) * sizeof(float));
+        if (centred)
+            memcpy(bias, b + i, (n - i) * sizeof(float));
+        block out = mul(NAME(standard)(NAME(load_rest)(x + i, n - i, 0), m, r, c, centred),
+                        load_float32(weight));
+        NAME(store_rest)(y + i, n - i, add(out, load_float32(bias)));
+    }
+}
+
+INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, double *statistics,
+                             long rows, long width, double eps, int centred)
+{
+    for (long row = 0; row < rows; row++) {
+        double own[2];
+        NAME(row_statistics)(x + row * width, width, eps, centred, own);
+        NAME(write_row)(x + row * width, w, b, y + row * width, width, own, centred);
+        if (statistics)
+            memcpy(statistics + 2 * row, own, sizeof own);
+    }
+}
+
+/* What a row's gradient needs: mean, 1 / deviation, and the means of w dy and of w dy xhat. */
+typedef struct {
+    float mean, scale, rest, mean_g, mean_gx;
+} NAME(Row);
+
+INLINE NAME(Row) NAME(row_means)(const T *x, const T *dy, const float *w, const double *statistics,
+                                 long n, double eps, int centred)
+{
+    double sums[2], own[2];
+    NAME(Row) row = {0};
+    if (centred) {
+        memcpy(own, statistics, sizeof own);
+        row.mean = (float)own[0];
+        row.rest = (float)((row.mean - own[0]) * own[1]);
+        NAME(sum)(x, dy, w, row.mean, n, PRODUCTS, sums);
+        row.mean_g = (float)(sums[0] / n);
+        row.mean_gx = (float)((sums[1] + (row.mean - own[0]) * sums[0]) * own[1] / n);
+    } else {
+        NAME(sum)(x, dy, w, 0, n, RMS, sums);
+        own[1] = 1 / sqrt(sums[0] / n + eps);
+        row.mean_gx = (float)(sums[1] * own[1] / n);
+    }
+    row.scale = (float)own[1];
+    return row;
+}
+
+/* The gradients of 8 values of one row; dw and db get its terms. */
+INLINE block NAME(row_gradient)(block x, block dy, block w, const NAME(Row) *row, int centred,
+                                block *dw, block *db)
+{
+    block r = all(row->scale);
+    block xhat = NAME(standard)(x, all(row->mean), r, all(row->rest), centred);
+    block dx = sub(mul(w, dy), mul(xhat, all(row->mean_gx)));
+    *dw = add(*dw, mul(dy, xhat));
+    if (centred) {
+        dx = sub(dx, all(row->mean_g));
+        *db = add(*db, dy);
+    }
+    return mul(dx, r);
+}
+
+/* dx of `rows` rows at once, so that the gradient of the weight is read once for all of them. */
+INLINE void NAME(rows_gradient)(const T *x, const T *dy, const float *w, T *dx, float *dw,
+                                float *db, const NAME(Row) *row, int rows, long n, int centred)
+{
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        block weight = load_float32(w + i), sum_w = all(0), sum_b = all(0);
+        for (int k = 0; k < rows; k++) {
+            long at = k * n + i;
+            STORE(dx + at, NAME(row_gradient)(LOAD(x + at), LOAD(dy + at), weight, row + k,
+                                              centred, &sum_w, &sum_b));
+        }
+        store_float32(dw + i, add(load_float32(dw + i), sum_w));
+        if (centred)
+            store_float32(db + i, add(load_float32(db + i), sum_b));
+    }
+    if (i == n)
+        return;
+    float weight[LANES] = {0}, lane[LANES];
+    memcpy(weight, w + i, (n - i) * sizeof(float));
+    block sum_w = all(0), sum_b = all(0);
+    for (int k = 0; k < rows; k++) {
+        long at = k * n + i;
+        block out = NAME(row_gradient)(NAME(load_rest)(x + at, n - i, 0),
+                                       NAME(load_rest)(dy + at, n - i, 0), load_float32(weight),
+                                       row + k, centred, &sum_w, &sum_b);
+        NAME(store_rest)(dx + at, n - i, out);
+    }
+    store_float32(lane, sum_w);
+    for (long j = i; j < n; j++)
+        dw[j] += lane[j - i];
+    store_float32(lane, sum_b);
+    for (long j = i; centred && j < n; j++)
+        db[j] += lane[j - i];
+}
+
+/* Sums of rows that float32 holds before they go on in double. */
+#define ROWS_AT_ONCE 4
+#define GROUPS_IN_FLOAT32 64
+
+/* 0 where there is no memory. */
+INLINE int NAME(write_gradients)(const T *x, const T *dy, const float *w,
+                                 const double *statistics, T *dx, float *dw, float *db, long rows,
+                                 long width, double eps, int centred)
+{
+    long values = (1 + centred) * width, group = 0;
+    double *totals = calloc(values, sizeof(double) + sizeof(float));
+    if (!totals)
+        return 0;
+    float *sums = (float *)(totals + values);
+    for (long first = 0; first < rows; first += ROWS_AT_ONCE, group++) {
+        NAME(Row) row[ROWS_AT_ONCE];
+        long at = first * width;
+        int count = rows - first < ROWS_AT_ONCE ? (int)(rows - first) : ROWS_AT_ONCE;
+        for (int k = 0; k < count; k++)
+            row[k] = NAME(row_means)(x + at + k * width, dy + at + k * width, w,
+                                     centred ? statistics + 2 * (first + k) : NULL, width, eps, centred);
+        if (count == ROWS_AT_ONCE)
+            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row,
+                                ROWS_AT_ONCE, width, centred);
+        else
+            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row, count,
+                                width, centred);
+        if (group % GROUPS_IN_FLOAT32 == GROUPS_IN_FLOAT32 - 1)
+            flush(sums, totals, values);
+    }
+    flush(sums, totals, values);
+    for (long i = 0; i < width; i++) {
+        dw[i] = (float)totals[i];
+        if (centred)
+            db[i] = (float)totals[width + i];
+    }
+    free(totals);
+    return 1;
+}
+
+int EXPORT(rms_forward)(const T *x, const float *w, T *y, long rows, long width, double eps)
+{
+    NAME(write_rows)(x, w, NULL, y, NULL, rows, width, eps, 0);
+    return 1;
+}
+
+int EXPORT(rms_backward)(const T *x, const T *dy, const float *w, T *dx, float *dw, long rows,
+                         long width, double eps)
+{
+    return NAME(write_gradients)(x, dy, w, NULL, dx, dw, NULL, rows, width, eps, 0);
+}
+
+/* Writes y, and where they are asked for mean and 1 / deviation of each row, (rows, 2). */
+int EXPORT(layer_forward)(const T *x, const float *w, const float *b, T *y, double *statistics,
+                          long rows, long width, double eps)
+{
+    NAME(write_rows)(x, w, b, y, statistics, rows, width, eps, 1);
+    return 1;
+}
+
+int EXPORT(layer_backward)(const T *x, const T *dy, const float *w, const double *statistics, T *dx,
+                           float *dw, float *db, long rows, long width)
+{
+    return NAME(write_gradients)(x, dy, w, statistics, dx, dw, db, rows, width, 0, 1);
+}
