@@ -90,7 +90,7 @@ def test_bits_of_other_kernels_are_not_compared(older):
     other = "torch" if kernels.name() != "torch" else "c-avx2"
     named = f'"kernel": "{kernels.name()}"', f'"kernel": "{other}"'
     (results / "toy.jsonl").write_text(lines.replace(*named))
-    assert recheck([claim], Store(results), build_engine("local", 1, folder)) == []
+    assert recheck([claim], Store(results), build_engine("local", 1, folder), folder) == []
     assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
 
 
