@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normlab.errors import NormLabError
+
 Gradients = tuple[Tensor | None, ...]
 
 
@@ -20,9 +22,9 @@ def first_order(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
     @wraps(backward)
     def guarded(ctx: Any, *gradients: Tensor) -> Gradients:
         if torch.is_grad_enabled():
-            raise RuntimeError(
+            raise NormLabError(
                 "the gradient of this norm cannot be differentiated again: "
-                "leave out create_graph=True"
+                "leave out create_graph=True."
             )
         return backward(ctx, *gradients)
 
