@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.fx.proxy import TraceError
 
 from normlab.errors import NormLabError, choices
 from normlab.norms import kernels
+from normlab.norms.leaf import Leaf
 from normlab.norms.spec import LAYOUTS
 
 
-class Norm(nn.Module):
+class Norm(Leaf):
     """A layer over `num_features` channels of a stated layout.
 
     The output has the shape, layout and dtype of the input. Parameters and buffers stay in float32
@@ -45,7 +47,14 @@ class Norm(nn.Module):
 
     def check(self, x: Tensor) -> None:
         """Raises NormLabError unless `x` has the stated layout and number of channels."""
-        if x.ndim != self._ndim or x.shape[self._channel_dim] != self.num_features:
+        try:
+            fits = x.ndim == self._ndim and x.shape[self._channel_dim] == self.num_features
+        except TraceError:
+            raise NormLabError(
+                f"torch.fx cannot trace through {type(self).__name__}: trace the model around it, "
+                "in which it is a leaf."
+            ) from None
+        if not fits:
             raise NormLabError(
                 f"{type(self).__name__} over {self.num_features} channels was given a tensor of "
                 f"shape {tuple(x.shape)}: pass one of layout {self.layout} with "

@@ -115,6 +115,6 @@ def _for_each_sample(factor: Tensor, size: int, maps: Tensor) -> Tensor:
 
     One ghost batch broadcasts as it is.
     """
-    if len(factor) > 1:
-        factor = factor.repeat_interleave(size, 0)[: len(maps)]
+    if factor.shape[0] > 1:
+        factor = factor.repeat_interleave(size, 0)[: maps.shape[0]]
     return factor[:, :, None, None]

@@ -67,7 +67,7 @@ class BatchStatistics(Norm):
         Raises:
             NormLabError: a ghost batch, or the rest, has one value per channel.
         """
-        n = max(len(maps), 1)
+        n = max(maps.shape[0], 1)
         size = n if wanted is None else min(wanted, n)
         smallest = n % size or size
         if smallest * maps.shape[2] * maps.shape[3] == 1:

@@ -93,7 +93,7 @@ class CausalBatchNorm(Norm):
         if not self.training:
             self._check_trained(positions)
             return narrow(self._by_running_statistics(wide(x)), x)
-        if len(x) < 2:
+        if x.shape[0] < 2:
             raise one_value("causal_batchnorm over 1 sample", "use more samples or norm=layernorm")
         return narrow(self._by_batch_statistics(wide(x)), x)
 
@@ -107,7 +107,7 @@ class CausalBatchNorm(Norm):
         own = x.mean(0)  # (T, C), of each position alone
         centred = x - own
         mean, variance = own, centred.square().mean(0)
-        counts = own.new_full((len(own), 1), len(x))
+        counts = own.new_full((own.shape[0], 1), x.shape[0])
         if self.statistics == "prefix":
             mean, variance = prefix_moments(mean, variance)
             counts = counts.cumsum(0)
@@ -117,7 +117,7 @@ class CausalBatchNorm(Norm):
 
     def _update_running(self, mean: Tensor, variance: Tensor) -> None:
         """One update of the first T positions, with mean and unbiased variance (T, C)."""
-        t = len(mean)
+        t = mean.shape[0]
         self.num_batches_tracked[:t] += 1
         share = self.running_mean.new_full((t, 1), self.momentum or 0.0)
         if self.momentum is None:
@@ -151,7 +151,7 @@ def prefix_moments(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """
     dtype = mean.dtype
     mean, variance = mean.double(), variance.double()
-    count = torch.arange(1, len(mean) + 1, dtype=torch.float64, device=mean.device).unsqueeze(1)
+    count = torch.arange(1, mean.shape[0] + 1, dtype=torch.float64, device=mean.device).unsqueeze(1)
     prefix = mean.cumsum(0) / count
     steps = (mean[1:] - prefix[:-1]).square() * (count[:-1] / count[1:])
     between = F.pad(steps, (0, 0, 1, 0))  # the first position has none before it

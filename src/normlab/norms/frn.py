@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.leaf import Leaf
 from normlab.norms.spec import norm_kind
 from normlab.norms.strided_rms import rms_affine
 from normlab.norms.tensors import as_rows, from_rows, is_channels_last, narrow, wide
@@ -14,7 +15,7 @@ from normlab.norms.tensors import as_rows, from_rows, is_channels_last, narrow, 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
-class ThresholdedUnit(nn.Module):
+class ThresholdedUnit(Leaf):
     """The thresholded linear unit of FilterResponseNorm by itself: max(x, tau).
 
     Shape: maps (N, C, H, W), in and out. Parameter: tau (C,).

@@ -53,7 +53,7 @@ def ghost_norm(
     Returns:
         The maps, in their own memory format and dtype, and the statistics.
     """
-    n = len(x)
+    n = x.shape[0]
     rest = n % size
     positions = x.shape[2] * x.shape[3]
     if not rest:
@@ -84,7 +84,7 @@ def _even(
         y, mean, variance = set_operations(norm, x, weight, bias)
         return y, mean.detach(), variance.detach()
     h = wide(x) if weight is None else for_kernel(x, weight)
-    if size == len(x):
+    if size == x.shape[0]:
         y, mean, variance = _whole(h, weight, bias, eps)
     elif is_channels_last(x):
         rows = as_rows(wide(h), size)

@@ -159,7 +159,7 @@ class AdaIN(InstanceNorm):
 
     def _per_sample(self, style: Tensor, x: Tensor, name: str) -> Tensor:
         """A (N, C) tensor, shaped to broadcast against `x`."""
-        wanted = (len(x), self.num_features)
+        wanted = (x.shape[0], self.num_features)
         if style.shape != wanted:
             raise NormLabError(
                 f"the {name} of adain has shape {tuple(style.shape)}: pass one of shape {wanted}."

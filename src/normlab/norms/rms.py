@@ -73,7 +73,7 @@ class RMSNorm(Norm):
         else:
             h = wide(x).contiguous()
             gain = self.weight[:, None].expand(-1, pixels).reshape(-1)
-        rows = rms_norm_rows(h.reshape(len(x), -1), gain, self.eps)
+        rows = rms_norm_rows(h.reshape(x.shape[0], -1), gain, self.eps)
         y = narrow(rows.view(h.shape), x)
         return y.permute(0, 3, 1, 2) if is_channels_last(x) else y
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normlab.norms.first_order import Gradients, apply
-from normlab.norms.kernels.conditions import by_operations, wants_operations
+from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 from normlab.norms.kernels.sets import SetNorm, set_operations
 
 
@@ -43,6 +43,8 @@ def channel_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 
     weight and bias are (C, 1).
     """
+    if watched():
+        return _over_channels(x, weight, bias, eps)
     y: Tensor = apply(_ChannelNorm, x, weight, bias, eps)
     return y
 
