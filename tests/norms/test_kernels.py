@@ -57,7 +57,8 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 CASES = [
     (kind, options, layout, shape, memory_format)
     for kind, options in KINDS_WITH
-    for layout in KINDS[kind].layouts
+    for layout in SHAPES
+    if layout in KINDS[kind].layouts
     for shape in SHAPES[layout]
     for memory_format in (FORMATS if layout == "NCHW" else FORMATS[:1])
     if possible(kind, options, layout, shape)

@@ -12,6 +12,7 @@ from norm_cases import (
     case_id,
     draw,
     expected,
+    formula_options,
     oracle_state,
 )
 
@@ -136,7 +137,12 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
             x = x.contiguous(memory_format=memory_format)
         y = norm(x)
         wanted = reference(
-            FORMULA.get(kind, kind), x.double(), layout, parameters, running=running, **options
+            FORMULA.get(kind, kind),
+            x.double(),
+            layout,
+            parameters,
+            running=running,
+            **formula_options(options),
         )
         assert_close(y, wanted.detach(), torch.float32, f"output of step {seed}")
     assert torch.equal(norm.num_batches_tracked, running["num_batches_tracked"])
@@ -151,7 +157,7 @@ def test_running_statistics_after_several_updates(kind, layout, options, memory_
         parameters,
         training=False,
         running=running,
-        **options,
+        **formula_options(options),
     )
     before = norm.running_mean.clone()
     assert_close(norm(x), wanted.detach(), torch.float32, "output in eval mode")

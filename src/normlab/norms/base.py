@@ -1,6 +1,6 @@
 """What every norm shares: the check of the layout, the dtype of its state, and eps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.fx.proxy import TraceError
 from normlab.errors import NormLabError, choices
 from normlab.norms import kernels
 from normlab.norms.leaf import Leaf
-from normlab.norms.spec import LAYOUTS
+from normlab.norms.spec import LAYOUTS, MAP_LAYOUTS
 
 
 class Norm(Leaf):
@@ -26,16 +26,26 @@ class Norm(Leaf):
 
     Args:
         num_features: the number of channels C.
-        layout: `NC` (N, C), `NCHW` (N, C, H, W) or `NTC` (N, T, C).
+        layout: `NC` (N, C), `NCL` (N, C, L), `NCHW` (N, C, H, W), `NCDHW` (N, C, D, H, W) or
+            `NTC` (N, T, C).
 
     Raises:
         NormLabError: fewer than 1 channel, an unknown layout.
     """
 
+    weight: Tensor | None
+    bias: Tensor | None
+
     _has_kernels = False  # whether a kernel in C may do the norm
+    _left_out = ""  # what of gain and shift the options leave out
 
     def __init__(self, num_features: int, layout: str) -> None:
         super().__init__()
+        if isinstance(num_features, Sequence):
+            raise NormLabError(
+                f"{type(self).__name__} takes one number of channels, not {tuple(num_features)}: "
+                "several sizes are for layernorm and rmsnorm."
+            )
         if num_features < 1:
             raise NormLabError(f"num_features must be at least 1, not {num_features}.")
         if layout not in LAYOUTS:
@@ -44,6 +54,7 @@ class Norm(Leaf):
         self.layout = layout
         self._ndim = LAYOUTS[layout]
         self._channel_dim = self._ndim - 1 if layout == "NTC" else 1
+        self._is_over_maps = layout in MAP_LAYOUTS
 
     def check(self, x: Tensor) -> None:
         """Raises NormLabError unless `x` has the stated layout and number of channels."""
@@ -61,15 +72,37 @@ class Norm(Leaf):
                 f"{self.num_features} channels."
             )
 
-    def add_affine(self, *, shift: bool = True) -> None:
-        """Adds the parameters `weight` (C,), all ones, and with `shift` also `bias` (C,), zeros."""
-        self.weight = nn.Parameter(torch.ones(self.num_features))
-        if shift:
-            self.bias = nn.Parameter(torch.zeros(self.num_features))
+    def add_affine(self, affine: bool = True, bias: bool = True, *, shift: bool = True) -> None:
+        """Adds the parameters `weight` (C,), all ones, and with `shift` also `bias` (C,), zeros.
+
+        What the options `affine` and `bias` leave out is None: both, and the bias alone.
+        """
+        shape, shift = self.parameter_shape(), shift and bias and affine
+        self.register_parameter("weight", nn.Parameter(torch.ones(shape)) if affine else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(shape)) if shift else None)
+        if not (affine and bias):
+            self._left_out = "affine=False" if not affine else "bias=False"
+
+    def parameter_shape(self) -> tuple[int, ...]:
+        """That of gain and shift."""
+        return (self.num_features,)
+
+    def gain(self, x: Tensor) -> Tensor:
+        """`weight`, or ones for `x` in its place."""
+        if self.weight is not None:
+            return self.weight
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        return torch.ones(self.parameter_shape(), dtype=dtype, device=x.device)
+
+    def gain_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`weight` and `bias`, or ones and zeros in the place of what is None."""
+        weight, bias = self.gain(x), self.bias
+        return weight, torch.zeros_like(weight) if bias is None else bias
 
     def per_channel(self, parameter: Tensor) -> Tensor:
-        """A (C,) tensor, shaped to broadcast against an input: (C, 1, 1) for NCHW, else (C,)."""
-        return parameter[:, None, None] if self.layout == "NCHW" else parameter
+        """A (C,) tensor, shaped to broadcast against an input: (C, 1, 1) for NCHW, (C,) for NTC."""
+        trailing = self._ndim - 1 - self._channel_dim
+        return parameter.view(-1, *[1] * trailing) if trailing else parameter
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Norm":
         """What `.to()`, `.half()` and `.cuda()` go through: a cast never goes below float32."""
@@ -85,7 +118,8 @@ class Norm(Leaf):
 
     def extra_repr(self) -> str:
         kernel = f", kernel={kernels.name()}" if self._has_kernels else ""
-        return f"{self.num_features}, layout={self.layout}{kernel}"
+        left_out = f", {self._left_out}" if self._left_out else ""
+        return f"{self.num_features}, layout={self.layout}{kernel}{left_out}"
 
 
 def check_eps(eps: float) -> float:

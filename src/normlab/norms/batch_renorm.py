@@ -5,7 +5,7 @@ from torch import Tensor
 from normlab.errors import NormLabError
 from normlab.norms.batch_statistics import BatchStatistics
 from normlab.norms.ghost import GroupStatistics, ghost_norm
-from normlab.norms.spec import norm_kind
+from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.tensors import as_maps, from_maps, narrow, wide
 
 
@@ -16,6 +16,7 @@ from normlab.norms.tensors import as_maps, from_maps, narrow, wide
     batch_dependent=True,
     train_eval_differ=True,
     has_shift=True,
+    layouts=tuple(LAYOUTS),
 )
 class BatchRenorm(BatchStatistics):
     """Batch renormalization: a batch's statistics, corrected towards the running ones.
@@ -30,7 +31,7 @@ class BatchRenorm(BatchStatistics):
     BatchNorm. The running statistics are those of BatchNorm, of the unbiased variance, where the
     paper averages the standard deviation.
 
-    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Shape: as `layout` says, the same out as in.
     Parameters: weight (C,), ones; bias (C,), zeros.
     Buffers: running_mean, running_var and num_batches_tracked, as in BatchNorm.
 
@@ -38,7 +39,7 @@ class BatchRenorm(BatchStatistics):
     Batch-Normalized Models.
 
     Args:
-        eps, momentum, ghost_batch: as in BatchNorm.
+        eps, momentum, ghost_batch, affine, bias: as in BatchNorm.
         r_max: limit of r, at least 1.
         d_max: limit of d, in standard deviations, at least 0.
         warmup_steps: updates over which the limits rise.
@@ -60,6 +61,8 @@ class BatchRenorm(BatchStatistics):
         r_max: float = 3.0,
         d_max: float = 5.0,
         warmup_steps: int = 100,
+        affine: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__(num_features, layout, eps=eps, momentum=momentum, ghost_batch=ghost_batch)
         if not r_max >= 1 or not d_max >= 0:
@@ -71,7 +74,7 @@ class BatchRenorm(BatchStatistics):
         self.r_max = r_max
         self.d_max = d_max
         self.warmup_steps = warmup_steps
-        self.add_affine()
+        self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -80,15 +83,16 @@ class BatchRenorm(BatchStatistics):
             y = self._by_corrected_statistics(maps)
         else:
             y = self.by_running_statistics(maps)
-        return narrow(from_maps(y, self.layout), x)
+        return narrow(from_maps(y, self.layout, x), x)
 
     def _by_corrected_statistics(self, maps: Tensor) -> Tensor:
         size = self.samples_per_statistic(maps, self.ghost_batch)
         xhat, statistics = ghost_norm(wide(maps), size, None, None, self.eps)
         r, d = self._corrections(statistics)  # (K, C) each, for K ghost batches
         self.update_running(statistics)
-        scale = _for_each_sample(r * self.weight, size, maps)
-        shift = _for_each_sample(d * self.weight + self.bias, size, maps)
+        weight, bias = self.gain_and_shift(maps)
+        scale = _for_each_sample(r * weight, size, maps)
+        shift = _for_each_sample(d * weight + bias, size, maps)
         return xhat * scale + shift
 
     def _corrections(self, batch: GroupStatistics) -> tuple[Tensor, Tensor]:

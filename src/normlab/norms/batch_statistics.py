@@ -9,8 +9,8 @@ from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.ghost import GroupStatistics
 
 
-class BatchStatistics(Norm):
-    """Running statistics over the batch, and the rules for ghost batches.
+class RunningStatistics(Norm):
+    """Running statistics for evaluation.
 
     Buffers: running_mean (C,), zeros; running_var (C,), ones, of the unbiased variance;
     num_batches_tracked, one whole number. Their names are those of torch's batch norms.
@@ -18,8 +18,7 @@ class BatchStatistics(Norm):
     Args:
         eps: added to the variance.
         momentum: weight of the new batch in the running statistics; None: cumulative average.
-        ghost_batch: samples that share statistics in training; None: all. An uneven rest forms a
-            ghost batch of its own.
+        track_running_stats: False for no buffers: each is None, as in torch.
     """
 
     running_mean: Tensor
@@ -33,20 +32,21 @@ class BatchStatistics(Norm):
         *,
         eps: float,
         momentum: float | None,
-        ghost_batch: int | None,
+        track_running_stats: bool,
     ) -> None:
         super().__init__(num_features, layout)
-        if ghost_batch is not None and ghost_batch < 1:
-            raise NormLabError(
-                "ghost_batch must be at least 1 sample or null for the whole batch, "
-                f"not {ghost_batch}."
-            )
         self.momentum = check_momentum(momentum)
         self.eps = check_eps(eps)
-        self.ghost_batch = ghost_batch
-        self.register_buffer("running_mean", torch.zeros(num_features))
-        self.register_buffer("running_var", torch.ones(num_features))
-        self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
+        self.track_running_stats = tracked = track_running_stats
+        self.register_buffer("running_mean", torch.zeros(num_features) if tracked else None)
+        self.register_buffer("running_var", torch.ones(num_features) if tracked else None)
+        count = torch.tensor(0, dtype=torch.long) if tracked else None
+        self.register_buffer("num_batches_tracked", count)
+
+    @property
+    def updates(self) -> bool:
+        """Whether a call updates the running statistics."""
+        return self.training and self.track_running_stats
 
     def by_running_statistics(self, maps: Tensor) -> Tensor:
         """Maps (N, C, H, W) normalized by the running statistics, with gain and shift."""
@@ -60,6 +60,52 @@ class BatchStatistics(Norm):
             momentum=0.0,
             eps=self.eps,
         )
+
+    def count_batch(self) -> float:
+        """Counts one more batch, and returns its weight in the running statistics."""
+        self.num_batches_tracked.add_(1)
+        return 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+
+    def update_running(self, statistics: GroupStatistics) -> None:
+        """One update of the running statistics, with the average over ghost batches."""
+        mean, variance = statistics.average()
+        share = self.count_batch()
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+
+class BatchStatistics(RunningStatistics):
+    """Statistics over the batch, and the rules for ghost batches.
+
+    Args:
+        eps, momentum, track_running_stats: as in RunningStatistics.
+        ghost_batch: samples that share statistics in training; None: all. An uneven rest forms a
+            ghost batch of its own.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        layout: str,
+        *,
+        eps: float,
+        momentum: float | None,
+        ghost_batch: int | None,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features,
+            layout,
+            eps=eps,
+            momentum=momentum,
+            track_running_stats=track_running_stats,
+        )
+        if ghost_batch is not None and ghost_batch < 1:
+            raise NormLabError(
+                "ghost_batch must be at least 1 sample or null for the whole batch, "
+                f"not {ghost_batch}."
+            )
+        self.ghost_batch = ghost_batch
 
     def samples_per_statistic(self, maps: Tensor, wanted: int | None) -> int:
         """How many samples of `maps` share statistics: `wanted`, or all if it is None or too large.
@@ -77,18 +123,6 @@ class BatchStatistics(Norm):
                 "or norm=layernorm",
             )
         return size
-
-    def count_batch(self) -> float:
-        """Counts one more batch, and returns its weight in the running statistics."""
-        self.num_batches_tracked.add_(1)
-        return 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-
-    def update_running(self, statistics: GroupStatistics) -> None:
-        """One update of the running statistics, with the average over ghost batches."""
-        mean, variance = statistics.average()
-        share = self.count_batch()
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
-        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
 
 
 def check_momentum(momentum: float | None) -> float | None:

@@ -47,6 +47,7 @@ class CausalBatchNorm(Norm):
             cumulative average over the batches that reached it.
         statistics: `position` or `prefix`.
         max_positions: the longest sequence.
+        affine, bias: as in BatchNorm.
 
     Raises:
         NormLabError: an option that is no choice; a sequence longer than max_positions or, in
@@ -67,6 +68,8 @@ class CausalBatchNorm(Norm):
         momentum: float | None = 0.1,
         statistics: Literal["position", "prefix"] = "position",
         max_positions: int = 1024,
+        affine: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__(num_features, layout)
         self.momentum = check_momentum(momentum)
@@ -80,7 +83,7 @@ class CausalBatchNorm(Norm):
         self.register_buffer("running_mean", torch.zeros(max_positions, num_features))
         self.register_buffer("running_var", torch.ones(max_positions, num_features))
         self.register_buffer("num_batches_tracked", torch.zeros(max_positions, dtype=torch.long))
-        self.add_affine()
+        self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -99,8 +102,9 @@ class CausalBatchNorm(Norm):
 
     def _by_running_statistics(self, x: Tensor) -> Tensor:
         positions = x.shape[1]
-        scale = (self.running_var[:positions] + self.eps).rsqrt() * self.weight
-        return torch.addcmul(self.bias, x - self.running_mean[:positions], scale)
+        weight, bias = self.gain_and_shift(x)
+        scale = (self.running_var[:positions] + self.eps).rsqrt() * weight
+        return torch.addcmul(bias, x - self.running_mean[:positions], scale)
 
     def _by_batch_statistics(self, x: Tensor) -> Tensor:
         # torch.var_mean over the first dimension takes ten times as long.
@@ -112,8 +116,9 @@ class CausalBatchNorm(Norm):
             mean, variance = prefix_moments(mean, variance)
             counts = counts.cumsum(0)
         self._update_running(mean.detach(), variance.detach() * (counts / (counts - 1)))
-        scale = (variance + self.eps).rsqrt() * self.weight
-        return torch.addcmul(torch.addcmul(self.bias, own - mean, scale), centred, scale)
+        weight, bias = self.gain_and_shift(x)
+        scale = (variance + self.eps).rsqrt() * weight
+        return torch.addcmul(torch.addcmul(bias, own - mean, scale), centred, scale)
 
     def _update_running(self, mean: Tensor, variance: Tensor) -> None:
         """One update of the first T positions, with mean and unbiased variance (T, C)."""

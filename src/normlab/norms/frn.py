@@ -8,9 +8,17 @@ from torch import Tensor, nn
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.first_order import Gradients, apply, first_order
 from normlab.norms.leaf import Leaf
-from normlab.norms.spec import norm_kind
+from normlab.norms.spec import MAP_LAYOUTS, norm_kind
 from normlab.norms.strided_rms import rms_affine
-from normlab.norms.tensors import as_rows, from_rows, is_channels_last, narrow, wide
+from normlab.norms.tensors import (
+    as_maps,
+    as_rows,
+    from_maps,
+    from_rows,
+    is_channels_last,
+    narrow,
+    wide,
+)
 
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
@@ -18,7 +26,7 @@ _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 class ThresholdedUnit(Leaf):
     """The thresholded linear unit of FilterResponseNorm by itself: max(x, tau).
 
-    Shape: maps (N, C, H, W), in and out. Parameter: tau (C,).
+    Shape: maps (N, C, *), in and out. Parameter: tau (C,).
     """
 
     def __init__(self, tau: nn.Parameter) -> None:
@@ -26,10 +34,12 @@ class ThresholdedUnit(Leaf):
         self.tau = tau
 
     def forward(self, x: Tensor) -> Tensor:
-        return narrow(threshold(wide(x), self.tau), x)
+        layout = {3: "NCL", 4: "NCHW", 5: "NCDHW"}[x.ndim]
+        y = threshold(as_maps(wide(x), layout), self.tau)
+        return narrow(from_maps(y, layout, x), x)
 
 
-@norm_kind("frn", scaled=True, has_shift=True, layouts=("NCHW",))
+@norm_kind("frn", scaled=True, has_shift=True, layouts=MAP_LAYOUTS)
 class FilterResponseNorm(Norm):
     """Filter response normalization with its thresholded linear unit.
 
@@ -38,7 +48,7 @@ class FilterResponseNorm(Norm):
     for each sample and channel by itself. The paper learns eps for maps of one pixel, where one
     value per statistic leaves only its sign; such maps are refused here.
 
-    Shape: maps (N, C, H, W), in and out.
+    Shape: maps (N, C, *) as `layout` says, in and out.
     Parameters: weight (C,), ones; bias and tau (C,), zeros.
 
     Source: Singh & Krishnan 2020, Filter Response Normalization Layer: Eliminating Batch
@@ -46,12 +56,21 @@ class FilterResponseNorm(Norm):
 
     Args:
         eps: added to the mean square.
+        affine, bias: as in LayerNorm.
     """
 
-    def __init__(self, num_features: int, layout: str, *, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        layout: str,
+        *,
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+    ) -> None:
         super().__init__(num_features, layout)
         self.eps = check_eps(eps)
-        self.add_affine()
+        self.add_affine(affine, bias)
         self.tau: nn.Parameter | None = nn.Parameter(torch.zeros(num_features))
 
     def take_activation(self) -> nn.Module:
@@ -64,17 +83,19 @@ class FilterResponseNorm(Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        if x.shape[2] * x.shape[3] == 1:
+        maps = as_maps(x, self.layout)
+        if maps.shape[2] * maps.shape[3] == 1:
             raise one_value("frn", "use larger images, fewer strides or norm=layernorm")
-        h = wide(x)
-        if is_channels_last(x):
-            rows = rms_affine(as_rows(h), self.weight, self.bias, dim=1, eps=self.eps)
-            y = from_rows(rows, x)
+        h = wide(maps)
+        weight, bias = self.gain_and_shift(x)
+        if is_channels_last(maps):
+            y = from_rows(rms_affine(as_rows(h), weight, bias, dim=1, eps=self.eps), maps)
         else:
             flat = h.contiguous().flatten(2)  # (N, C, H W)
-            weight, bias = self.weight[:, None], self.bias[:, None]
-            y = rms_affine(flat, weight, bias, dim=2, eps=self.eps).view(x.shape)
-        return narrow(y if self.tau is None else threshold(y, self.tau), x)
+            y = rms_affine(flat, weight[:, None], bias[:, None], dim=2, eps=self.eps)
+            y = y.view(maps.shape)
+        y = y if self.tau is None else threshold(y, self.tau)
+        return narrow(from_maps(y, self.layout, x), x)
 
 
 def threshold(x: Tensor, tau: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from normlab.errors import NormLabError
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
 from normlab.norms.first_order import Gradients, apply, first_order
-from normlab.norms.spec import norm_kind
+from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.tensors import MAPS, for_kernel, is_channels_last, narrow
 
 # Values of a channel that lie side by side, from which on the kernel for rows is the faster one.
@@ -25,6 +25,7 @@ _LONG_ROWS = 16
     batch_dependent=True,
     train_eval_differ=True,
     has_shift=True,
+    layouts=tuple(LAYOUTS),
 )
 class SyncBatchNorm(BatchNorm):
     """Batch normalization over the samples of all processes of the default group.
@@ -43,14 +44,14 @@ class SyncBatchNorm(BatchNorm):
     Warning: on the CPU without a process group `nn.SyncBatchNorm` silently is BatchNorm; this layer
     raises there, unless `fallback` is given.
 
-    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Shape: as `layout` says, the same out as in.
     Parameters and buffers: as in BatchNorm.
 
     Source: Ioffe & Szegedy 2015, Batch Normalization; the statistics of several processes are
     joined as in Chan, Golub & LeVeque 1979.
 
     Args:
-        eps, momentum: as in BatchNorm.
+        eps, momentum, affine, bias, track_running_stats: as in BatchNorm.
         fallback: be plain BatchNorm in train mode where there is no process group.
 
     Raises:
@@ -65,8 +66,19 @@ class SyncBatchNorm(BatchNorm):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         fallback: bool = False,
+        affine: bool = True,
+        bias: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
-        super().__init__(num_features, layout, eps=eps, momentum=momentum)
+        super().__init__(
+            num_features,
+            layout,
+            eps=eps,
+            momentum=momentum,
+            affine=affine,
+            bias=bias,
+            track_running_stats=track_running_stats,
+        )
         self.fallback = fallback
 
     def by_batch_statistics(self, maps: Tensor) -> Tensor:
@@ -81,11 +93,13 @@ class SyncBatchNorm(BatchNorm):
             )
         if maps.numel() == self.num_features and dist.get_world_size() == 1:
             raise one_value("a batch norm over 1 sample", "use more samples or norm=layernorm")
-        h = for_kernel(maps, self.weight)
-        y, mean, variance, count = _sync_norm(h, self.weight, self.bias, self.eps)
-        share = self.count_batch()
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * (count / (count - 1)), share)
+        weight, bias = self.gain_and_shift(maps)
+        h = for_kernel(maps, weight)
+        y, mean, variance, count = _sync_norm(h, weight, bias, self.eps)
+        if self.updates:
+            share = self.count_batch()
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * (count / (count - 1)), share)
         return narrow(y, maps)
 
     def extra_repr(self) -> str:

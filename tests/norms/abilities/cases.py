@@ -6,10 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from normlab.norms import KINDS, make_norm
+from normlab.norms.spec import MAP_LAYOUTS
 
 CHANNELS = 8
-SHAPES = {"NC": (4, CHANNELS), "NTC": (4, 3, CHANNELS), "NCHW": (4, CHANNELS, 3, 2)}
-FORMATS = {"": torch.contiguous_format, "channels_last": torch.channels_last}
+SHAPES = {
+    "NC": (4, CHANNELS),
+    "NTC": (4, 3, CHANNELS),
+    "NCL": (4, CHANNELS, 3),
+    "NCHW": (4, CHANNELS, 3, 2),
+    "NCDHW": (4, CHANNELS, 2, 3, 2),
+}
+FORMATS = {
+    "": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+    "channels_last_3d": torch.channels_last_3d,
+}
+OF_LAYOUT = {"NCHW": ("", "channels_last"), "NCDHW": ("", "channels_last_3d")}
 
 # Options that keep a layer small, or that take another path through the code.
 OPTIONS = {"groupnorm": {"num_groups": 2}, "causal_batchnorm": {"max_positions": 4}}
@@ -48,7 +60,7 @@ def _cases() -> list[Case]:
     found = []
     for name in [*KINDS, *VARIANTS]:
         for layout in KINDS[VARIANTS.get(name, (name, {}))[0]].layouts:
-            formats = FORMATS if layout in ("NCHW", "NCDHW") else [""]
+            formats = OF_LAYOUT.get(layout, ("",))
             found += [Case(name, layout, memory_format) for memory_format in formats]
     return found
 
@@ -102,16 +114,18 @@ class OfTransposed(nn.Module):
 
 
 def _of_torch(case: Case) -> nn.Module | None:
-    maps = case.layout == "NCHW"
+    maps = case.layout in MAP_LAYOUTS
+    dims = {"NCHW": 2, "NCDHW": 3}.get(case.layout, 1)
     match case.kind:
         case "none":
             return nn.Identity()
         case "batchnorm":
-            layer = nn.BatchNorm2d(CHANNELS) if maps else nn.BatchNorm1d(CHANNELS)
+            layer = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1](CHANNELS)
         case "groupnorm":
             layer = nn.GroupNorm(2, CHANNELS)
         case "instancenorm":
-            layer = (nn.InstanceNorm2d if maps else nn.InstanceNorm1d)(CHANNELS, affine=True)
+            kinds = nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d
+            layer = kinds[dims - 1](CHANNELS, affine=True)
         case "layernorm" | "channel_layernorm" if not maps:
             return nn.LayerNorm(CHANNELS)
         case "layernorm":
