@@ -142,9 +142,14 @@ class InstanceNorm(RunningStatistics):
         self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._is_over_maps and x.shape[:1] == (self.num_features,) and x.ndim == self._ndim - 1:
+        if isinstance(x, Tensor) and self._is_one_sample(x):  # a tracer has no shapes
             return self.forward(x.unsqueeze(0)).squeeze(0)
         return self.normalize(x, self.weight, self.bias)
+
+    def _is_one_sample(self, x: Tensor) -> bool:
+        """Whether `x` is (C, *), which torch's instance norms take as well."""
+        one_fewer = self._is_over_maps and x.ndim == self._ndim - 1
+        return one_fewer and x.shape[0] == self.num_features
 
     def normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """The norm of `x` with this gain and this shift, (C,) each, or None for 1 and 0."""
