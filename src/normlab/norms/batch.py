@@ -126,7 +126,7 @@ class BatchNorm(BatchStatistics):
                 buffers = self.running_mean, self.running_var
                 update_running(kernels, measured, values, *buffers, self.count_batch())
             return y
-        if size < maps.shape[0]:
+        if size < maps.shape[0] or self.counts_as_tensor:
             y, statistics = ghost_norm(maps, size, self.weight, self.bias, self.eps)
             if self.updates:
                 self.update_running(statistics)

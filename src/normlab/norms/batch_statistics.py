@@ -7,6 +7,7 @@ from torch import Tensor
 from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.ghost import GroupStatistics
+from normlab.norms.kernels.conditions import watched
 
 
 class RunningStatistics(Norm):
@@ -66,10 +67,24 @@ class RunningStatistics(Norm):
         self.num_batches_tracked.add_(1)
         return 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
 
+    @property
+    def counts_as_tensor(self) -> bool:
+        """Whether the weight of a batch in the running statistics cannot be read as a number."""
+        return (
+            self.momentum is None
+            and self.updates
+            and (watched() or self.num_batches_tracked.is_meta)
+        )
+
     def update_running(self, statistics: GroupStatistics) -> None:
         """One update of the running statistics, with the average over ghost batches."""
         mean, variance = statistics.average()
-        share = self.count_batch()
+        share: float | Tensor
+        if self.counts_as_tensor:
+            self.num_batches_tracked.add_(1)
+            share = 1 / self.num_batches_tracked.to(self.running_mean.dtype)
+        else:
+            share = self.count_batch()
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
 

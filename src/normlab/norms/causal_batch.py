@@ -9,6 +9,7 @@ from torch import Tensor
 from normlab.errors import NormLabError, choices
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.batch_statistics import check_momentum
+from normlab.norms.kernels.conditions import watched
 from normlab.norms.spec import norm_kind
 from normlab.norms.tensors import narrow, wide
 
@@ -37,6 +38,9 @@ class CausalBatchNorm(Norm):
     Shape: sequences (N, T, C), in and out, T at most max_positions.
     Parameters: weight (C,), ones; bias (C,), zeros.
     Buffers: running_mean and running_var (max_positions, C); num_batches_tracked (max_positions,).
+
+    In a compiled, traced or exported model, which cannot read its counts, the output at a position
+    that was not trained on is NaN.
 
     Source: per position, Cooijmans et al. 2016, Recurrent Batch Normalization, for its time
     steps; over the prefix, this project.
@@ -94,6 +98,8 @@ class CausalBatchNorm(Norm):
                 "pass a larger one."
             )
         if not self.training:
+            if watched() or x.is_meta:  # a count cannot be read
+                return narrow(self._by_trained_positions(wide(x)), x)
             self._check_trained(positions)
             return narrow(self._by_running_statistics(wide(x)), x)
         if x.shape[0] < 2:
@@ -105,6 +111,12 @@ class CausalBatchNorm(Norm):
         weight, bias = self.gain_and_shift(x)
         scale = (self.running_var[:positions] + self.eps).rsqrt() * weight
         return torch.addcmul(bias, x - self.running_mean[:positions], scale)
+
+    def _by_trained_positions(self, x: Tensor) -> Tensor:
+        """The same, NaN at the positions at which `_check_trained` would raise."""
+        counts = self.num_batches_tracked[: x.shape[1], None]
+        untrained = (counts == 0) & (counts[:1] > 0)
+        return self._by_running_statistics(x).masked_fill(untrained, torch.nan)
 
     def _by_batch_statistics(self, x: Tensor) -> Tensor:
         # torch.var_mean over the first dimension takes ten times as long.

@@ -26,15 +26,17 @@ class GroupStatistics:
 
     mean: Tensor  # (K, C)
     variance: Tensor  # (K, C), biased, as the output was normalized with
-    samples: list[int]  # (K,) samples in each ghost batch
+    samples: int  # in each ghost batch
     positions: int  # values that a sample has per channel
+    rest: int = 0  # samples in the last ghost batch, where it has fewer
 
     def average(self) -> tuple[Tensor, Tensor]:
         """Mean and unbiased variance (C,), each averaged over ghost batches by their samples."""
-        if len(set(self.samples)) == 1:
-            values = self.samples[0] * self.positions
+        if not self.rest:
+            values = self.samples * self.positions
             return self.mean.mean(0), self.variance.mean(0).mul_(values / (values - 1))
-        samples = self.mean.new_tensor(self.samples).unsqueeze(1)
+        samples = self.mean.new_full((self.mean.shape[0], 1), self.samples)
+        samples[-1] = self.rest
         share, counts = samples / samples.sum(), samples * self.positions
         mean = (self.mean * share).sum(0)
         return mean, (self.variance * share * (counts / (counts - 1))).sum(0)
@@ -58,15 +60,16 @@ def ghost_norm(
     positions = x.shape[2] * x.shape[3]
     if not rest:
         y, mean, variance = _even(x, size, weight, bias, eps)
-        return y, GroupStatistics(mean, variance, [size] * (n // size), positions)
+        return y, GroupStatistics(mean, variance, size, positions)
     body, tail = torch.split(x, [n - rest, rest])
     y_body, mean_body, variance_body = _even(body, size, weight, bias, eps)
     y_tail, mean_tail, variance_tail = _even(tail, rest, weight, bias, eps)
     statistics = GroupStatistics(
         torch.cat([mean_body, mean_tail]),
         torch.cat([variance_body, variance_tail]),
-        [size] * (n // size) + [rest],
+        size,
         positions,
+        rest,
     )
     return torch.cat([y_body, y_tail]), statistics
 
