@@ -73,7 +73,7 @@ class GroupNorm(Norm):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         maps = as_maps(x, self.layout)
-        if maps[0].numel() == self.num_groups:
+        if maps.shape[1:].numel() == self.num_groups:
             raise one_value("groupnorm", "use fewer groups or more channels per group")
         y = group_norm(maps, self.num_groups, self.weight, self.bias, self.eps)
         return from_maps(y, self.layout, x)

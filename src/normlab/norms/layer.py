@@ -96,7 +96,7 @@ class LayerNorm(ElementwiseNorm):
         return from_maps(self._normalize_maps(as_maps(x, self.layout)), self.layout, x)
 
     def _normalize_maps(self, x: Tensor) -> Tensor:
-        if x[0].numel() == 1:
+        if x.shape[1:].numel() == 1:
             raise one_value("layernorm", LARGER)
         norm = SetNorm(1, self.num_features, self.eps)
         if transformed():  # of torch's group norm, forward mode takes no channels_last

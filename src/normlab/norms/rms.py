@@ -74,7 +74,7 @@ class RMSNorm(ElementwiseNorm):
         return from_maps(y, self.layout, x)
 
     def _normalize_maps(self, x: Tensor, weight: Tensor) -> Tensor:
-        if x[0].numel() == 1:
+        if x.shape[1:].numel() == 1:
             raise one_value("rmsnorm", LARGER)
         if is_dense(x) and (kernels := kernels_for(x, weight)):
             norm = SetNorm(1, self.num_features, self.eps, centred=False)
