@@ -10,6 +10,9 @@ from normlab.errors import NormLabError, choices
 from normlab.norms import kernels
 from normlab.norms.leaf import Leaf
 from normlab.norms.spec import LAYOUTS, MAP_LAYOUTS
+from normlab.norms.unusual import goes_with, in_one_precision, without_values
+
+_FLOAT = torch.float32
 
 
 class Norm(Leaf):
@@ -56,8 +59,14 @@ class Norm(Leaf):
         self._channel_dim = self._ndim - 1 if layout == "NTC" else 1
         self._is_over_maps = layout in MAP_LAYOUTS
 
-    def check(self, x: Tensor) -> None:
-        """Raises NormLabError unless `x` has the stated layout and number of channels."""
+    def check(self, x: Tensor) -> bool:
+        """Whether `x` is unusual: without values, or of another precision than the parameters.
+
+        What `forward` gives for such an input is `aside(x)`.
+
+        Raises:
+            NormLabError: another layout, number of channels or device, or whole numbers.
+        """
         try:
             fits = x.ndim == self._ndim and x.shape[self._channel_dim] == self.num_features
         except TraceError:
@@ -71,6 +80,41 @@ class Norm(Leaf):
                 f"shape {tuple(x.shape)}: pass one of layout {self.layout} with "
                 f"{self.num_features} channels."
             )
+        weight = self._parameters.get("weight")
+        if weight is not None and x.dtype is weight.dtype is _FLOAT and x.is_cpu and weight.is_cpu:
+            return x.numel() == 0  # which saves half the time of what follows
+        if not x.dtype.is_floating_point:
+            raise NormLabError(
+                "norms take floating point numbers, not "
+                f"{str(x.dtype).removeprefix('torch.')}: pass x.float()."
+            )
+        state = self.state()
+        if state is None:
+            return x.numel() == 0
+        if state.device != x.device:
+            raise NormLabError(
+                f"{type(self).__name__} lies on {state.device} and was given a tensor on "
+                f"{x.device}: move one of them by .to(device)."
+            )
+        return x.numel() == 0 or not goes_with(x.dtype, state.dtype)
+
+    def state(self) -> Tensor | None:
+        """A tensor of the layer's, for its dtype and device; None where it has none."""
+        for tensors in (self._parameters, self._buffers):
+            for tensor in tensors.values():
+                if tensor is not None and tensor.is_floating_point():
+                    return tensor
+        return None
+
+    def aside(self, x: Tensor) -> Tensor:
+        """The output for an unusual input, as `check` has found it."""
+        if x.numel():
+            return in_one_precision(self, x)
+        self.count_without_values(x)
+        return without_values(self, x)
+
+    def count_without_values(self, x: Tensor) -> None:
+        """What a batch without values leaves behind: nothing, in most norms."""
 
     def add_affine(self, affine: bool = True, bias: bool = True, *, shift: bool = True) -> None:
         """Adds the parameters `weight` (C,), all ones, and with `shift` also `bias` (C,), zeros.

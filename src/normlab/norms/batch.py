@@ -105,13 +105,18 @@ class BatchNorm(BatchStatistics):
             self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        if self.check(x):
+            return self.aside(x)
         maps = as_maps(x, self.layout)
         if self.frozen or (not self.training and self.statistics == "running"):
             y = self.by_running_statistics(maps)
         else:
             y = self.by_batch_statistics(maps)
         return narrow(from_maps(y, self.layout, x), x)
+
+    def count_without_values(self, x: Tensor) -> None:
+        if not self.frozen:
+            super().count_without_values(x)
 
     def by_batch_statistics(self, maps: Tensor) -> Tensor:
         """Maps (N, C, H, W) normalized by their own statistics, which train mode also records."""

@@ -1,5 +1,7 @@
 """What norms over the batch share: running statistics for evaluation, and ghost batches."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,6 +27,7 @@ class RunningStatistics(Norm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    _version = 2  # of the state, as in torch: the first had no num_batches_tracked
 
     def __init__(
         self,
@@ -48,6 +51,17 @@ class RunningStatistics(Norm):
     def updates(self) -> bool:
         """Whether a call updates the running statistics."""
         return self.training and self.track_running_stats
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        fill_in_count(self, state_dict, prefix, metadata)
+        super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
+
+    def count_without_values(self, x: Tensor) -> None:
+        """A batch without values counts, as in torch, and leaves the running statistics alone."""
+        if self.updates:
+            self.num_batches_tracked.add_(1)
 
     def by_running_statistics(self, maps: Tensor) -> Tensor:
         """Maps (N, C, H, W) normalized by the running statistics, with gain and shift."""
@@ -138,6 +152,15 @@ class BatchStatistics(RunningStatistics):
                 "or norm=layernorm",
             )
         return size
+
+
+def fill_in_count(
+    norm: Norm, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any]
+) -> None:
+    """Adds the norm's num_batches_tracked to an old state without one, as torch does."""
+    key, count = f"{prefix}num_batches_tracked", norm._buffers["num_batches_tracked"]
+    if count is not None and key not in state_dict and (metadata.get("version") or 1) < 2:
+        state_dict[key] = torch.zeros_like(count, device="cpu") if count.is_meta else count
 
 
 def check_momentum(momentum: float | None) -> float | None:

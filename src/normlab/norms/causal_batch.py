@@ -1,6 +1,6 @@
 """Batch norm for causal models: no statistic takes in a later position."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from normlab.errors import NormLabError, choices
 from normlab.norms.base import Norm, check_eps, one_value
-from normlab.norms.batch_statistics import check_momentum
+from normlab.norms.batch_statistics import check_momentum, fill_in_count
 from normlab.norms.kernels.conditions import watched
 from normlab.norms.spec import norm_kind
 from normlab.norms.tensors import narrow, wide
@@ -62,6 +62,7 @@ class CausalBatchNorm(Norm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    _version = 2  # of the state, as in torch: the first had no num_batches_tracked
 
     def __init__(
         self,
@@ -90,13 +91,15 @@ class CausalBatchNorm(Norm):
         self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        unusual = self.check(x)
         positions = x.shape[1]
         if positions > self.max_positions:
             raise NormLabError(
                 f"{positions} positions are more than norm.max_positions={self.max_positions}: "
                 "pass a larger one."
             )
+        if unusual:
+            return self.aside(x)
         if not self.training:
             if watched() or x.is_meta:  # a count cannot be read
                 return narrow(self._by_trained_positions(wide(x)), x)
@@ -105,6 +108,17 @@ class CausalBatchNorm(Norm):
         if x.shape[0] < 2:
             raise one_value("causal_batchnorm over 1 sample", "use more samples or norm=layernorm")
         return narrow(self._by_batch_statistics(wide(x)), x)
+
+    def count_without_values(self, x: Tensor) -> None:
+        """A batch without samples counts at each of its positions, as in BatchNorm."""
+        if self.training:
+            self.num_batches_tracked[: x.shape[1]] += 1
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        fill_in_count(self, state_dict, prefix, metadata)
+        super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
 
     def _by_running_statistics(self, x: Tensor) -> Tensor:
         positions = x.shape[1]

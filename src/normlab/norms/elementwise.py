@@ -47,13 +47,14 @@ class ElementwiseNorm(Norm):
     def parameter_shape(self) -> tuple[int, ...]:
         return self.normalized_shape or super().parameter_shape()
 
-    def check(self, x: Tensor) -> None:
-        super().check(x)
+    def check(self, x: Tensor) -> bool:
+        unusual = super().check(x)
         if self.normalized_shape is not None and x.shape[1:] != self.normalized_shape:
             raise NormLabError(
                 f"{type(self).__name__} over samples of {self.normalized_shape} was given a tensor "
                 f"of shape {tuple(x.shape)}: pass samples of these sizes."
             )
+        return unusual
 
     def extra_repr(self) -> str:
         sizes = f", normalized_shape={self.normalized_shape}" if self.normalized_shape else ""

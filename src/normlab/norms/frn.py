@@ -82,7 +82,8 @@ class FilterResponseNorm(Norm):
         return unit
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        if self.check(x):
+            return self.aside(x)
         maps = as_maps(x, self.layout)
         if maps.shape[2] * maps.shape[3] == 1:
             raise one_value("frn", "use larger images, fewer strides or norm=layernorm")

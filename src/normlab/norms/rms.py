@@ -61,7 +61,8 @@ class RMSNorm(ElementwiseNorm):
         self.add_affine(affine, shift=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        if self.check(x):
+            return self.aside(x)
         weight = self.gain(x)
         if self.normalized_shape is not None:
             rows, weight = as_sample_rows(x, self.layout, [weight])
@@ -117,7 +118,8 @@ class PixelNorm(Norm):
         self.eps = check_eps(eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        if self.check(x):
+            return self.aside(x)
         return narrow(rms_scale(wide(x), dim=self._channel_dim, eps=self.eps), x)
 
 

@@ -38,10 +38,11 @@ class ShapeAdapter(Leaf):
         if x.ndim == (3 if self.channels == "last" else 4):
             y = self.norm(x)
         elif self.channels == "last":
-            samples = x.shape[0] if x.ndim > 1 else 1  # (C,) alone is one position of one sample
-            y = self.norm(x.reshape(samples, -1, x.shape[-1])).reshape(x.shape)
+            # (C,) alone is one position of one sample.
+            samples = x[None, None] if x.ndim == 1 else x.unsqueeze(-2).flatten(1, -2)
+            y = self.norm(samples).reshape(x.shape)
         else:
-            y = self.norm(x.reshape(*x.shape[:2], -1, 1)).reshape(x.shape)
+            y = self.norm(x.unsqueeze(2).flatten(2).unsqueeze(3)).reshape(x.shape)
         for name in self._followers:
             y = self.get_submodule(name)(y)
         return y

@@ -12,7 +12,14 @@ from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
 from normlab.norms.first_order import Gradients, apply, first_order
 from normlab.norms.spec import LAYOUTS, norm_kind
-from normlab.norms.tensors import MAPS, for_kernel, is_channels_last, narrow
+from normlab.norms.tensors import (
+    MAPS,
+    as_maps,
+    for_kernel,
+    from_maps,
+    is_channels_last,
+    narrow,
+)
 
 # Values of a channel that lie side by side, from which on the kernel for rows is the faster one.
 _LONG_ROWS = 16
@@ -81,29 +88,42 @@ class SyncBatchNorm(BatchNorm):
         )
         self.fallback = fallback
 
+    def aside(self, x: Tensor) -> Tensor:
+        if x.numel() or not self.training or (self.fallback and not _grouped()):
+            return super().aside(x)
+        y = self.by_batch_statistics(as_maps(x, self.layout))  # the others may have samples
+        return narrow(from_maps(y, self.layout, x), x)
+
     def by_batch_statistics(self, maps: Tensor) -> Tensor:
-        grouped = dist.is_available() and dist.is_initialized()
-        if not self.training or (self.fallback and not grouped):
+        if not self.training or (self.fallback and not _grouped()):
             return super().by_batch_statistics(maps)
-        if not grouped:
+        if not _grouped():
             raise NormLabError(
                 "syncbatchnorm has no process group to train in: pass trainer.devices=2 or more, "
                 "start train.py by torchrun, or pass norm.fallback=true for plain batchnorm in one "
                 "process."
             )
-        if maps.numel() == self.num_features and dist.get_world_size() == 1:
-            raise one_value("a batch norm over 1 sample", "use more samples or norm=layernorm")
         weight, bias = self.gain_and_shift(maps)
         h = for_kernel(maps, weight)
         y, mean, variance, count = _sync_norm(h, weight, bias, self.eps)
+        if maps.numel() <= self.num_features and count == 1:  # the others can have none
+            raise one_value("a batch norm over 1 sample", "use more samples or norm=layernorm")
         if self.updates:
             share = self.count_batch()
+            variance = variance * (count / (count - 1))
+            if not maps.numel():  # nor have the others any, perhaps
+                mean = torch.where(count > 0, mean, self.running_mean)
+                variance = torch.where(count > 0, variance, self.running_var)
             self.running_mean.lerp_(mean, share)
-            self.running_var.lerp_(variance * (count / (count - 1)), share)
+            self.running_var.lerp_(variance, share)
         return narrow(y, maps)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, layout={self.layout}, fallback={self.fallback}"
+
+
+def _grouped() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def _sync_norm(
