@@ -122,18 +122,19 @@ class BatchNorm(BatchStatistics):
         """Maps (N, C, H, W) normalized by their own statistics, which train mode also records."""
         each_sample = not self.training and self.statistics == "instance"
         size = self.samples_per_statistic(maps, 1 if each_sample else self.ghost_batch)
+        records = self.records(maps)
         kernels = None if maps.shape[0] % size else self._kernels(maps)
         if kernels:
             norm = SetNorm(size, 1, self.eps)
             y, measured = set_norm(kernels, norm, maps, self.weight, self.bias)
-            if self.updates:
+            if records:
                 values = size * maps.shape[2] * maps.shape[3]
                 buffers = self.running_mean, self.running_var
                 update_running(kernels, measured, values, *buffers, self.count_batch())
             return y
         if size < maps.shape[0] or self.counts_as_tensor:
             y, statistics = ghost_norm(maps, size, self.weight, self.bias, self.eps)
-            if self.updates:
+            if records:
                 self.update_running(statistics)
             return y
         if not self.updates:

@@ -1,10 +1,12 @@
 """Batch renormalization."""
 
+import torch
 from torch import Tensor
 
 from normlab.errors import NormLabError
 from normlab.norms.batch_statistics import BatchStatistics
 from normlab.norms.ghost import GroupStatistics, ghost_norm
+from normlab.norms.kernels.conditions import transformed
 from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.tensors import as_maps, from_maps, narrow, wide
 
@@ -74,6 +76,8 @@ class BatchRenorm(BatchStatistics):
         self.r_max = r_max
         self.d_max = d_max
         self.warmup_steps = warmup_steps
+        # A batch's mean, r and d, for a forward that is run again in the backward.
+        self._last: tuple[Tensor, Tensor, Tensor] | None = None
         self.add_affine(affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,9 +92,13 @@ class BatchRenorm(BatchStatistics):
 
     def _by_corrected_statistics(self, maps: Tensor) -> Tensor:
         size = self.samples_per_statistic(maps, self.ghost_batch)
+        records = self.records(maps)
         xhat, statistics = ghost_norm(wide(maps), size, None, None, self.eps)
-        r, d = self._corrections(statistics)  # (K, C) each, for K ghost batches
-        self.update_running(statistics)
+        if records:
+            r, d = self._corrections(statistics)  # (K, C) each, for K ghost batches
+            self.update_running(statistics)
+        else:
+            r, d = self._corrections_again(statistics)
         weight, bias = self.gain_and_shift(maps)
         scale = _for_each_sample(r * weight, size, maps)
         shift = _for_each_sample(d * weight + bias, size, maps)
@@ -104,7 +112,24 @@ class BatchRenorm(BatchStatistics):
         d = (batch.mean - self.running_mean) * inverse
         # Detached here: where running statistics are updated in one graph with their use, a
         # compiler (torch 2.13's AOT autograd) forgets that what they were made of was detached.
-        return r.clamp(1 / r_max, r_max).detach(), d.clamp(-d_max, d_max).detach()
+        r, d = r.clamp(1 / r_max, r_max).detach(), d.clamp(-d_max, d_max).detach()
+        if type(r) is Tensor and not (torch.compiler.is_compiling() or transformed()):
+            self._last = batch.mean, r, d
+        return r, d
+
+    def _corrections_again(self, batch: GroupStatistics) -> tuple[Tensor, Tensor]:
+        """Those of the first pass, which has changed the running statistics since.
+
+        Raises:
+            NormLabError: the last first pass was that of another input.
+        """
+        if self._last is None or not torch.equal(self._last[0], batch.mean):
+            raise NormLabError(
+                "batchrenorm is run a second time in a backward, as activation checkpointing does, "
+                "and has seen another batch since the first: checkpoint each call of this layer "
+                "with a layer of its own, or leave it out of the checkpointed part."
+            )
+        return self._last[1:]
 
     def _limits(self) -> tuple[Tensor, Tensor]:
         """r_max and d_max after the updates so far, as tensors: a number would wait for the GPU."""

@@ -10,6 +10,7 @@ from normlab.errors import NormLabError
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.ghost import GroupStatistics
 from normlab.norms.kernels.conditions import watched
+from normlab.norms.recording import check_transforms, recomputed
 
 
 class RunningStatistics(Norm):
@@ -60,8 +61,20 @@ class RunningStatistics(Norm):
 
     def count_without_values(self, x: Tensor) -> None:
         """A batch without values counts, as in torch, and leaves the running statistics alone."""
-        if self.updates:
+        if self.updates and not recomputed():
             self.num_batches_tracked.add_(1)
+
+    def records(self, maps: Tensor) -> bool:
+        """Whether to update the running statistics with those of `maps`: in train mode, and not
+        again where activation checkpointing computes a forward a second time.
+
+        Raises:
+            NormLabError: a transform of torch.func does not let it.
+        """
+        if not self.updates:
+            return False
+        check_transforms(type(self).__name__.lower(), maps, self.running_mean)
+        return not recomputed()
 
     def by_running_statistics(self, maps: Tensor) -> Tensor:
         """Maps (N, C, H, W) normalized by the running statistics, with gain and shift."""

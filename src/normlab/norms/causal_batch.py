@@ -10,6 +10,7 @@ from normlab.errors import NormLabError, choices
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.batch_statistics import check_momentum, fill_in_count
 from normlab.norms.kernels.conditions import watched
+from normlab.norms.recording import check_transforms, recomputed
 from normlab.norms.spec import norm_kind
 from normlab.norms.tensors import narrow, wide
 
@@ -133,6 +134,7 @@ class CausalBatchNorm(Norm):
         return self._by_running_statistics(x).masked_fill(untrained, torch.nan)
 
     def _by_batch_statistics(self, x: Tensor) -> Tensor:
+        check_transforms("causal_batchnorm", x, self.running_mean)
         # torch.var_mean over the first dimension takes ten times as long.
         own = x.mean(0)  # (T, C), of each position alone
         centred = x - own
@@ -141,7 +143,8 @@ class CausalBatchNorm(Norm):
         if self.statistics == "prefix":
             mean, variance = prefix_moments(mean, variance)
             counts = counts.cumsum(0)
-        self._update_running(mean.detach(), variance.detach() * (counts / (counts - 1)))
+        if not recomputed():
+            self._update_running(mean.detach(), variance.detach() * (counts / (counts - 1)))
         weight, bias = self.gain_and_shift(x)
         scale = (variance + self.eps).rsqrt() * weight
         return torch.addcmul(torch.addcmul(bias, own - mean, scale), centred, scale)

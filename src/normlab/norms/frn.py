@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from normlab.norms.base import Norm, check_eps, one_value
-from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.first_order import Gradients, apply
+from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 from normlab.norms.leaf import Leaf
 from normlab.norms.spec import MAP_LAYOUTS, norm_kind
 from normlab.norms.strided_rms import rms_affine
@@ -105,8 +106,15 @@ def threshold(x: Tensor, tau: Tensor) -> Tensor:
     As torch.maximum, whose backward on the CPU takes 40 times a copy. Where both are equal the
     gradient goes to tau, as that of ReLU goes to its zero.
     """
-    y: Tensor = apply(_Threshold, x, tau[:, None, None])
+    tau = tau[:, None, None]
+    if watched():
+        return _threshold_operations(x, tau)
+    y: Tensor = apply(_Threshold, x, tau)
     return y
+
+
+def _threshold_operations(x: Tensor, tau: Tensor) -> Tensor:
+    return torch.where((x > tau) | x.isnan(), x, tau)
 
 
 class _Threshold(torch.autograd.Function):
@@ -116,9 +124,11 @@ class _Threshold(torch.autograd.Function):
         return torch.maximum(x, tau)
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor) -> Gradients:
         x, tau = ctx.saved_tensors
+        if wants_operations(dy):
+            wanted = ctx.needs_input_grad
+            return tuple(by_operations(_threshold_operations, (x, tau), wanted, dy))
         dx = x - tau
         _threshold_backward(dy, dx, 0, grad_input=dx)
         return dx, (dy.sum((0, 2, 3)) - dx.sum((0, 2, 3))).view(tau.shape)

@@ -17,8 +17,8 @@ TITLES = {
 HEAD = """# What a norm can do
 
 Built by `python scripts/abilities.py` from what tests found with torch {version}; they find it
-again in every run. *no* is a sentence of ours, the number says which. Where torch has the same layer
-and answers otherwise, its answer stands behind. `-` is nothing to ask.
+again in every run. *no* is a sentence of ours, the number says which. Where torch has the same
+layer and answers otherwise, its answer stands behind. `-` is nothing to ask.
 """
 
 
