@@ -142,14 +142,19 @@ class BatchNorm(BatchStatistics):
                 maps, None, None, self.weight, self.bias, training=True, momentum=0.0, eps=self.eps
             )
         # The kernel updates the running statistics, which it is given for nothing else.
+        mean, variance, share = self.running_mean, self.running_var, 0.0
+        if records:
+            share = self.count_batch()
+        else:  # checkpointing wants as many tensors saved as in the first pass
+            mean, variance = mean.clone(), variance.clone()
         return F.batch_norm(
             maps,
-            self.running_mean,
-            self.running_var,
+            mean,
+            variance,
             self.weight,
             self.bias,
             training=True,
-            momentum=self.count_batch(),
+            momentum=share,
             eps=self.eps,
         )
 

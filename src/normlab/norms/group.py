@@ -165,8 +165,10 @@ class InstanceNorm(RunningStatistics):
                 "use larger images, longer sequences or norm=layernorm",
             )
         elif self.track_running_stats:
+            records = self.records(maps)
             y, statistics = ghost_norm(maps, 1, weight, bias, self.eps)
-            self.update_running(statistics)
+            if records:
+                self.update_running(statistics)
         else:
             y = group_norm(maps, self.num_features, weight, bias, self.eps)
         return from_maps(y, self.layout, x)
