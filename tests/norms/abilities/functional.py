@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jacfwd, jacrev, jvp, stack_module_state, vmap
 
 from abilities.autograd import agree
-from abilities.cases import Case, build, example
+from abilities.cases import FORMATS, Case, build, example
 from abilities.table import ability
 
 
@@ -59,9 +59,7 @@ def _per_sample(case: Case, *, training: bool) -> None:
 
     found = vmap(grad(of_one, argnums=(0, 1)), in_dims=(None, 0))(parameters, x)
     for i, sample in enumerate(x):
-        one = sample.unsqueeze(0)
-        if case.memory_format:
-            one = one.contiguous(memory_format=torch.channels_last)
+        one = sample.unsqueeze(0).contiguous(memory_format=FORMATS[case.memory_format])
         wanted = plain(build(case).train(training), one)
         names = list(parameters)
         agree([found[1][i][None], *(found[0][n][i] for n in names)], list(wanted.values()), 2e-5)
