@@ -14,6 +14,7 @@ _compiling = torch.compiler.is_compiling
 _functorch = torch._C._are_functorch_transforms_active
 _tracing = torch._C._get_tracing_state
 _modes = torch._C._len_torch_dispatch_stack
+_left_over = torch._C._functorch.is_dead_tensor_wrapper
 
 
 def transformed() -> bool:
@@ -43,7 +44,14 @@ def kernels_for(x: Tensor, *parameters: Tensor | None) -> Functions | None:
     lies in memory is for the caller to see to.
     """
     found = functions(x.dtype)
-    if found is None or type(x) not in _PLAIN or not x.is_cpu or watched():
+    if (
+        found is None
+        or type(x) not in _PLAIN
+        or not x.is_cpu
+        or watched()
+        or x.layout is not torch.strided
+        or _left_over(x)  # by a transform that has ended
+    ):
         return None
     for parameter in parameters:
         if parameter is not None and not (
@@ -51,9 +59,10 @@ def kernels_for(x: Tensor, *parameters: Tensor | None) -> Functions | None:
             and type(parameter) in _PLAIN
             and parameter.is_cpu
             and parameter.is_contiguous()
+            and not _left_over(parameter)
         ):
             return None
-    return found if x.layout is torch.strided else None
+    return found
 
 
 def wants_operations(dy: Tensor) -> bool:
@@ -69,7 +78,7 @@ def wants_operations(dy: Tensor) -> bool:
 
 def kernels_for_gradient(dy: Tensor) -> Functions | None:
     """The kernels for a backward, or None where operations of torch have to do it."""
-    return None if wants_operations(dy) or type(dy) is not Tensor else functions(dy.dtype)
+    return None if type(dy) is not Tensor or wants_operations(dy) else functions(dy.dtype)
 
 
 def needs_graph(x: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> bool:

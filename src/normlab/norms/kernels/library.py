@@ -8,6 +8,7 @@ and called on the memory of tensors. Each call runs on the thread that calls it,
 import ctypes
 import hashlib
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +19,17 @@ from typing import Any
 import torch
 
 _FOLDER = Path(__file__).resolve().parent
-_POINTER, _LONG, _INT, _DOUBLE = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_double
-_GEOMETRY = [*[_LONG] * 5, _INT, _INT, _DOUBLE]
+_GEOMETRY = "5l2id"  # sets, samples, channels, pixels, group, last, centred, eps
+# Arguments of a kernel, packed into the struct that it takes, in the letters of `struct`: to
+# convert them one by one takes longer than the norm of a row.
 _ARGUMENTS = {
-    "rms_forward": [*[_POINTER] * 3, _LONG, _LONG, _DOUBLE],
-    "rms_backward": [*[_POINTER] * 5, _LONG, _LONG, _DOUBLE],
-    "layer_forward": [*[_POINTER] * 5, _LONG, _LONG, _DOUBLE],
-    "layer_backward": [*[_POINTER] * 7, _LONG, _LONG],
-    "set_forward": [*[_POINTER] * 5, *_GEOMETRY],
-    "set_backward": [*[_POINTER] * 7, *_GEOMETRY],
-    "running": [*[_POINTER] * 3, *[_LONG] * 3, _DOUBLE],
+    "rms_forward": "5P2ld",
+    "rms_backward": "7P2ld",
+    "layer_forward": "5P2ld",
+    "layer_backward": "7P2ld",
+    "set_forward": "5P" + _GEOMETRY,
+    "set_backward": "7P" + _GEOMETRY,
+    "running": "3P3ld",
 }
 _DTYPES = (torch.float32, torch.bfloat16)
 _AVX2 = "normlab_avx2_float32_set_forward"  # there where the processor's family has it
@@ -127,10 +129,12 @@ def _sources() -> str:
 
 
 def _function(library: Any, kernel: str, symbol: str) -> Callable[..., int]:
+    """Takes pointers as numbers, 0 for none."""
     function: Any = library[symbol]
-    function.argtypes = _ARGUMENTS[kernel]
+    function.argtypes = [ctypes.c_char_p]
     function.restype = ctypes.c_int
-    return function  # type: ignore[no-any-return]
+    pack = struct.Struct(_ARGUMENTS[kernel]).pack
+    return lambda *arguments: function(pack(*arguments))  # type: ignore[no-any-return]
 
 
 _state = _load()

@@ -55,15 +55,25 @@ INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, lo
     }
 }
 
+/* Rows that are worked on together: while one waits for a division, the next is summed up. */
+#define ROWS_AT_ONCE 4
+/* Values of them that stay near the processor from one pass to the next. */
+#define NEAR 4096
+
 INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, double *statistics,
                              long rows, long width, double eps, int centred)
 {
-    for (long row = 0; row < rows; row++) {
-        double own[2];
-        NAME(row_statistics)(x + row * width, width, eps, centred, own);
-        NAME(write_row)(x + row * width, w, b, y + row * width, width, own, centred);
+    int together = ROWS_AT_ONCE * width > NEAR ? 1 : ROWS_AT_ONCE;
+    for (long first = 0; first < rows; first += together) {
+        double own[ROWS_AT_ONCE][2];
+        long at = first * width;
+        int count = rows - first < together ? (int)(rows - first) : together;
+        for (int k = 0; k < count; k++)
+            NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
+        for (int k = 0; k < count; k++)
+            NAME(write_row)(x + at + k * width, w, b, y + at + k * width, width, own[k], centred);
         if (statistics)
-            memcpy(statistics + 2 * row, own, sizeof own);
+            memcpy(statistics + 2 * first, own, count * sizeof *own);
     }
 }
 
@@ -144,8 +154,7 @@ INLINE void NAME(rows_gradient)(const T *x, const T *dy, const float *w, T *dx, 
         db[j] += lane[j - i];
 }
 
-/* Sums of rows that float32 holds before they go on in double. */
-#define ROWS_AT_ONCE 4
+/* Groups of rows that float32 sums take in before they go on in double. */
 #define GROUPS_IN_FLOAT32 64
 
 /* 0 where there is no memory. */
@@ -184,28 +193,47 @@ INLINE int NAME(write_gradients)(const T *x, const T *dy, const float *w,
     return 1;
 }
 
-int EXPORT(rms_forward)(const T *x, const float *w, T *y, long rows, long width, double eps)
+/* Arguments come packed, as library.py has them: handing over one is the faster way. */
+typedef struct {
+    const T *x;
+    const float *w, *b;
+    T *y;
+    double *statistics;
+    long rows, width;
+    double eps;
+} NAME(RowsForward);
+
+typedef struct {
+    const T *x, *dy;
+    const float *w;
+    const double *statistics;
+    T *dx;
+    float *dw, *db;
+    long rows, width;
+    double eps;
+} NAME(RowsBackward);
+
+int EXPORT(rms_forward)(const NAME(RowsForward) *to)
 {
-    NAME(write_rows)(x, w, NULL, y, NULL, rows, width, eps, 0);
+    NAME(write_rows)(to->x, to->w, NULL, to->y, NULL, to->rows, to->width, to->eps, 0);
     return 1;
 }
 
-int EXPORT(rms_backward)(const T *x, const T *dy, const float *w, T *dx, float *dw, long rows,
-                         long width, double eps)
+int EXPORT(rms_backward)(const NAME(RowsBackward) *to)
 {
-    return NAME(write_gradients)(x, dy, w, NULL, dx, dw, NULL, rows, width, eps, 0);
+    return NAME(write_gradients)(to->x, to->dy, to->w, NULL, to->dx, to->dw, NULL, to->rows,
+                                 to->width, to->eps, 0);
 }
 
 /* Writes y, and where they are asked for mean and 1 / deviation of each row, (rows, 2). */
-int EXPORT(layer_forward)(const T *x, const float *w, const float *b, T *y, double *statistics,
-                          long rows, long width, double eps)
+int EXPORT(layer_forward)(const NAME(RowsForward) *to)
 {
-    NAME(write_rows)(x, w, b, y, statistics, rows, width, eps, 1);
+    NAME(write_rows)(to->x, to->w, to->b, to->y, to->statistics, to->rows, to->width, to->eps, 1);
     return 1;
 }
 
-int EXPORT(layer_backward)(const T *x, const T *dy, const float *w, const double *statistics, T *dx,
-                           float *dw, float *db, long rows, long width)
+int EXPORT(layer_backward)(const NAME(RowsBackward) *to)
 {
-    return NAME(write_gradients)(x, dy, w, statistics, dx, dw, db, rows, width, 0, 1);
+    return NAME(write_gradients)(to->x, to->dy, to->w, to->statistics, to->dx, to->dw, to->db,
+                                 to->rows, to->width, to->eps, 1);
 }

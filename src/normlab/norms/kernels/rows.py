@@ -1,7 +1,8 @@
 """RMSNorm and LayerNorm of rows, as autograd functions over the kernels.
 
 Old-style functions: `setup_context` binds arguments by their names, which takes longer than the
-norm of a row. Transforms of torch.func never come here (see `conditions.watched`).
+norm of a row. Transforms of torch.func never come here (see `conditions.watched`), so functions are
+applied without the question whether one is at work.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, apply
+from normlab.norms.first_order import Gradients, directly
 from normlab.norms.kernels.conditions import (
     by_operations,
     enough_memory,
@@ -25,7 +26,7 @@ def rms_rows(kernels: Functions, x: Tensor, weight: Tensor, eps: float) -> Tenso
     """weight * x / sqrt(mean of x² + eps) over the last dimension of x (..., D), weight (D,)."""
     x = x.contiguous()
     if needs_graph(x, weight):
-        y: Tensor = apply(_RMSRows, kernels, x, weight, eps)
+        y: Tensor = _apply_rms(kernels, x, weight, eps)
         return y
     return _rms_forward(kernels, x, weight, eps)
 
@@ -34,7 +35,7 @@ def layer_rows(kernels: Functions, x: Tensor, weight: Tensor, bias: Tensor, eps:
     """weight * (x - mean) / sqrt(variance + eps) + bias over the last dimension of x (..., D)."""
     x = x.contiguous()
     if needs_graph(x, weight, bias):
-        y: Tensor = apply(_LayerRows, kernels, x, weight, bias, eps)
+        y: Tensor = _apply_layer(kernels, x, weight, bias, eps)
         return y
     return _layer_forward(kernels, x, weight, bias, eps, None)
 
@@ -50,10 +51,9 @@ def _layer_operations(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Te
 
 def _rms_forward(kernels: Functions, x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = torch.empty_like(x)
-    width = weight.shape[0]
+    width = weight.numel()
     rows = x.numel() // width
-    done = kernels.rms_forward(x.data_ptr(), weight.data_ptr(), y.data_ptr(), rows, width, eps)
-    enough_memory(done)
+    kernels.rms_forward(x.data_ptr(), weight.data_ptr(), 0, y.data_ptr(), 0, rows, width, eps)
     return y
 
 
@@ -66,18 +66,17 @@ def _layer_forward(
     statistics: Tensor | None,
 ) -> Tensor:
     y = torch.empty_like(x)
-    width = weight.shape[0]
-    done = kernels.layer_forward(
+    width = weight.numel()
+    kernels.layer_forward(
         x.data_ptr(),
         weight.data_ptr(),
         bias.data_ptr(),
         y.data_ptr(),
-        None if statistics is None else statistics.data_ptr(),
+        0 if statistics is None else statistics.data_ptr(),
         x.numel() // width,
         width,
         eps,
     )
-    enough_memory(done)
     return y
 
 
@@ -100,13 +99,15 @@ class _RMSRows(torch.autograd.Function):
             return None, *found, None
         dy = dy.contiguous()
         dx, dweight = torch.empty_like(x), torch.empty_like(weight)
-        width = weight.shape[0]
+        width = weight.numel()
         done = kernels.rms_backward(
             x.data_ptr(),
             dy.data_ptr(),
             weight.data_ptr(),
+            0,
             dx.data_ptr(),
             dweight.data_ptr(),
+            0,
             x.numel() // width,
             width,
             ctx.eps,
@@ -120,7 +121,7 @@ class _LayerRows(torch.autograd.Function):
     def forward(
         ctx: Any, kernels: Functions, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> Tensor:
-        rows = x.numel() // weight.shape[0]
+        rows = x.numel() // weight.numel()
         statistics = torch.empty(rows, 2, dtype=torch.float64)
         ctx.save_for_backward(x, weight, bias, statistics)
         ctx.eps = eps
@@ -142,7 +143,7 @@ class _LayerRows(torch.autograd.Function):
         dy = dy.contiguous()
         dx, dweight = torch.empty_like(x), torch.empty_like(weight)
         dbias = torch.empty_like(weight)
-        width = weight.shape[0]
+        width = weight.numel()
         done = kernels.layer_backward(
             x.data_ptr(),
             dy.data_ptr(),
@@ -153,6 +154,10 @@ class _LayerRows(torch.autograd.Function):
             dbias.data_ptr(),
             x.numel() // width,
             width,
+            0.0,
         )
         enough_memory(done)
         return None, dx, dweight, dbias, None
+
+
+_apply_rms, _apply_layer = directly(_RMSRows), directly(_LayerRows)

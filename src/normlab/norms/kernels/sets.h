@@ -136,40 +136,59 @@ INLINE void NAME(write_set_gradient)(Set *set, const T *x, const T *dy, T *dx, c
 }
 
 #define GEOMETRY                                                                                   \
-    long sets, long samples, long channels, long pixels, long group, int last, int centred,        \
-        double eps
-#define OPEN(weights, biases)                                                                      \
-    Set set = {.samples = samples, .channels = channels, .pixels = pixels, .group = group,         \
-               .last = last, .centred = centred, .eps = eps, .weight = weights, .bias = biases};   \
-    long groups = channels / group;                                                                \
+    long sets, samples, channels, pixels, group;                                                   \
+    int last, centred;                                                                             \
+    double eps;
+#define OPEN(biases)                                                                               \
+    Set set = {.samples = to->samples, .channels = to->channels, .pixels = to->pixels,             \
+               .group = to->group, .last = to->last, .centred = to->centred, .eps = to->eps,       \
+               .weight = to->w, .bias = biases};                                                   \
+    long sets = to->sets, channels = to->channels, groups = channels / to->group;                  \
     if (!open_set(&set))                                                                           \
         return 0;
 
+typedef struct {
+    const T *x;
+    const float *w, *b;
+    T *y;
+    double *statistics;
+    GEOMETRY
+} NAME(SetForward);
+
+typedef struct {
+    const T *x, *dy;
+    const float *w;
+    const double *statistics;
+    T *dx;
+    float *dw, *db;
+    GEOMETRY
+} NAME(SetBackward);
+
 /* Writes y, and means and variances (2, sets, channels / group). w and b may be left out. */
-int EXPORT(set_forward)(const T *x, const float *w, const float *b, T *y, double *statistics,
-                        GEOMETRY)
+int EXPORT(set_forward)(const NAME(SetForward) *to)
 {
-    OPEN(w, b)
+    OPEN(to->b)
+    double *means = to->statistics, *variances = means + sets * groups;
     for (long k = 0; k < sets; k++)
-        NAME(write_set)(&set, x + k * set.values, y + k * set.values, statistics + k * groups,
-                        statistics + (sets + k) * groups);
+        NAME(write_set)(&set, to->x + k * set.values, to->y + k * set.values, means + k * groups,
+                        variances + k * groups);
     free(set.memory);
     return 1;
 }
 
-int EXPORT(set_backward)(const T *x, const T *dy, const float *w, const double *statistics, T *dx,
-                         float *dw, float *db, GEOMETRY)
+int EXPORT(set_backward)(const NAME(SetBackward) *to)
 {
-    OPEN(w, NULL)
+    OPEN(NULL)
+    const double *means = to->statistics, *variances = means + sets * groups;
     for (long k = 0; k < sets; k++) {
         long at = k * set.values;
-        NAME(write_set_gradient)(&set, x + at, dy + at, dx + at, statistics + k * groups,
-                                 statistics + (sets + k) * groups);
+        NAME(write_set_gradient)(&set, to->x + at, to->dy + at, to->dx + at, means + k * groups,
+                                 variances + k * groups);
     }
-    for (long c = 0; dw && c < channels; c++)
-        dw[c] = (float)set.dweight[c];
-    for (long c = 0; db && c < channels; c++)
-        db[c] = (float)set.dbias[c];
+    for (long c = 0; to->dw && c < channels; c++)
+        to->dw[c] = (float)set.dweight[c];
+    for (long c = 0; to->db && c < channels; c++)
+        to->db[c] = (float)set.dbias[c];
     free(set.memory);
     return 1;
 }

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from normlab.norms.first_order import Gradients, apply
+from normlab.norms.first_order import Gradients, directly
 from normlab.norms.kernels.conditions import (
     by_operations,
     enough_memory,
@@ -42,7 +42,7 @@ def set_norm(
     """
     geometry = _geometry(norm, x)
     if needs_graph(x, weight, bias):
-        y: tuple[Tensor, Tensor] = apply(_SetNorm, kernels, norm, geometry, x, weight, bias)
+        y: tuple[Tensor, Tensor] = _apply_set(kernels, norm, geometry, x, weight, bias)
         return y
     return _forward(kernels, geometry, x, weight, bias)
 
@@ -114,8 +114,8 @@ def _geometry(norm: SetNorm, x: Tensor) -> _Geometry:
     )
 
 
-def _pointer(x: Tensor | None) -> int | None:
-    return None if x is None else x.data_ptr()
+def _pointer(x: Tensor | None) -> int:
+    return 0 if x is None else x.data_ptr()
 
 
 def _forward(
@@ -180,3 +180,6 @@ class _SetNorm(torch.autograd.Function):
         )
         enough_memory(done)
         return None, None, None, dx, dweight, dbias
+
+
+_apply_set = directly(_SetNorm)

@@ -27,6 +27,7 @@ enum { SUM, SQUARES, CENTRED, PRODUCTS, RMS };
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
+typedef float quad __attribute__((vector_size(16)));
 #ifdef WIDE_REGISTERS
 typedef float floats __attribute__((vector_size(32)));
 typedef uint32_t words __attribute__((vector_size(32)));
@@ -71,10 +72,10 @@ OPERATION(mul, TIMES)
 /* The sum of 8 lanes: each with the fourth after it, then with the second, then with the next. */
 INLINE float total(block a)
 {
-    float lane[LANES];
-    memcpy(lane, &a, sizeof lane);
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+    quad half[2], sum;
+    memcpy(half, &a, sizeof half);
+    sum = half[0] + half[1];
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 INLINE block load_float32(const float *from)
