@@ -14,7 +14,9 @@ from normlab.norms import kernels
 def small(monkeypatch):
     monkeypatch.setattr(bench, "ROWS", ((1, 16), (4, 32)))
     monkeypatch.setattr(bench, "MAPS", ((4, 8, 4, 4),))
-    monkeypatch.setattr(bench, "IN_MODELS", ("batchnorm", "rmsnorm"))
+    monkeypatch.setattr(bench, "HEIGHTS", (1, 4, 9))
+    monkeypatch.setattr(bench, "WIDTHS", (16, 40))
+    monkeypatch.setattr(bench, "IN_MODELS", ("batchnorm", "rmsnorm", bench.GHOST))
     own = bench.compare_until_valid
     monkeypatch.setattr(
         bench,
@@ -30,12 +32,16 @@ def test_every_cell_has_a_row_with_and_without_kernels(tmp_path):
         rows[0].items() <= json.loads((tmp_path / "bench.jsonl").read_text().split("\n")[0]).items()
     )
     of_rows = [row for row in rows if row["baseline"] == "layernorm, torch.nn"]
-    assert len(of_rows) == 2 * 2 * 2 * 2 * 2  # sizes, dtypes, modes, kinds, with and without
+    assert len(of_rows) == 2 * 2 * 2 * (2 * 2 + 1)  # sizes, dtypes, modes: kinds both ways, floor
+    assert sum(row["subject"] == "floor" for row in of_rows) == 2 * 2 * 2
+    one_hand = [row for row in rows if row["baseline"] == "layernorm, ours"]
+    assert len(one_hand) == 2 * 2 * 2 * 2  # heights, widths, dtypes, modes
     of_maps = [row for row in rows if row["baseline"] == "batchnorm, ours without kernels"]
     assert len(of_maps) == 2 * 2 * 6 * 2  # formats, dtypes, norms
     steps = [row for row in rows if row["mode"] == "training step"]
     assert [(row["shape"], row["kind"]) for row in steps] == [
-        *[("resnet8", "batchnorm"), ("resnet8", "rmsnorm")] * 2,
+        *[("plaincnn6", kind) for kind in bench.IN_MODELS] * 2,
+        *[("resnet8", kind) for kind in bench.IN_MODELS] * 2,
         ("transformer2", "rmsnorm"),
     ]
     for row in [*of_rows, *of_maps]:

@@ -12,6 +12,7 @@
 #define DTYPE float32
 #define LOAD load_float32
 #define STORE store_float32
+#define STORE_TWO store_two_float32
 #define REAL(value) (value)
 #include "reduce.h"
 #include "rows.h"
@@ -21,12 +22,14 @@
 #undef DTYPE
 #undef LOAD
 #undef STORE
+#undef STORE_TWO
 #undef REAL
 
 #define T uint16_t
 #define DTYPE bfloat16
 #define LOAD load_bfloat16
 #define STORE store_bfloat16
+#define STORE_TWO store_two_bfloat16
 #define REAL(value) real_of_bfloat16(value)
 #include "reduce.h"
 #include "rows.h"

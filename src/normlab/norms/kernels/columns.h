@@ -80,20 +80,28 @@ INLINE void NAME(column_sums)(const T *x, const T *dy, const float *m, long rows
     }
 }
 
+/* 8 values of the affine map below. */
+INLINE block NAME(affine_block)(const T *x, const T *dy, const float *m, const float *scale,
+                                const float *shift, const float *gain, long i, int one)
+{
+#define OF(array) (one ? all(*array) : load_float32(array + i))
+    block y = add(mul(sub(LOAD(x + i), OF(m)), OF(scale)), OF(shift));
+    return dy ? add(y, mul(LOAD(dy + i), OF(gain))) : y;
+#undef OF
+}
+
 /* out = (x - m) scale + shift, and with dy: + gain dy, over n values side by side. m, scale, shift
    and gain are one number each where `one` is set, else n numbers. */
 INLINE void NAME(affine)(const T *x, const T *dy, const float *m, const float *scale,
                          const float *shift, const float *gain, T *out, long n, int one)
 {
-#define OF(array, i) (one ? all(*array) : load_float32(array + (i)))
+#define BLOCK(i) NAME(affine_block)(x, dy, m, scale, shift, gain, i, one)
     long i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        block y = add(mul(sub(LOAD(x + i), OF(m, i)), OF(scale, i)), OF(shift, i));
-        if (dy)
-            y = add(y, mul(LOAD(dy + i), OF(gain, i)));
-        STORE(out + i, y);
-    }
-#undef OF
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        STORE_TWO(out + i, BLOCK(i), BLOCK(i + LANES));
+    for (; i + LANES <= n; i += LANES)
+        STORE(out + i, BLOCK(i));
+#undef BLOCK
     if (i == n)
         return;
     float rest[4][LANES] = {{0}};

@@ -34,16 +34,25 @@ INLINE block NAME(standard)(block x, block m, block r, block c, int centred)
     return centred ? add(mul(sub(x, m), r), c) : mul(x, r);
 }
 
+/* 8 values of a row of the output. */
+INLINE block NAME(row_block)(const T *x, const float *w, const float *b, long i, block m, block r,
+                             block c, int centred)
+{
+    block out = mul(NAME(standard)(LOAD(x + i), m, r, c, centred), load_float32(w + i));
+    return centred ? add(out, load_float32(b + i)) : out;
+}
+
 INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, long n,
                             const double statistics[2], int centred)
 {
     float mean = (float)statistics[0], scale = (float)statistics[1];
     block m = all(mean), r = all(scale), c = all((float)((mean - statistics[0]) * statistics[1]));
     long i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        block out = mul(NAME(standard)(LOAD(x + i), m, r, c, centred), load_float32(w + i));
-        STORE(y + i, centred ? add(out, load_float32(b + i)) : out);
-    }
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        STORE_TWO(y + i, NAME(row_block)(x, w, b, i, m, r, c, centred),
+                  NAME(row_block)(x, w, b, i + LANES, m, r, c, centred));
+    for (; i + LANES <= n; i += LANES)
+        STORE(y + i, NAME(row_block)(x, w, b, i, m, r, c, centred));
     if (i < n) {
         float weight[LANES] = {0}, bias[LANES] = {0};
         memcpy(weight, w + i, (n - i) * sizeof(float));

@@ -113,6 +113,13 @@ INLINE void narrow(uint16_t *to, floats real)
     __m256i half = _mm256_permute4x64_epi64(_mm256_packus_epi32(word, word), 0x08);
     _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(half));
 }
+
+/* Both at once: half the packing. */
+INLINE void narrow_two(uint16_t *to, floats first, floats second)
+{
+    __m256i half = _mm256_packus_epi32((__m256i)rounded(first), (__m256i)rounded(second));
+    _mm256_storeu_si256((__m256i *)to, _mm256_permute4x64_epi64(half, 0xd8));
+}
 #else
 INLINE floats widen(const uint16_t *from)
 {
@@ -143,6 +150,23 @@ INLINE void store_bfloat16(uint16_t *to, block value)
     narrow(to, value.low);
 #if PARTS == 2
     narrow(to + LANES / 2, value.high);
+#endif
+}
+
+/* Two blocks side by side. */
+INLINE void store_two_float32(float *to, block first, block second)
+{
+    store_float32(to, first);
+    store_float32(to + LANES, second);
+}
+
+INLINE void store_two_bfloat16(uint16_t *to, block first, block second)
+{
+#if PARTS == 1
+    narrow_two(to, first.low, second.low);
+#else
+    store_bfloat16(to, first);
+    store_bfloat16(to + LANES, second);
 #endif
 }
 
