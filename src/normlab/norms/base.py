@@ -133,8 +133,9 @@ class Norm(Leaf):
 
     def gain(self, x: Tensor) -> Tensor:
         """`weight`, or ones for `x` in its place."""
-        if self.weight is not None:
-            return self.weight
+        weight = self.weight  # once: nn.Module looks long for a parameter
+        if weight is not None:
+            return weight
         dtype = torch.promote_types(x.dtype, torch.float32)
         return torch.ones(self.parameter_shape(), dtype=dtype, device=x.device)
 

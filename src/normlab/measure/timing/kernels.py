@@ -1,7 +1,7 @@
 """What the kernels in C are worth: norms of ours by them, against torch's and against ours without.
 
 RMSNorm and LayerNorm of rows against `nn.LayerNorm`, beside them the floor, an autograd function
-that computes nothing; both norms against each other, by width, rows and dtype; norms of maps against
+that computes nothing; RMSNorm against LayerNorm, by width, rows and dtype; norms of maps against
 batch norm as it is without kernels; a training step of a network with kernels against the same step
 without. Time is the thread's own, and the control another object like the baseline.
 

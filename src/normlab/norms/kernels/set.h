@@ -15,7 +15,7 @@
 #define LONG_RUN 128
 #define MANY_SAMPLES 8
 /* Rows whose mean is a set's first guess. */
-#define ROWS_OF_GUESS 32
+#define ROWS_OF_GUESS 8
 
 typedef struct {
     long samples, channels, pixels, group;
