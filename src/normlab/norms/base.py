@@ -25,7 +25,10 @@ class Norm(Leaf):
     `kernel=` in the text of a layer is what float32 and bfloat16 on the CPU run by: see
     normlab.norms.kernels.
 
-    A subclass calls `add_affine` if it has gain and shift, and `check` at the start of `forward`.
+    A subclass calls `add_affine` if it has gain and shift, and starts `forward` with
+
+        if self.check(x):
+            return self.aside(x)
 
     Args:
         num_features: the number of channels C.

@@ -52,6 +52,8 @@ def make_norm(
 
     Shape: (N, C), (N, C, L), (N, C, H, W), (N, C, D, H, W) or (N, T, C) as `layout` says; shape,
     layout, memory format and dtype are the same out as in.
+    An input of another precision than the parameters is computed in the wider of the two; one
+    without values comes back, and counts as a batch in train mode, as in torch.
     Parameters: in most kinds weight (C,), ones, and bias (C,), zeros, in float32; the class of
     each kind says what else. Nothing is drawn from a random generator.
 
