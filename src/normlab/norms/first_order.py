@@ -1,5 +1,6 @@
 """Autograd functions, with the types that torch does not declare."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
