@@ -144,8 +144,11 @@ class Norm(Leaf):
 
     def gain_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`weight` and `bias`, or ones and zeros in the place of what is None."""
-        weight, bias = self.gain(x), self.bias
-        return weight, torch.zeros_like(weight) if bias is None else bias
+        weight, bias = self.weight, self.bias
+        if weight is not None and bias is not None:
+            return weight, bias
+        weight = self.gain(x)
+        return weight, torch.zeros_like(weight)
 
     def per_channel(self, parameter: Tensor) -> Tensor:
         """A (C,) tensor, shaped to broadcast against an input: (C, 1, 1) for NCHW, (C,) for NTC."""

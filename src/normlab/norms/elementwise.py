@@ -43,18 +43,18 @@ class ElementwiseNorm(Norm):
             )
         super().__init__(sizes[-1] if layout == "NTC" else sizes[0], layout)
         self.normalized_shape = sizes if len(sizes) > 1 else None
+        self._is_over_positions = not self._is_over_maps and self.normalized_shape is None
 
     def parameter_shape(self) -> tuple[int, ...]:
         return self.normalized_shape or super().parameter_shape()
 
-    def check(self, x: Tensor) -> bool:
-        unusual = super().check(x)
-        if self.normalized_shape is not None and x.shape[1:] != self.normalized_shape:
+    def check_sizes(self, x: Tensor) -> None:
+        """Raises NormLabError unless samples have the sizes given, which `check` does not ask."""
+        if x.shape[1:] != self.normalized_shape:
             raise NormLabError(
                 f"{type(self).__name__} over samples of {self.normalized_shape} was given a tensor "
                 f"of shape {tuple(x.shape)}: pass samples of these sizes."
             )
-        return unusual
 
     def extra_repr(self) -> str:
         sizes = f", normalized_shape={self.normalized_shape}" if self.normalized_shape else ""

@@ -79,7 +79,7 @@ class LayerNorm(ElementwiseNorm):
         bias: bool = True,
     ) -> None:
         super().__init__(num_features, layout)
-        if not self._is_over_maps and self.normalized_shape is None:
+        if self._is_over_positions:
             refuse_one_channel("LayerNorm", self.num_features)
         self.eps = check_eps(eps)
         self.add_affine(affine, bias)
@@ -87,13 +87,15 @@ class LayerNorm(ElementwiseNorm):
     def forward(self, x: Tensor) -> Tensor:
         if self.check(x):
             return self.aside(x)
+        if self._is_over_positions:
+            weight, bias = self.gain_and_shift(x)
+            return _over_last(x, weight, bias, self.eps)
         if self.normalized_shape is not None:
+            self.check_sizes(x)
             rows, gain, shift = as_sample_rows(x, self.layout, self.gain_and_shift(x))
             if rows.shape[1] == 1:
                 raise one_value("layernorm", LARGER)
             return from_sample_rows(_over_last(rows, gain, shift, self.eps), self.layout, x)
-        if not self._is_over_maps:
-            return _over_last(x, *self.gain_and_shift(x), self.eps)
         return from_maps(self._normalize_maps(as_maps(x, self.layout)), self.layout, x)
 
     def _normalize_maps(self, x: Tensor) -> Tensor:

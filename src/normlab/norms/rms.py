@@ -55,7 +55,7 @@ class RMSNorm(ElementwiseNorm):
         affine: bool = True,
     ) -> None:
         super().__init__(num_features, layout)
-        if not self._is_over_maps and self.normalized_shape is None:
+        if self._is_over_positions:
             refuse_one_channel("RMSNorm", self.num_features)
         self.eps = check_eps(eps)
         self.add_affine(affine, shift=False)
@@ -64,13 +64,14 @@ class RMSNorm(ElementwiseNorm):
         if self.check(x):
             return self.aside(x)
         weight = self.gain(x)
+        if self._is_over_positions:
+            return _over_last(x, weight, self.eps)
         if self.normalized_shape is not None:
+            self.check_sizes(x)
             rows, weight = as_sample_rows(x, self.layout, [weight])
             if rows.shape[1] == 1:
                 raise one_value("rmsnorm", LARGER)
             return from_sample_rows(_over_last(rows, weight, self.eps), self.layout, x)
-        if not self._is_over_maps:
-            return _over_last(x, weight, self.eps)
         y = self._normalize_maps(as_maps(x, self.layout), weight)
         return from_maps(y, self.layout, x)
 
