@@ -1,5 +1,7 @@
 """convert: which layers it replaces, what options it gives the new ones, and what it refuses."""
 
+import copy
+
 import pytest
 import torch
 from norm_layers_of_others import drawn
@@ -114,3 +116,21 @@ def test_refusals():
     with pytest.raises(NormLabError, match="before scripting"):
         normlab.convert(torch.jit.script(nn.Sequential(nn.ReLU())), "groupnorm")
     assert isinstance(model[0], nn.BatchNorm2d)
+
+
+def test_what_a_norm_of_the_same_kind_has_not_stays_away():
+    layers = nn.Sequential(
+        nn.BatchNorm3d(4, affine=False),
+        nn.InstanceNorm3d(4, affine=True, track_running_stats=True),
+    )
+    x = torch.randn(2, 4, 3, 2, 2)
+    layers(x)
+    for to, index in (("batchnorm", 0), ("instancenorm", 1)):
+        old = layers[index]
+        new = normlab.convert(nn.Sequential(copy.deepcopy(old)), to, eps=1e-5).model[0]
+        assert new.layout == "NCDHW"
+        assert new.state_dict().keys() == old.state_dict().keys()
+        torch.testing.assert_close(new.eval()(x), copy.deepcopy(old).eval()(x))
+    plain = nn.Sequential(nn.LayerNorm(8, bias=False))
+    new = normlab.convert(plain, "layernorm", eps=1e-4).model[0]
+    assert new.weight is not None and new.bias is None

@@ -9,8 +9,11 @@ _PACKAGES = ("torch", "lightning", "numpy", "normlab")
 
 
 def versions() -> dict[str, str]:
-    """By name: Python, the packages that are installed, and the processor."""
-    return {**_versions()}  # a record may be changed, this not
+    """By name: Python, the installed packages, the processor, and the kernel of norms on it."""
+    from normlab.norms import kernels
+
+    # Not kept with the others: kernels are turned off and on.
+    return {**_versions(), "kernel": kernels.name()}
 
 
 @cache

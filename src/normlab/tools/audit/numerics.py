@@ -95,7 +95,9 @@ def _zeros(norm: NormLayer, dtype: torch.dtype) -> Iterator[Tensor]:
         "NC": [(4, c)],
         "NTC": [(2, 3, c)],
         "last": [(2, 3, c)],
+        "NCL": [(2, c, 3)],
         "NCHW": [(2, c, 3, 3)],
+        "NCDHW": [(2, c, 3, 3, 3)],
     }
     for shape in shapes.get(norm.channels, [(2, c, 3, 3), (2, c, 3), (2, c, 3, 3, 3)]):
         yield torch.zeros(shape, dtype=dtype, requires_grad=True)

@@ -66,7 +66,7 @@ def replacement(
     notes += _carry_parameters(new, old, to, options)
     if keep_affine:
         notes += _carry_affine(new, old)
-    notes += _carry_statistics(new, old)
+    notes += _carry_statistics(new, old, to)
     notes += leave_fast_path(model, old.module)
     return Replacement(to, _in_place(new, old, layout), new, tuple(notes))
 
@@ -80,6 +80,10 @@ def _inherited_options(old: NormLayer, to: str, options: Mapping[str, object]) -
     valid = spec_of(to, **options).options
     had = vars(old.module)
     inherited = {name: had[name] for name in had if name in valid and name != "eps"}
+    if old.kind == to and old.weight is None and "affine" in valid:
+        inherited["affine"] = False
+    elif old.kind == to and old.bias is None and "bias" in valid:
+        inherited["bias"] = False
     if old.kind != to:
         same = ("momentum", "ghost_batch") if _is_over_batch(old) else ()
         inherited = {name: inherited[name] for name in same if name in inherited}
@@ -184,13 +188,14 @@ def _carry_parameter(
     return []
 
 
-def _carry_statistics(new: nn.Module, old: NormLayer) -> list[str]:
+def _carry_statistics(new: nn.Module, old: NormLayer, to: str) -> list[str]:
     """Gives `new` the running statistics of `old`, if both have such; a note if they are lost."""
     if not old.kept_statistics:
         return []
     fresh = getattr(new, "running_mean", None)
-    # Instance norms of torch may keep some as well, which mean another thing in a batch norm.
-    if not _is_over_batch(old) or fresh is None or fresh.shape != old.module.running_mean.shape:
+    # Instance norms may keep some as well, which mean another thing in a batch norm.
+    same = _is_over_batch(old) or old.kind == to
+    if not same or fresh is None or fresh.shape != old.module.running_mean.shape:
         return ["running statistics dropped"]
     for name in _BUFFERS:
         if getattr(old.module, name, None) is not None:
