@@ -65,8 +65,7 @@ def look(subject: Subject) -> Audit:
     standing: list[Finding] = []
     for check in CHECKS:
         for finding in check(subject):
-            # One record that still stands is enough.
-            if not all(record.contradicted() for record in finding.evidence):
+            if not finding.contradicted:
                 standing.append(finding)
     unread = tuple(f"{norm.name}: {norm.reason}" for norm in subject.unread)
     return Audit(tuple(standing), len(subject.norms), unread, tuple(subject.notes))
