@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from normlab.errors import NormLabError
-from normlab.tools.audit import causality, modes, numerics, placement, statistics
+from normlab.tools.audit import causality, dead_biases, modes, numerics, placement, statistics
 from normlab.tools.audit.finding import Audit, Evidence, Finding
 from normlab.tools.audit.subject import Subject
 
@@ -22,7 +22,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     statistics.far_from_batch,
     causality.leak,
     placement.single_value_groups,
-    placement.bias_before_batch_norm,
+    dead_biases.bias_before_batch_norm,
     numerics.eps_too_small,
     numerics.dead_gain,
     placement.foldable,

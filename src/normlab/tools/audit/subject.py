@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
 from normlab.tools.audit.replica import refuse_sharded, replica
+from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.forward_pass import batch_length
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import NormLayer, find_norms
@@ -75,6 +76,21 @@ class Subject:
     def on_meta(self) -> bool:
         tensors = chain(self.model.parameters(), self.model.buffers())
         return any(tensor.is_meta for tensor in tensors)
+
+    @cached_property
+    def graph(self) -> CallGraph:
+        """Of a copy, since tracing writes into the model that it traces."""
+        return CallGraph(replica(self.model))
+
+    def note_untraced(self, check: str, norms: list[NormLayer]) -> None:
+        """Notes for which of `norms` a check saw nothing, since torch.fx did not."""
+        for path, reason in self.graph.closed.items():
+            # The path "" is the whole model, and every name begins with it.
+            inside = f"{path}." if path else ""
+            hidden = [norm for norm in norms if norm.names[0].startswith(inside)]
+            if hidden:
+                more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+                self.notes.append(f"{check} at {hidden[0].name}{more}: {reason}")
 
     def samples(self, norm: NormLayer) -> int | None:
         """How many samples share the statistics of a live batch norm.
