@@ -1,11 +1,13 @@
 """What the checks of an audit look at: a network, its norm layers, and how it is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.optim import Optimizer
 
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
@@ -22,6 +24,7 @@ class Subject:
 
     sample_batch: what the network is called with (a tensor, a tuple of arguments, keywords), or
     None.
+    last_batch: samples of an epoch's last batch on a device. optimizers: those that train it.
     evaluated: by a trainer, now, whatever mode it is in; else a network in train mode counts as
     one that is trained. norms are those that could be read. notes: what a check could not look
     for, and why.
@@ -35,6 +38,8 @@ class Subject:
     sample_batch: Any
     world_size: int
     batch_per_device: int | None
+    last_batch: int | None = field(default=None, kw_only=True)
+    optimizers: Sequence[Optimizer] = field(default=(), kw_only=True)
     evaluated: bool = field(default=False, kw_only=True)
     norms: list[NormLayer] = field(init=False)
     unread: list[NormLayer] = field(init=False)
@@ -105,9 +110,22 @@ class Subject:
         # Ghost batches divide a batch, and a batch smaller than one is one.
         return min(getattr(norm.module, "ghost_batch", None) or total, total)
 
+    @property
+    def synchronizes(self) -> bool:
+        """Whether a pass in train mode waits for other processes, which may make none."""
+        return (
+            distributed.is_available()
+            and distributed.is_initialized()
+            and (distributed.get_world_size() > 1)
+        )
+
     def copy(self) -> nn.Module:
         """In eval mode, without the hooks on its calls."""
-        model = replica(self.model).eval()
+        return self.training_copy().eval()
+
+    def training_copy(self) -> nn.Module:
+        """In the mode that the model is in, without the hooks on its calls."""
+        model = replica(self.model)
         for module in model.modules():
             clear_hooks(module)
         return model
