@@ -211,3 +211,15 @@ def test_a_backbone_that_is_frozen_as_a_whole():
     assert names(bare) == []
     bare["body"].requires_grad_(False)
     assert [f.layers for f in normlab.audit(bare)] == [("body.1", "body.4")]
+
+
+def test_activations_in_place_are_no_dropout():
+    model = nn.Sequential(
+        nn.Linear(6, 8, bias=False),
+        nn.BatchNorm1d(8),
+        nn.ReLU(inplace=True),
+        nn.Linear(8, 8, bias=False),
+        nn.BatchNorm1d(8),
+        nn.Dropout(0.5),
+    )
+    assert names(model, ROWS) == []

@@ -1,4 +1,4 @@
-"""Biases and shifts that a batch norm behind them subtracts again."""
+"""Biases that a batch norm behind them subtracts again."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from normlab.tools.audit.shifts import Shifts
 from normlab.tools.audit.subject import Subject
 from normlab.tools.fold.batch_norms import Kept
 from normlab.tools.fold.call_graph import is_layer
-from normlab.tools.norm_layers import NormLayer, followers
+from normlab.tools.norm_layers import NormLayer
 
 _OF_CONVOLUTIONS = tuple(
     Evidence("conv-bias-redundant", part) for part in ("gradient", "training", "evaluation")
 )
 # That their gradient is 0 is algebra, as it is for a convolution.
-_OF_OTHERS = "what such a parameter does that is no convolution's bias"
+_OF_LINEAR = "what such a bias of a linear layer does"
 
 
 def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
@@ -37,37 +37,32 @@ def bias_before_batch_norm(subject: Subject) -> Iterator[Finding]:
         layer = subject.model.get_submodule(path)
         if not ends or (isinstance(layer, nn.Linear) and not _over_features(subject, ends)):
             continue
-        what = "bias" if is_layer(layer) else "shift"
         direct = {user.target for user in call.users} & set(by_path)
         through = "" if direct else ", through sums and the like"
         reason = (
-            f"its {what} of {len(bias)} values goes to {_names(ends)} alone{through}, "
+            f"its bias of {len(bias)} values goes to {_names(ends)} alone{through}, "
             f"which subtract{'s' if len(ends) == 1 else ''} each channel's mean"
         )
-        convolution = is_layer(layer) and not isinstance(layer, nn.Linear)
-        evidence = _OF_CONVOLUTIONS if convolution else ()
-        undecided = "" if convolution else _OF_OTHERS
+        linear = isinstance(layer, nn.Linear)
+        evidence = () if linear else _OF_CONVOLUTIONS
+        undecided = _OF_LINEAR if linear else ""
         yield Finding("bias-before-batch-norm", (path,), reason, evidence, undecided)
 
 
 def _biases(subject: Subject) -> dict[str, Tensor]:
-    """What is trained, and added to each channel as a whole: by the path of its layer."""
+    """What is trained, and added to each channel as a whole: by the path of its layer.
+
+    Not the shifts of norms, though some are dead in the same way: those between the blocks of
+    MobileNetV2, of which nobody would say that its builders forgot them.
+    """
+    # A parameter that several layers share has the gradients of all of them.
+    owners = Counter(id(one) for _, one in subject.model.named_parameters(remove_duplicate=False))
     biases = {}
     for path, module in subject.model.named_modules():
-        if is_layer(module):
-            biases[path] = module.bias
-    for norm in subject.norms:
-        # What follows inside the layer, an activation of timm's, reads the shift.
-        tail = any(type(one) is not nn.Identity for one in followers(norm.module).values())
-        if norm.channels in ("first", "NCHW", "NC") and not tail:
-            biases[norm.names[0]] = norm.bias
-    # A parameter that several layers share has the gradients of all of them.
-    owners = Counter(map(id, dict(subject.model.named_parameters(remove_duplicate=False)).values()))
-    return {
-        path: bias
-        for path, bias in biases.items()
-        if isinstance(bias, nn.Parameter) and bias.requires_grad and owners[id(bias)] == 1
-    }
+        bias = module.bias if is_layer(module) else None
+        if isinstance(bias, nn.Parameter) and bias.requires_grad and owners[id(bias)] == 1:
+            biases[path] = bias
+    return biases
 
 
 def _over_features(subject: Subject, norms: list[NormLayer]) -> bool:

@@ -114,7 +114,9 @@ def _variances(
                 values = x.double().movedim(axis, 0).flatten(1)
                 variances[norm.name] = values.var(1, correction=0)
             if first:
-                outputs.setdefault(norm.name, []).append(output)
+                # A copy, since an activation in place may write into it.
+                copied = output.clone() if isinstance(output, Tensor) else output
+                outputs.setdefault(norm.name, []).append(copied)
                 return output
             return outputs[norm.name].pop(0)
 
