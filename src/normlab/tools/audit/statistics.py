@@ -66,7 +66,7 @@ def momentum(subject: Subject) -> Iterator[Finding]:
         reason = (
             f"momentum {share:g} is the weight of the new batch, and looks like that of Keras, "
             f"which is what is kept: {1 - share:.3g} would be that one's; the running averages are "
-            "those of the last batch"
+            "nearly those of the last batch"
         )
         undecided = "what that costs at batches this large, or of a size that nobody said"
         yield Finding("momentum", tuple(names), reason, undecided=undecided)
