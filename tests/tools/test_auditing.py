@@ -238,6 +238,12 @@ def test_dead_gain():
     assert (
         found.name == "dead-gain" and found.layers == ("4",) and "3 of 8 channels" in found.reason
     )
+    with torch.no_grad():  # as transformers' EfficientNet draws its gains
+        model[4].weight.copy_(torch.tensor([1e-6, -0.2, 0.1, -0.1, 0.2, 0.3, -0.1, 0.1]))
+    assert names(model) == []
+    with torch.no_grad():
+        model[4].weight[0] = 0
+    assert names(model) == ["dead-gain"]
 
 
 def test_a_branch_that_starts_at_nothing_is_not_dead():

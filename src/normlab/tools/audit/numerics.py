@@ -39,17 +39,26 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
             continue
         gain = norm.weight.detach().abs()
         largest = float(gain.max())
-        dead = int((gain <= DEAD * largest).sum())
+        # Of gains on both sides of 0, as some networks draw them, a few come near it by chance.
+        limit = 0.0 if _both_signs(norm.weight) else DEAD
+        dead = int((gain <= limit * largest).sum())
         reason = ""
         if largest == 0:
             reason = _dead_as_a_whole(subject, norm)
         elif dead:
             reason = (
-                f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, "
+                f"the gain of {dead} of {len(gain)} channels is at most {limit:g} of the largest, "
                 f"{largest:.2g}: it folds into weights of nearly 0 beside it"
             )
         if reason:
             yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+
+
+def _both_signs(gain: Tensor) -> bool:
+    """Whether at least a tenth of the gains have the sign of the minority: none grew from 1."""
+    signs = gain.detach().sign()
+    fewer = min(int((signs > 0).sum()), int((signs < 0).sum()))
+    return 10 * fewer >= len(signs)
 
 
 def _dead_as_a_whole(subject: Subject, norm: NormLayer) -> str:
