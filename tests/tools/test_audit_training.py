@@ -9,8 +9,10 @@ from audited_networks import images, names, network
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
+from typer.testing import CliRunner
 
 import normlab
+from normlab.cli import app
 from normlab.errors import NormLabError
 from normlab.norms import make_norm
 from normlab.tools.audit import Evidence
@@ -159,6 +161,8 @@ def test_a_last_batch_of_one():
     assert names(ghost, batch_per_device=64, dataset_size=64 + 17) == ["last-batch-of-one"]
     with pytest.raises(NormLabError, match="without the size of a batch"):
         normlab.audit(network(), dataset_size=33)
+    command = ["audit", "torchvision:resnet18", "--dataset-size", "33"]
+    assert "last-batch-of-one" in CliRunner().invoke(app, command).stdout
 
 
 @pytest.mark.parametrize("drop_last", [False, True])

@@ -57,7 +57,7 @@ def _biases(subject: Subject) -> dict[str, Tensor]:
     """
     # A parameter that several layers share has the gradients of all of them.
     owners = Counter(id(one) for _, one in subject.model.named_parameters(remove_duplicate=False))
-    biases = {}
+    biases: dict[str, Tensor] = {}
     for path, module in subject.model.named_modules():
         bias = module.bias if is_layer(module) else None
         if isinstance(bias, nn.Parameter) and bias.requires_grad and owners[id(bias)] == 1:

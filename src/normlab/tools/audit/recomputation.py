@@ -87,7 +87,7 @@ def findings(norms: list[NormLayer], start: Means, between: Means, end: Means) -
         forward = not torch.equal(start[norm.name], between[norm.name])
         # What a wrapper has left to the backward pass alone is counted once.
         if forward and not torch.equal(between[norm.name], end[norm.name]):
-            by_momentum.setdefault(float(norm.module.momentum), []).append(norm.name)
+            by_momentum.setdefault(getattr(norm.module, "momentum", 0.0), []).append(norm.name)
     for momentum, names in by_momentum.items():
         reason = (
             "running statistics move in the forward pass and again in the backward pass, which "
