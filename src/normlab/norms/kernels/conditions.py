@@ -14,7 +14,7 @@ _compiling = torch.compiler.is_compiling
 _functorch = torch._C._are_functorch_transforms_active
 _tracing = torch._C._get_tracing_state
 _modes = torch._C._len_torch_dispatch_stack
-_left_over = torch._C._functorch.is_dead_tensor_wrapper
+_left_over = torch._C._functorch.is_dead_tensor_wrapper  # type: ignore[attr-defined]
 
 
 def transformed() -> bool:

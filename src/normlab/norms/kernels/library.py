@@ -134,7 +134,7 @@ def _function(library: Any, kernel: str, symbol: str) -> Callable[..., int]:
     function.argtypes = [ctypes.c_char_p]
     function.restype = ctypes.c_int
     pack = struct.Struct(_ARGUMENTS[kernel]).pack
-    return lambda *arguments: function(pack(*arguments))  # type: ignore[no-any-return]
+    return lambda *arguments: function(pack(*arguments))
 
 
 _state = _load()

@@ -49,8 +49,8 @@ class CallGraph:
     """The calls of one forward pass of `model`, which is left with traces in it: pass a copy.
 
     modules: by their path, by which they are named everywhere here. closed: paths of modules that
-    could not be traced, each with the reason. functions: calls of F.batch_norm. gone: the calls
-    of norms that have been folded away, which tensors pass unchanged.
+    could not be traced, each with the reason. nodes: the calls in their order. functions: calls of
+    F.batch_norm. gone: the calls of norms that have been folded away, which tensors pass unchanged.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -63,6 +63,7 @@ class CallGraph:
             nodes = []
             tracer.closed = {"": _untraceable(type(model).__name__, error)}
         self.closed = tracer.closed
+        self.nodes = nodes
         self.functions: list[str] = []
         self.gone: set[fx.Node] = set()
         self._order = {node: index for index, node in enumerate(nodes)}
@@ -118,7 +119,7 @@ class CallGraph:
             if len(source.users) > 1:
                 others = [_name(user) for user in source.users if user is not node]
                 raise Kept(f"its input is used by {', '.join(others)} too")
-            if not self._passes_on(source):
+            if not self.passes_on(source):
                 return self._layer(source, "its input comes from")
             # Through dropout in eval mode, identities and norms that are gone.
             node = source
@@ -146,7 +147,7 @@ class CallGraph:
         waiting = [node]
         while waiting:
             for user in waiting.pop().users:
-                if self._passes_on(user):
+                if self.passes_on(user):
                     waiting.append(user)
                 else:
                     yield user
@@ -164,7 +165,7 @@ class CallGraph:
             raise Kept(f"{name} computes its weights anew in training mode: call eval() first")
         return name
 
-    def _passes_on(self, node: fx.Node) -> bool:
+    def passes_on(self, node: fx.Node) -> bool:
         """Whether `node` gives on what it gets."""
         module = self.modules.get(str(node.target)) if node.op == "call_module" else None
         dropout = isinstance(module, nn.modules.dropout._DropoutNd) and not module.training
