@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-$(VENV)/.installed: requirements.txt pyproject.toml
+# The kernels in C are built by the installation.
+$(VENV)/.installed: requirements.txt pyproject.toml setup.py \
+  $(wildcard src/normlab/norms/kernels/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt
 	$(INSTALL) --no-deps -e .
