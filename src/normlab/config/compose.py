@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from normlab.config.bounds import check_bounds
 from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, SGDConfig
 from normlab.data.options import (
     DATA_CONFIGS,
@@ -134,7 +135,8 @@ def typed(node: DictConfig) -> Config:
     """`node`, composed by Hydra or read from a record, as instances of the types that declare it.
 
     Raises:
-        NormLabError: a key that nothing reads; an unknown model, data set or optimizer.
+        NormLabError: a key that nothing reads; an unknown model, data set or optimizer; a number
+            that its setting cannot have.
         OmegaConfBaseException: a value of the wrong type, or none where one must be given.
     """
     # Before the merge, which refuses an unknown key without naming those that there are.
@@ -154,7 +156,9 @@ def typed(node: DictConfig) -> Config:
     norm = plain(whole.norm)
     # One level only: the groups stay instances of their types, as `Config` holds them.
     values = vars(OmegaConf.to_object(whole))
-    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    cfg = Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    check_bounds(cfg)
+    return cfg
 
 
 def to_dict(cfg: Config) -> dict[str, Any]:
