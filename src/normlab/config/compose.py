@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from normlab.config.bounds import check_bounds
-from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, SGDConfig
+from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, MuonConfig, SGDConfig
 from normlab.data.options import (
     DATA_CONFIGS,
     DocumentDataConfig,
@@ -83,6 +83,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("data", "_documents"): DocumentDataConfig,
     ("optim", "_sgd"): SGDConfig,
     ("optim", "_adamw"): AdamWConfig,
+    ("optim", "_muon"): MuonConfig,
 }
 # On import: Hydra looks up in its store what the defaults lists of conf/ name.
 for (_group, _name), _schema in SCHEMAS.items():
