@@ -40,7 +40,7 @@ _NOT_IN_KEY = {
     "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps", "timeout_s"}
 }
 # What is as before a knob was added, and stays out of a key like what is empty.
-_AS_BEFORE = {("optim", "decay_norm"): "none"}
+_AS_BEFORE: dict[tuple[str, ...], str] = {("optim", "decay_norm"): "none"}
 # What a custom norm, and a trial of a layer, are given.
 _WHOLE = (("norm", "options"), ("options", "norm"))
 

@@ -47,8 +47,7 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
     device = device_of(cfg.trainer)
     setup = set_up(cfg, device=device, place=place)
     check_evaluations([wanted.value for wanted in cfg.evaluations], setup.data.modality)
-    if place.world_size == 1:  # of several processes one evaluates, which asks nobody then
-        check_beforehand(setup)
+    check_beforehand(setup, place)
     # 20 points of a curve or more, and a look for divergence every 50 steps at the latest.
     task = Task(setup, cfg.trainer.chunk_steps or max(1, min(50, setup.steps // 20)))
     # Before loggers are built: a refused run leaves nothing behind.

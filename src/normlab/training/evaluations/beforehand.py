@@ -11,15 +11,20 @@ from normlab.data.options import TextDataConfig
 from normlab.errors import NormLabError
 from normlab.norms import spec_of
 from normlab.training.evaluations.lengths import with_twice_the_context
+from normlab.training.parallel import ALONE, Place
 from normlab.training.setup import Setup
 
 
-def check_beforehand(setup: Setup) -> None:
+def check_beforehand(setup: Setup, place: Place = ALONE) -> None:
     """Return if every batch of the evaluations can be had, and read by the network as it is now.
+
+    Of several processes one evaluates, when it is alone again: here it would wait for the others.
 
     Raises:
         NormLabError: a batch on which its norm has no statistics, a text that is too short.
     """
+    if place.world_size > 1:
+        return
     cfg = setup.cfg
     if Evaluation.twice_context in cfg.evaluations and isinstance(cfg.data, TextDataConfig):
         try:
