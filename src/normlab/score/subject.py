@@ -88,10 +88,6 @@ class Subject:
     @property
     def spec(self) -> NormSpec:
         """Declared, or measured by perturbation."""
-        if self.kind == "custom":
-            from normlab.models.guests import guest_spec
-
-            return guest_spec(self.options)
         return spec_of(self.kind, **self.options)
 
     @property

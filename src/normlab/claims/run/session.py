@@ -93,7 +93,8 @@ def _with_guests(
         NormLabError: it has none in a claim that was named.
     """
     assert request.norm is not None, "there is no guest"
-    entered, hosts = [], {}
+    entered: list[Claim] = []
+    hosts: dict[str, Mapping[str, str]] = {}
     for claim in claims:
         extended, places = with_guest(claim, request.norm)
         protocol = protocol_of(claim, request.profile)
