@@ -159,3 +159,9 @@ def test_a_guest_is_tried_at_the_width_and_dtype_that_it_will_have(mine, target,
     torch.manual_seed(0)
     setup = set_up(compose([*custom, *fits]))
     assert all(one.grad is None for one in setup.model.parameters())
+
+
+def test_a_network_says_what_an_import_really_lacks(mine):
+    cfg = compose(["norm=custom", f"norm.target={mine}_needy.inside.Norm"])
+    with pytest.raises(NormLabError, match="No module named 'frozen_dictionary'"):
+        build_model(cfg, "image", (3, 8, 8), 10)

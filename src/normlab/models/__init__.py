@@ -86,7 +86,9 @@ def build_model(
 
 def _guests(norm: Any, options: dict[str, object]) -> Any:
     """`norm`, which refuses a layout whose channels the class would take from elsewhere."""
-    from normlab.models.guests import check_guest_layout
+    from normlab.models.guests import check_guest_layout, check_import
+
+    check_import(str(options.get("target") or ""))
 
     def checked(num_features: int, layout: str) -> "nn.Module":
         check_guest_layout(options, layout, num_features)

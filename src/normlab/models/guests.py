@@ -66,7 +66,7 @@ def check_guest_layout(options: Mapping[str, object], layout: str, num_features:
 def _tried(options: Mapping[str, object], num_features: int) -> tuple[NormSpec, dict[str, str]]:
     """What the class does, and what speaks against each layout that it seems to take, or ""."""
     target = str(options.get("target") or "")
-    _check_import(target)
+    check_import(target)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is tried here, nobody has done
         spec = spec_of("custom", **options)
@@ -80,8 +80,12 @@ def _plain(value: Any) -> object:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-def _check_import(target: str) -> None:
-    """Say what really fails where looking for the module imports the packages around it."""
+def check_import(target: str) -> None:
+    """Say what really fails where looking for the module imports the packages around it.
+
+    Raises:
+        NormLabError: one of these cannot be imported, for another reason than that it is not there.
+    """
     module = target.rpartition(".")[0]
     if not module:
         return  # `import_target` says what a target is
