@@ -18,7 +18,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, SGDConfig
+from normlab.config.bounds import check_bounds
+from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, MuonConfig, SGDConfig
 from normlab.data.options import (
     DATA_CONFIGS,
     DocumentDataConfig,
@@ -82,6 +83,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("data", "_documents"): DocumentDataConfig,
     ("optim", "_sgd"): SGDConfig,
     ("optim", "_adamw"): AdamWConfig,
+    ("optim", "_muon"): MuonConfig,
 }
 # On import: Hydra looks up in its store what the defaults lists of conf/ name.
 for (_group, _name), _schema in SCHEMAS.items():
@@ -134,7 +136,8 @@ def typed(node: DictConfig) -> Config:
     """`node`, composed by Hydra or read from a record, as instances of the types that declare it.
 
     Raises:
-        NormLabError: a key that nothing reads; an unknown model, data set or optimizer.
+        NormLabError: a key that nothing reads; an unknown model, data set or optimizer; a number
+            that its setting cannot have.
         OmegaConfBaseException: a value of the wrong type, or none where one must be given.
     """
     # Before the merge, which refuses an unknown key without naming those that there are.
@@ -143,7 +146,9 @@ def typed(node: DictConfig) -> Config:
     norm = plain(whole.norm)
     # One level only: the groups stay instances of their types, as `Config` holds them.
     values = vars(OmegaConf.to_object(whole))
-    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    cfg = Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    check_bounds(cfg)
+    return cfg
 
 
 # Groups whose type follows from the name: what it is called, and the types.

@@ -39,6 +39,8 @@ _GROUPS_NOT_IN_KEY = {"logger", "probes", "claim", "arm", "stage"}
 _NOT_IN_KEY = {
     "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps", "timeout_s"}
 }
+# What is as before a knob was added, and stays out of a key like what is empty.
+_AS_BEFORE: dict[tuple[str, ...], str] = {("optim", "decay_norm"): "none"}
 # What a custom norm, and a trial of a layer, are given.
 _WHOLE = (("norm", "options"), ("options", "norm"))
 # Options that kinds got after trials of them had been recorded. They stay out of a key where they
@@ -90,7 +92,9 @@ def _without_empty(value: Json, path: tuple[str, ...] = ()) -> Json:
     kept = {}
     for name, item in value.items():
         # `is`, since 0 == False: a zero is a value that somebody chose.
-        if item is not None and item is not False and item != []:
+        empty = item is None or item is False or item == []
+        as_before = item is not None and item == _AS_BEFORE.get((*path, name))
+        if not empty and not as_before:
             kept[name] = _without_empty(item, (*path, name))
     return kept
 

@@ -15,6 +15,7 @@ from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoints import check_checkpoint
 from normlab.training.devices import device_name, device_of, synchronise
 from normlab.training.evaluations import check_evaluations, evaluation
+from normlab.training.evaluations.beforehand import check_beforehand
 from normlab.training.lightning import L
 from normlab.training.loggers import build_loggers, close_loggers
 from normlab.training.parallel import Place, join_group, leave_group
@@ -46,6 +47,7 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
     device = device_of(cfg.trainer)
     setup = set_up(cfg, device=device, place=place)
     check_evaluations([wanted.value for wanted in cfg.evaluations], setup.data.modality)
+    check_beforehand(setup, place)
     # 20 points of a curve or more, and a look for divergence every 50 steps at the latest.
     task = Task(setup, cfg.trainer.chunk_steps or max(1, min(50, setup.steps // 20)))
     # Before loggers are built: a refused run leaves nothing behind.
