@@ -1,7 +1,7 @@
 """All cases in one model, which is exported once: alone, each takes a second."""
 
 import io
-from functools import cache
+from functools import cache, cached_property
 
 import onnxruntime
 import torch
@@ -42,7 +42,7 @@ class Together:
     def of(case: Case, training: bool) -> "Together":
         return _together(training, in_suite(case), case.of_torch)
 
-    @cache
+    @cached_property
     def program(self) -> torch.export.ExportedProgram:
         layers = {str(case): build(case).train(self.training) for case in self.cases}
         size = {0: 2 * torch.export.Dim("half", min=2)}
@@ -50,18 +50,18 @@ class Together:
         model = Parallel(layers).train(self.training)
         return torch.export.export(model, (inputs,), dynamic_shapes=([size] * len(inputs),))
 
-    @cache
+    @cached_property
     def module(self) -> tuple[nn.Module, dict[Case, Tensor]]:
         """What the program is run by, and its outputs."""
-        module = self.program().module()
+        module = self.program.module()
         outputs = module([example(case, batch=BATCH) for case in self.cases])
         return module, dict(zip(self.cases, outputs, strict=True))
 
-    @cache
+    @cached_property
     def of_onnx_runtime(self) -> dict[Case, Tensor]:
         """What ONNX Runtime makes of them."""
         file = io.BytesIO()
-        torch.onnx.export(self.program(), verbose=False).save(file)
+        torch.onnx.export(self.program, verbose=False).save(file)
         session = onnxruntime.InferenceSession(file.getvalue())
         names = [one.name for one in session.get_inputs()]
         values = [example(case, batch=BATCH).contiguous().numpy() for case in self.cases]

@@ -16,6 +16,7 @@ from abilities.cases import Case, build, example, new
 from abilities.table import ability
 from abilities.together import BATCH, Together
 
+
 class Around(nn.Module):
     """A model with the layer in its middle."""
 
@@ -87,7 +88,7 @@ def compiled(case: Case) -> None:
 def exported(case: Case) -> None:
     """Train and eval, with a batch of any size."""
     for layer in in_modes(case):
-        module, outputs = Together.of(case, layer.training).module()
+        module, outputs = Together.of(case, layer.training).module
         agree(outputs[case], layer(example(case, batch=BATCH)))
         same_buffers(module.get_submodule(f"layers.{case}"), layer)
 
@@ -110,7 +111,9 @@ def traced_by_jit(case: Case) -> None:
     """And saved and loaded; it takes a batch of another size."""
     for layer in in_modes(case):
         file = io.BytesIO()
-        torch.jit.save(torch.jit.trace(copy.deepcopy(layer), example(case), check_trace=False), file)
+        torch.jit.save(
+            torch.jit.trace(copy.deepcopy(layer), example(case), check_trace=False), file
+        )
         file.seek(0)
         traced = torch.jit.load(file)
         traced.load_state_dict(layer.state_dict())
@@ -128,7 +131,7 @@ def scripted(case: Case) -> None:
 @ability("ONNX", group="tracing", slow=True)
 def exported_to_onnx(case: Case) -> None:
     """In eval mode, with a batch of any size, run by ONNX Runtime."""
-    found = Together.of(case, False).of_onnx_runtime()[case]
+    found = Together.of(case, False).of_onnx_runtime[case]
     agree(found, build(case).eval()(example(case, batch=BATCH)))
 
 
