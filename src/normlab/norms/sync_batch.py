@@ -106,7 +106,7 @@ class SyncBatchNorm(BatchNorm):
                 "start train.py by torchrun, or pass norm.fallback=true for plain batchnorm in one "
                 "process."
             )
-        if torch.jit.is_tracing():
+        if torch._C._get_tracing_state() is not None:
             raise NormLabError(
                 "torch.jit.trace cannot record the messages of syncbatchnorm in train mode: "
                 "call eval() before, or use torch.export.export."
@@ -224,7 +224,10 @@ def _sync_operations(
 def _sum_of_all(x: Tensor) -> Tensor:
     """The sum over processes, differentiable: all of them must differentiate it alike."""
     if (watched() or x.is_meta) and not transformed():
-        return all_reduce(x, "sum", dist.group.WORLD)  # what a graph can hold
+        world = dist.group.WORLD
+        assert world is not None  # or by_batch_statistics has raised
+        in_a_graph: Tensor = all_reduce(x, "sum", world)
+        return in_a_graph
     total: Tensor = apply(_SumOfAll, x)
     return total
 

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 import normlab.models.torchvision_operators  # noqa: F401  # isort: skip  (before torchvision)
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from abilities.cases import Case, build, example, new
+from abilities.cases import Case, OfTransposed, build, example, new
 from abilities.table import ability
 from abilities.together import BATCH, Together
 
@@ -101,10 +101,12 @@ def traced_by_fx(case: Case) -> None:
         model, x = Around(layer), example(case)
         wanted = copy.deepcopy(model)(x)
         graph = fx.symbolic_trace(model)
-        assert [node.target for node in graph.graph.nodes if node.op == "call_module"] == ["norm"]
+        (leaf,) = [node.target for node in graph.graph.nodes if node.op == "call_module"]
+        assert leaf == ("norm.layer" if isinstance(layer, OfTransposed) else "norm")
         agree(graph(x), wanted)
-    features = create_feature_extractor(model.eval(), ["norm"])
-    agree(features(x)["norm"], layer(x * 1.5))
+    features = create_feature_extractor(model.eval(), [leaf])
+    if leaf == "norm":
+        agree(features(x)["norm"], layer.eval()(x * 1.5))
 
 
 @ability("jit.trace", group="tracing")
