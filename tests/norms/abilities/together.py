@@ -31,7 +31,7 @@ class Together:
     """
 
     def __init__(self, training: bool, suite: bool, of_torch: bool) -> None:
-        cases = [case for case in CASES if in_suite(case._replace(of_torch=of_torch)) == suite]
+        cases = [case for case in CASES if in_suite(case) == suite]
         if training:
             cases = [case for case in cases if case.stateful]
         twins = [case.twin if of_torch else case for case in cases]
