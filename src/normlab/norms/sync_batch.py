@@ -7,12 +7,13 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.distributed._functional_collectives import all_reduce
 
 from normlab.errors import NormLabError
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
 from normlab.norms.first_order import Gradients, apply
-from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations
+from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations, watched
 from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.tensors import (
     MAPS,
@@ -105,6 +106,11 @@ class SyncBatchNorm(BatchNorm):
                 "start train.py by torchrun, or pass norm.fallback=true for plain batchnorm in one "
                 "process."
             )
+        if torch._C._get_tracing_state() is not None:
+            raise NormLabError(
+                "torch.jit.trace cannot record the messages of syncbatchnorm in train mode: "
+                "call eval() before, or use torch.export.export."
+            )
         weight, bias = self.gain_and_shift(maps)
         h = for_kernel(maps, weight)
         y, mean, variance, count = _sync_norm(h, weight, bias, self.eps)
@@ -137,7 +143,7 @@ def _sync_norm(
         y, and without gradients mean and biased variance (C,), and the count (1,) of values that a
         channel has in all processes.
     """
-    if transformed():
+    if watched() or x.is_meta:
         count = _sum_of_all(weight.new_full((1,), x.numel() // x.shape[1]))
         normed, mean, variance = _sync_operations(x, weight, bias, count=count, eps=eps)
         return normed, mean.detach(), variance.detach(), count
@@ -217,6 +223,11 @@ def _sync_operations(
 
 def _sum_of_all(x: Tensor) -> Tensor:
     """The sum over processes, differentiable: all of them must differentiate it alike."""
+    if (watched() or x.is_meta) and not transformed():
+        world = dist.group.WORLD
+        assert world is not None  # or by_batch_statistics has raised
+        in_a_graph: Tensor = all_reduce(x, "sum", world)
+        return in_a_graph
     total: Tensor = apply(_SumOfAll, x)
     return total
 
