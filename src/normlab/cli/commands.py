@@ -12,6 +12,7 @@ import typer
 from normlab.cli.advise import advise
 from normlab.cli.audit import audit
 from normlab.cli.bench import bench
+from normlab.cli.compare import compare
 from normlab.cli.convert import convert
 from normlab.cli.dashboard import dashboard
 from normlab.cli.fold import fold
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "advise": advise,
     "convert": convert,
     "fold": fold,
+    "compare": compare,
     "dashboard": dashboard,
     "score": score,
     "audit": audit,
