@@ -60,7 +60,7 @@ def run_job(node: DictConfig) -> None:
     print(f"{line}  [{os.path.relpath(path)}]", flush=True)
     if folder:
         outcome = {
-            "overrides": list(hydra.overrides.task),
+            "folder": str(run_dir.parent),
             "skipped": skipped,
             "summary": json.loads(record.to_json()),
         }

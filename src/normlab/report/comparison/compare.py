@@ -113,6 +113,7 @@ def compare(
         else:
             group.failed += 1
     done = [record for record in records if record.status in DONE]
+    failures = [record for record in records if record.status not in DONE]
     kept = _measured(metrics, done)
     for group in groups.values():
         group.values = {name: summary([*group.points(name).values()]) for name in kept}
@@ -125,7 +126,7 @@ def compare(
         tuple(sorted(groups.values(), key=lambda group: _rank(group, kept))),
         pooled,
         wanted,
-        tuple(record for record in records if record.status not in DONE),
+        tuple(sorted(failures, key=lambda record: record.seed)),
     )
 
 
