@@ -148,7 +148,7 @@ class Record:
     code: CodeState = field(default_factory=CodeState)
     steps: int = 0
     samples: int = 0
-    duration_s: float = 0.0
+    duration_s: float = 0.0  # of the whole trial, its evaluations included
     started: str = ""
     schema: int = SCHEMA
 

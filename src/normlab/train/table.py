@@ -27,7 +27,7 @@ def print_table(folder: Path) -> int:
         console.print(sentence, highlight=False)
     failed = sum(record.status not in DONE for record in records)
     skipped = sum(outcome["skipped"] for outcome in outcomes)
-    counted = f"{len(records)} jobs: {len(records) - failed} done"
+    counted = f"{len(records)} job{'s' * (len(records) > 1)}: {len(records) - failed} done"
     counted += f" ({skipped} of them before)" * bool(skipped)
     console.print(f"{counted}, {failed} failed.", highlight=False)
     _log(records, folder.name, Path(outcomes[0]["folder"]))
