@@ -152,6 +152,8 @@ def checkpoint(folder, name):
         (["norm.momentun=0.2"], "momentum"),
         (["lr=0.1"], "unknown key 'lr'"),
         (["seed=-1"], "seed=-1"),
+        (["seed=99999999999999999999"], "from 0 to 18446744073709551615"),
+        (["~norm"], "~norm: every run has a norm; choose one of adain"),
         (["+foo=1"], "unknown key 'foo'"),
         (["+optim.foo=1"], "unknown key 'optim.foo'"),
         (["norm=batchnorm,groupnorm"], "norm=batchnorm,groupnorm has several values: add -m"),

@@ -56,8 +56,9 @@ def test_a_resumed_run_trains_the_steps_that_are_left(tmp_path, monkeypatch):
     for steps, chunk in ((80, 2), (80, 20), (50, 50)):
         # Start, training from 2 to 12, and the end: after set-up, the steps and the evaluations.
         clock = SimpleNamespace(perf_counter=iter((0.0, 2.0, 12.0, 15.0)).__next__)
-        monkeypatch.setattr(fit_module, "time", clock)
-        record = run(resume, f"trainer.max_steps={steps}", f"trainer.chunk_steps={chunk}")
+        with monkeypatch.context() as patch:
+            patch.setattr(fit_module, "time", clock)
+            record = run(resume, f"trainer.max_steps={steps}", f"trainer.chunk_steps={chunk}")
         assert (record.status, record.steps, record.samples) == ("ok", steps, steps * 16)
         assert record.curve["step"][-1] == steps and record.curve["step"][:20] == [*range(2, 42, 2)]
         # Steps of the run before are none of this one's seconds.
