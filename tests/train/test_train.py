@@ -100,7 +100,10 @@ def test_a_sweep_is_one_however_it_is_spelled(train, tmp_path):
 def test_the_table_prints_messages_as_they_are(tmp_path, capsys):
     config = {"evaluations": ["precise"], "norm": {"kind": "batchnorm"}}
     for number, record in enumerate(
-        (Record("a", config, message="no [groups] here"), Record("b", {**config, "evaluations": []}))
+        (
+            Record("a", config, message="no [groups] here"),
+            Record("b", {**config, "evaluations": []}),
+        )
     ):
         outcome = {"folder": "runs/sweep", "skipped": False, "summary": asdict(record)}
         (tmp_path / f"{number:06d}.json").write_text(json.dumps(outcome))

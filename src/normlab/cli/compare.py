@@ -21,9 +21,7 @@ def compare(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            help="May be repeated; the first sorts.  [default: test_accuracy, test_loss]"
-        ),
+        typer.Option(help="May be repeated; the first sorts.  [default: test_accuracy, test_loss]"),
     ] = None,
     out: Annotated[
         list[Path] | None,

@@ -1,4 +1,4 @@
-"""A run once more, from what its folder says of it: the same trial, or one that differs a little."""
+"""A run once more from what its folder says: the same trial, or one that differs a little."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ def rerun(run_dir: Path, overrides: Sequence[str] = (), out: Path | None = None)
     key = trial_key(config)
     if not overrides and earlier is not None and earlier.key != key:
         raise NormLabError(
-            f"{run_dir}: its trial {earlier.key} is {key} by this code, which is another one: check "
-            f"out {earlier.code.get('git') or 'the commit that made it'}."
+            f"{run_dir}: its trial {earlier.key} is {key} by this code, which is another one: "
+            f"check out {earlier.code.get('git') or 'the commit that made it'}."
         )
     check_available(cfg.data)
     folder = out or _new_folder(cfg)
