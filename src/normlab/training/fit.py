@@ -75,9 +75,8 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
             raise RuntimeError(f"the training ended after {task.step} of {setup.steps} steps")
         # The other processes end here; the first one evaluates alone.
         leave_group(task)
-        record.steps = task.step
         samples_per_step = cfg.data.batch_size * cfg.trainer.accumulate
-        record.samples = task.step * samples_per_step
+        record.steps, record.samples = task.step, task.step * samples_per_step
         record.curve = task.curve
         if place.first:
             # Lightning leaves the model on the CPU when a fit ends.
