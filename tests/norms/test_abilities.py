@@ -5,14 +5,19 @@ import torch
 from abilities.all import ABILITIES
 from abilities.cases import CASES
 from abilities.page import PAGE, page
-from abilities.table import WITHOUT, found, outcome, torch_of, twin_outcome
+from abilities.table import WITHOUT, found, in_suite, outcome, torch_of, twin_outcome
 
+PAIRS = [
+    pytest.param(one, case, id=f"{case}-{one}")
+    for one in ABILITIES
+    for case in CASES
+    if not one.slow or in_suite(case)
+]
 BUILD = "run `python scripts/abilities.py`, and look at what it changes"
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("one", ABILITIES, ids=str)
+@pytest.mark.parametrize(("one", "case"), PAIRS)
 def test_a_norm_can_do_what_the_page_says(one, case):
     pair = found(one.group).get(one.name, {}).get(str(case), [WITHOUT, None])
     assert outcome(one, case) == pair[0], BUILD
@@ -20,7 +25,7 @@ def test_a_norm_can_do_what_the_page_says(one, case):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", [case for case in CASES if case.twin], ids=str)
-@pytest.mark.parametrize("one", ABILITIES, ids=str)
+@pytest.mark.parametrize("one", [one for one in ABILITIES if not one.slow], ids=str)
 def test_the_layer_of_torch_can_do_what_the_page_says(one, case):
     if not torch.__version__.startswith(torch_of(one.group)):
         pytest.skip("the page is about another torch")

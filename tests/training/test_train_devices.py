@@ -87,7 +87,7 @@ def test_a_process_that_dies_ends_the_job(train_in_an_interpreter, tmp_path):
             ["trainer.devices=3"],
             "data.batch_size=16 is the global batch and does not divide among 3 processes",
         ),
-        (["trainer.devices=0"], "trainer.devices=0: give a whole number of at least 1."),
+        (["trainer.devices=0"], "trainer.devices=0: give a number from 1 to 1024."),
         (["norm=syncbatchnorm"], "norm.fallback=true"),
     ],
 )

@@ -4,27 +4,18 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.distributed._functional_collectives import all_reduce
 
 from normlab.errors import NormLabError
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
 from normlab.norms.first_order import Gradients, apply
-from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations
+from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations, watched
 from normlab.norms.spec import LAYOUTS, norm_kind
-from normlab.norms.tensors import (
-    MAPS,
-    as_maps,
-    for_kernel,
-    from_maps,
-    is_channels_last,
-    narrow,
-)
-
-# Values of a channel that lie side by side, from which on the kernel for rows is the faster one.
-_LONG_ROWS = 16
+from normlab.norms.sync_moments import by_moments, contiguous_as, moments
+from normlab.norms.tensors import as_maps, for_kernel, from_maps, narrow
 
 
 @norm_kind(
@@ -105,6 +96,11 @@ class SyncBatchNorm(BatchNorm):
                 "start train.py by torchrun, or pass norm.fallback=true for plain batchnorm in one "
                 "process."
             )
+        if torch._C._get_tracing_state() is not None:
+            raise NormLabError(
+                "torch.jit.trace cannot record the messages of syncbatchnorm in train mode: "
+                "call eval() before, or use torch.export.export."
+            )
         weight, bias = self.gain_and_shift(maps)
         h = for_kernel(maps, weight)
         y, mean, variance, count = _sync_norm(h, weight, bias, self.eps)
@@ -137,7 +133,7 @@ def _sync_norm(
         y, and without gradients mean and biased variance (C,), and the count (1,) of values that a
         channel has in all processes.
     """
-    if transformed():
+    if watched() or x.is_meta:
         count = _sum_of_all(weight.new_full((1,), x.numel() // x.shape[1]))
         normed, mean, variance = _sync_operations(x, weight, bias, count=count, eps=eps)
         return normed, mean.detach(), variance.detach(), count
@@ -150,11 +146,11 @@ class _SyncNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        x = _contiguous_as(x, x)
+        x = contiguous_as(x, x)
         c = x.shape[1]
         message = weight.new_empty(2 * c + 1)
         message[2 * c] = x.numel() // c
-        _moments(x, message[:c], message[c : 2 * c])
+        moments(x, message[:c], message[c : 2 * c])
         received = weight.new_empty(dist.get_world_size(), 2 * c + 1)
         dist.all_gather(list(received), message)  # into the rows
         means, squares, counts = torch.split(received, [c, c, 1], dim=1)
@@ -163,7 +159,7 @@ class _SyncNorm(torch.autograd.Function):
         # Chan et al. 1979: no difference of large numbers, as sums of squares about zero would
         # give.
         variance = (means - mean).square_().mul_(counts).add_(squares).sum(0).div_(count)
-        y = _affine(x, mean, variance, weight, bias, eps)
+        y = by_moments(x, mean, variance, weight, bias, eps)
         ctx.save_for_backward(x, weight, bias, mean, variance, count)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance, count)
@@ -181,7 +177,7 @@ class _SyncNorm(torch.autograd.Function):
                 dy,
             )
             return *found, None
-        dy = _contiguous_as(dy, x)
+        dy = contiguous_as(dy, x)
         if x.numel():
             # By the rule of eval mode, with the joint statistics: both sums of this process,
             # centred.
@@ -198,7 +194,7 @@ class _SyncNorm(torch.autograd.Function):
         # eval mode.
         scale = weight * (variance + ctx.eps).rsqrt_()
         factor, shift = message.mul_(scale).div_(count).neg_()
-        dx = _affine(x, mean, variance, factor, shift, ctx.eps)
+        dx = by_moments(x, mean, variance, factor, shift, ctx.eps)
         return dx.addcmul_(dy, scale.to(dx.dtype)[:, None, None]), dweight, dbias, None
 
 
@@ -217,6 +213,11 @@ def _sync_operations(
 
 def _sum_of_all(x: Tensor) -> Tensor:
     """The sum over processes, differentiable: all of them must differentiate it alike."""
+    if (watched() or x.is_meta) and not transformed():
+        world = dist.group.WORLD
+        assert world is not None  # or by_batch_statistics has raised
+        in_a_graph: Tensor = all_reduce(x, "sum", world)
+        return in_a_graph
     total: Tensor = apply(_SumOfAll, x)
     return total
 
@@ -248,47 +249,3 @@ class _SumOfAll(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None], x: Tensor) -> tuple[Tensor, int | None]:
         return _sum_of_all(x), in_dims[0]
-
-
-def _contiguous_as(x: Tensor, like: Tensor) -> Tensor:
-    """Maps, contiguous in the memory format of `like`."""
-    return x.contiguous(memory_format=MAPS if is_channels_last(like) else torch.contiguous_format)
-
-
-def _affine(
-    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float
-) -> Tensor:
-    """weight * (x - mean) / sqrt(variance + eps) + bias of maps, of none too."""
-    if not x.numel():
-        return torch.empty_like(x)
-    return F.batch_norm(x, mean, variance, weight, bias, training=False, momentum=0.0, eps=eps)
-
-
-def _moments(x: Tensor, mean: Tensor, squares: Tensor) -> None:
-    """Writes the means (C,) of maps and the sums (C,) of squares about them; zeros for no maps."""
-    n, c, height, width = x.shape
-    if not x.numel():
-        mean.zero_()
-        squares.zero_()
-    elif x.is_cuda or height * width < _LONG_ROWS or is_channels_last(x):
-        # Its running statistics are not asked for, but say in which dtype to compute.
-        own_mean, variance = torch.batch_norm_update_stats(
-            x, torch.zeros_like(mean), torch.ones_like(mean), 0.0
-        )
-        mean.copy_(own_mean)
-        torch.mul(variance, x.numel() // c, out=squares)
-    else:
-        # On the CPU, group norm's kernel takes the moments of rows in a fifth of batch norm's time.
-        means, variances = _row_moments(x.view(n * c, height * width), mean)
-        torch.mean(means, 0, out=mean)
-        torch.sum((means - mean).square_().add_(variances), 0, out=squares).mul_(height * width)
-
-
-def _row_moments(rows: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each row, shaped (N, C) by `like` (C,)."""
-    count, length = rows.shape
-    weight = None if rows.dtype == like.dtype else like.new_ones(count)
-    _, mean, rstd = torch.native_group_norm(
-        rows[None, :, :], weight, weight, 1, count, length, count, torch.finfo(like.dtype).tiny
-    )
-    return mean.view(-1, len(like)), rstd.view(-1, len(like)).pow(-2)

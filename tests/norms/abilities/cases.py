@@ -68,13 +68,19 @@ def _cases() -> list[Case]:
 CASES = _cases()
 
 
+def new(case: Case) -> nn.Module:
+    """A layer as it is built."""
+    layer = _of_torch(case) if case.of_torch else _of_ours(case)
+    assert layer is not None
+    return layer
+
+
 def build(case: Case, seed: int = 7) -> nn.Module:
     """A layer in float32 and train mode, its parameters and running statistics those of training.
 
     Of two builds, one with our layer and one with torch's, the state is the same.
     """
-    layer = _of_torch(case) if case.of_torch else _of_ours(case)
-    assert layer is not None
+    layer = new(case)
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in sorted(layer.state_dict(keep_vars=True).items()):
         if name.endswith("num_batches_tracked"):
