@@ -66,5 +66,6 @@ def _row(axes: Any, y: float, group: Group, metric: str) -> None:
     if group.baseline:
         axes.axvline(mean.mean, color=_INK, linewidth=0.8, linestyle=(0, (5, 2)))
     if mean.low is not None and mean.high is not None:
-        axes.plot([mean.low, mean.high], [y, y], color=_RUN, linewidth=6, alpha=0.2)
+        axes.plot([mean.low, mean.high], [y, y], color=_RUN, linewidth=6, alpha=0.2,
+                  solid_capstyle="butt")  # fmt: skip
     axes.plot([mean.mean], [y], "|", color=_INK, markersize=12, markeredgewidth=1.6)
