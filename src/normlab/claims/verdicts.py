@@ -1,5 +1,6 @@
 """Records -> verdicts. Deterministic: the same records give the same bytes."""
 
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from normlab.records.verdict import (
     Verdict,
     to_json,
 )
+
+BROKEN_RULE = "its rule cannot be computed"  # a part's text begins with it
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
@@ -145,9 +148,18 @@ def _decide_parts(
                 text = finding.text
         except Missing as error:
             text = str(error)
+        except Exception as error:  # a bug of this claim's, which must not stop the others
+            text = _broken(error)
         findings.append(finding)
         parts.append(_part(part, finding, text))
     return findings, parts
+
+
+def _broken(error: Exception) -> str:
+    """The error of a rule, with the file and line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"{BROKEN_RULE}: {type(error).__name__}: {error} ({place})"
 
 
 def _counted(by_arm: ByArm, seeds: Sequence[int]) -> list[tuple[str, Record]]:

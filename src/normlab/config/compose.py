@@ -182,7 +182,11 @@ def _with_types(node: DictConfig) -> DictConfig:
         name = whole[group].name
         if name not in types:
             raise choices(what, name, types)
-        whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
+        try:
+            whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
+        except OmegaConfBaseException as error:
+            error.full_key = f"{group}.{error.full_key}"  # which the group itself does not know
+            raise
     whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
     return whole  # type: ignore[no-any-return]
 

@@ -55,15 +55,8 @@ _LATER_OPTIONS = {
 }
 
 
-def trial_key(config: Mapping[str, Json]) -> str:
-    """16 hexadecimal digits that name a trial by its resolved configuration.
-
-    Leaves that are null, false or empty stay out: a knob that is added later, with one of these
-    for "as before", leaves every key that was recorded earlier as it was; _LATER_OPTIONS are those
-    of norms with another value for it. What a custom norm is given stays whole: there a false is a
-    choice. The code of `norm=custom`'s class belongs to the key:
-    once edited it is another norm.
-    """
+def counted(config: Mapping[str, Json]) -> JsonObject:
+    """What of a configuration says what is computed, without what is kept of it, and where."""
     kept: JsonObject = {}
     for group, value in config.items():
         if group in _GROUPS_NOT_IN_KEY:
@@ -73,6 +66,19 @@ def trial_key(config: Mapping[str, Json]) -> str:
             kept[group] = {name: item for name, item in value.items() if name not in left_out}
         else:
             kept[group] = value
+    return kept
+
+
+def trial_key(config: Mapping[str, Json]) -> str:
+    """16 hexadecimal digits that name a trial by its resolved configuration.
+
+    Leaves that are null, false or empty stay out: a knob that is added later, with one of these
+    for "as before", leaves every key that was recorded earlier as it was; _LATER_OPTIONS are those
+    of norms with another value for it. What a custom norm is given stays whole: there a false is a
+    choice. The code of `norm=custom`'s class belongs to the key:
+    once edited it is another norm.
+    """
+    kept = counted(config)
     with contextlib.suppress(NormLabError):  # no such class: the trial will say so
         norm = config.get("norm")
         code = target_hash(norm if isinstance(norm, dict) else {})
@@ -142,7 +148,7 @@ class Record:
     code: CodeState = field(default_factory=CodeState)
     steps: int = 0
     samples: int = 0
-    duration_s: float = 0.0
+    duration_s: float = 0.0  # of the whole trial, its evaluations included
     started: str = ""
     schema: int = SCHEMA
 
