@@ -112,6 +112,9 @@ class Places:
             self.functions += [name for name in graph.functions if name not in self.functions]
         for way in ways:
             for name, reason in way.closed.items():
+                # What lies below another one is looked into with it.
+                if any(name.startswith(f"{other}.") for other in way.closed):
+                    continue
                 inner = self._modules[self._own(name, module)]
                 if name in way.atoms:
                     self.untraced[self._own(name, module)] = reason
