@@ -162,7 +162,8 @@ class Places:
         Raises:
             Kept: it is so, or the code around it cannot be read.
         """
-        if any(name in graph.read for p in self._places for graph in p.graphs):
+        read = any(name in graph.read for p in self._places for graph in p.graphs)
+        if read or self._modules[name] in self._reach.tensors:
             raise Kept(f"the tensors of {name} are used outside it")
         if self._model in self._reach.used:
             raise Kept("the code of the model uses more of it than calls, or cannot be read")

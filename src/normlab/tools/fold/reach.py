@@ -27,12 +27,13 @@ class Reach:
     """What the code of some modules does with those below them, whatever way it takes.
 
     called: by that code itself, whole. used: in any other way, so that nothing is known of them
-    and of what is below them.
+    and of what is below them. tensors: modules of which it reads tensors.
     """
 
     def __init__(self) -> None:
         self.called: set[nn.Module] = set()
         self.used: set[nn.Module] = set()
+        self.tensors: set[nn.Module] = set()
         self._seen: set[Any] = set()
 
     def read(self, module: nn.Module, method: str = "forward") -> None:
@@ -119,7 +120,7 @@ class _Reader:
             # Bound, and called by whoever gets it.
             return self._method(module, name)
         if isinstance(value, Tensor):
-            self.use([module])
+            self.reach.tensors.add(module)
         items = value.values() if isinstance(value, dict) else value
         if isinstance(value, dict | list | tuple):
             return frozenset(item for item in items if isinstance(item, nn.Module))

@@ -57,12 +57,12 @@ def trace(model: nn.Module) -> Trace:
     return Trace(nodes, tracer.closed, frozenset(tracer.atoms))
 
 
-def traces(module: nn.Module) -> list[Trace] | str:
+def traces(module: nn.Module, opaque: dict[str, str] | None = None) -> list[Trace] | str:
     """Every way through the forward pass of `module`, or why that is not known.
 
     Where the code of `module` itself asks what a tensor or an optional argument is, both answers
     are tried; a way on which it refuses its input gives nothing. A module below it that asks is
-    one call. `module` is left with traces in it: pass a copy.
+    one call, on all ways if it is on one. `module` is left with traces in it: pass a copy.
     """
     name = type(module).__name__
     if "forward" in vars(module):
@@ -72,7 +72,7 @@ def traces(module: nn.Module) -> list[Trace] | str:
     reason = ""
     tries = calls = 0
     while script is not None:
-        tracer = _Tracer(script)
+        tracer = _Tracer(script, opaque)
         tries += 1
         try:
             with _asking(module, tracer):
@@ -89,6 +89,12 @@ def traces(module: nn.Module) -> list[Trace] | str:
         script = _next(tracer.choices)
         if script is not None and (tries >= _WAYS or calls > _CALLS):
             return f"torch.fx cannot trace {name}: there are too many ways through it"
+    # Looked into on one way and passed by on another, a module would seem to be called twice.
+    passed_by: dict[str, str] = dict(opaque or {})
+    for way in ways:
+        passed_by |= {path: why for path, why in way.closed.items() if path not in way.atoms}
+    if len(ways) > 1 and len(passed_by) > len(opaque or {}):
+        return traces(module, passed_by)
     return ways or reason
 
 
@@ -103,16 +109,21 @@ class _Tracer(fx.Tracer):
     """Looks into every module but layers and norms, and passes by those that cannot be traced.
 
     script: the answers to the first questions that the module itself asks; all later ones are
-    answered by True. None: a question ends the trace.
+    answered by True. None: a question ends the trace. opaque: paths of modules that are known to be
+    untraceable, with the reasons.
     """
 
-    def __init__(self, script: list[bool] | None = None) -> None:
+    def __init__(
+        self, script: list[bool] | None = None, opaque: dict[str, str] | None = None
+    ) -> None:
         # Shapes of parameters are then numbers and no proxies, and a forward may branch on them.
         super().__init__(param_shapes_constant=True)
         self.closed: dict[str, str] = {}  # modules that are not looked into, and why
         self.atoms: set[str] = set()
         self.choices: list[bool] = []
         self._script = script
+        self._opaque = opaque or {}
+        self._answers: dict[fx.Node, bool] = {}
         self._depth = 0  # of the modules below the one that is traced
 
     @property
@@ -128,7 +139,12 @@ class _Tracer(fx.Tracer):
         return self.choices[-1]
 
     def to_bool(self, obj: fx.Proxy) -> bool:
-        return self.choose() if self.asking else super().to_bool(obj)
+        if not self.asking:
+            return super().to_bool(obj)
+        # An argument that is asked again, as a flag is in a loop, gives the same answer.
+        if obj.node not in self._answers or obj.node.op != "placeholder":
+            self._answers[obj.node] = self.choose()
+        return self._answers[obj.node]
 
     def _proxy_placeholder(self, name: str, concrete_args: Any, sig: Any, fn: Any) -> Any:
         placeholder = super()._proxy_placeholder(name, concrete_args, sig, fn)  # type: ignore[misc]
@@ -140,6 +156,9 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         # Norms and layers are the nodes of interest: inside they would fall apart into operations.
         if isinstance(m, Norm) or is_batch_norm(m) or is_layer(m):
+            return True
+        if module_qualified_name in self._opaque:
+            self.closed[module_qualified_name] = self._opaque[module_qualified_name]
             return True
         if super().is_leaf_module(m, module_qualified_name):
             self.closed[module_qualified_name] = f"{type(m).__name__} is one operation to torch.fx"
