@@ -2,8 +2,8 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import fx, nn
 from torch.nn.utils import parametrize
@@ -95,23 +95,29 @@ class CallGraph:
             raise Kept(f"the tensors of {name} are used outside it")
         return calls[0]
 
-    def layer_before(self, node: fx.Node) -> str:
-        """The layer whose output `node` gets, and nobody else.
+    def layer_before(self, call: fx.Node) -> str:
+        """The layer whose output `call` gets, and nobody else.
 
         Raises:
             Kept: there is none.
         """
+        node, rows = call, False
         while True:
             (source,) = node.all_input_nodes
             # Another user would get the scaled output as well.
-            if len(source.users) > 1:
-                others = [_name(user) for user in source.users if user is not node]
+            others = [_name(user) for user in source.users if user is not node]
+            if any(user is not node and not _reads_size(user, source) for user in source.users):
                 raise Kept(f"its input is used by {', '.join(others)} too")
+            if _flattens_rows(source):
+                rows, node = True, source
+                continue
             if not self.passes_on(source):
                 layer = self._layer(source, "its input comes from")
-                self._refuse_hooks_between(layer, node)
+                if rows and not isinstance(self.modules[layer], nn.Linear):
+                    raise Kept(f"what {layer} gives is flattened before it")
+                self._refuse_hooks_between(layer, call)
                 return layer
-            self._refuse_hooks_between(str(source.target), node)
+            self._refuse_hooks_between(str(source.target), call)
             # Through dropout in eval mode, identities and norms that are gone.
             node = source
 
@@ -179,6 +185,8 @@ class CallGraph:
 
     def _writes(self, node: fx.Node) -> bool:
         """Whether `node` may write into a tensor that it is given."""
+        if self.passes_on(node):
+            return False
         if node.op == "call_module":
             target = str(node.target)
             # What could not be traced may write wherever it likes.
@@ -206,6 +214,21 @@ def _modules_with_tied_weights(model: nn.Module) -> set[str]:
         if len(names) > 1:
             tied |= {name.rpartition(".")[0] for name in names}
     return tied
+
+
+def _reads_size(node: fx.Node, source: fx.Node) -> bool:
+    """Whether `node` reads of `source` its size alone."""
+    if node.op == "call_method" and node.target == "reshape_as":
+        return node.args[0] is not source
+    if node.op == "call_method":
+        return node.target in ("size", "dim")
+    return node.target is getattr and node.args[1] in ("shape", "ndim")
+
+
+def _flattens_rows(node: fx.Node) -> bool:
+    """Whether `node` puts (N, T, C) into rows (N T, C)."""
+    first = node.op == "call_method" or node.target is torch.flatten
+    return first and _function_name(node) == "flatten" and node.args[1:] == (0, 1)
 
 
 def _function_name(node: fx.Node) -> str:

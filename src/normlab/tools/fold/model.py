@@ -109,8 +109,8 @@ def fold(model: nn.Module) -> Folding:
     of_modules = [fates[name] for name in names]
     reason = "it is a call of F.batch_norm and no module"
     of_functions = [Fate(name, reason=reason) for name in places.functions]
-    kept = [fate.name for fate in of_modules if not fate.into]
-    return Folding(folded, (*of_modules, *of_functions), places.notes(kept))
+    staying = [fate.name for fate in of_modules if not fate.into]
+    return Folding(folded, (*of_modules, *of_functions), places.notes(staying))
 
 
 def _fold_one(name: str, modules: dict[str, nn.Module], places: Places) -> tuple[str, ...]:

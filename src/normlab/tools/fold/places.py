@@ -67,7 +67,7 @@ class Places:
         self.functions: list[str] = []
         self._model = model
         self._modules = dict(model.named_modules())
-        self._names = {module: name for name, module in self._modules.items()}
+        self._names: dict[nn.Module, str] = {module: name for name, module in self._modules.items()}
         self._places: list[Place] = []
         self._reach = Reach()
         self._seen: set[nn.Module] = set()
@@ -89,7 +89,9 @@ class Places:
 
     def _look_into(self, module: nn.Module) -> None:
         leaf = isinstance(module, Norm) or is_batch_norm(module) or is_layer(module)
-        if leaf or module in self._seen or not any(map(is_batch_norm, module.modules())):
+        # The whole model is traced for its calls of F.batch_norm, too.
+        none = module is not self._model and not any(map(is_batch_norm, module.modules()))
+        if leaf or none or module in self._seen:
             return
         self._seen.add(module)
         path = self._names[module]
@@ -123,7 +125,8 @@ class Places:
 
     def _own(self, name: str, root: nn.Module) -> str:
         """The path in the whole model of what is called `name` below `root`."""
-        return self._names[root.get_submodule(name)]
+        path: str = self._names[root.get_submodule(name)]
+        return path
 
     def _renamed(self, way: Trace, root: nn.Module) -> Trace:
         for node in way.nodes:

@@ -121,16 +121,18 @@ class _Reader:
             return self._method(module, name)
         if isinstance(value, Tensor):
             self.reach.tensors.add(module)
-        items = value.values() if isinstance(value, dict) else value
-        if isinstance(value, dict | list | tuple):
-            return frozenset(item for item in items if isinstance(item, nn.Module))
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            return frozenset(item for item in value if isinstance(item, nn.Module))
         return _NONE
 
     def _method(self, module: nn.Module, name: str) -> Modules:
         if name in ("forward", "__call__"):
             self.reach.called.add(module)
         elif name in _ITEMS:
-            return frozenset({module}) if isinstance(module, _CONTAINERS) else _elements([module])
+            container = isinstance(module, _CONTAINERS)
+            return frozenset({module} if container else module.children())
         elif not hasattr(nn.Module, name):
             self.reach.read(module, name)
         elif name not in ("train", "eval"):
@@ -143,8 +145,13 @@ class _Reader:
         if name == "super":
             return self.values.get("self", _NONE)
         called = self.visit(function)
+        each: dict[int | str, Modules] = {}
         by_place = {place: self.visit(value) for place, value in enumerate(node.args)}
         by_name = {word.arg or "**": self.visit(word.value) for word in node.keywords}
+        for place, modules in by_place.items():
+            each[place] = modules
+        for word, modules in by_name.items():
+            each[word] = modules
         given = _union([*by_place.values(), *by_name.values()])
         # `self.blocks.items()` has the container itself for its value, and calls nothing.
         if isinstance(function, ast.Attribute) and name in _ITEMS and called:
@@ -157,7 +164,7 @@ class _Reader:
         if name.startswith("checkpoint"):  # of activations: it calls what it is given
             self.reach.called |= given | _elements(given)
         elif given and name not in _HARMLESS:
-            self._give(node, given, {**by_place, **by_name})
+            self._give(node, given, each)
         return _NONE
 
     def _getattr(self, node: ast.Call, modules: Modules) -> Modules:
@@ -169,17 +176,13 @@ class _Reader:
     def _give(self, node: ast.Call, given: Modules, each: dict[int | str, Modules]) -> None:
         """A call of a function, which is read if it lies open, with modules for arguments."""
         plain = not any(isinstance(one, ast.Starred) for one in node.args) and "**" not in each
-        function, shift = None, 0
+        function = None
         if isinstance(node.func, ast.Name) and node.func.id not in self.values:
             function = self.scope.get(node.func.id, vars(builtins).get(node.func.id))
         if not plain or not isinstance(function, FunctionType):
             self.use(given)
             return
-        places = {
-            (place + shift if isinstance(place, int) else place): modules
-            for place, modules in each.items()
-            if modules
-        }
+        places = {place: modules for place, modules in each.items() if modules}
         self.reach.follow(function, places, self.owner)
 
     def _Subscript(self, node: ast.Subscript) -> Modules:

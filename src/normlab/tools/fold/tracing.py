@@ -1,8 +1,5 @@
 """The calls that a module's forward pass makes, as torch.fx traces them, on each way through it."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from dis import opmap
 from typing import Any
@@ -12,6 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from normlab.norms import Norm
 from normlab.tools.fold.batch_norms import is_batch_norm
+from normlab.tools.fold.stand_ins import builtins_for
 
 # A forward pass with more ways, choices on one of them, or calls on all together is not followed.
 _WAYS, _CHOICES, _CALLS = 64, 12, 5000
@@ -75,7 +73,7 @@ def traces(module: nn.Module, opaque: dict[str, str] | None = None) -> list[Trac
         tracer = _Tracer(script, opaque)
         tries += 1
         try:
-            with _asking(module, tracer):
+            with builtins_for(module, tracer):
                 nodes = list(tracer.trace(module).nodes)
         except Exception as error:  # a forward may do anything to a stand-in for a tensor
             reason = _untraceable(name, error)
@@ -147,7 +145,7 @@ class _Tracer(fx.Tracer):
         return self._answers[obj.node]
 
     def _proxy_placeholder(self, name: str, concrete_args: Any, sig: Any, fn: Any) -> Any:
-        placeholder = super()._proxy_placeholder(name, concrete_args, sig, fn)  # type: ignore[misc]
+        placeholder = super()._proxy_placeholder(name, concrete_args, sig, fn)
         parameter = sig.parameters.get(name)
         # Nothing else is None to `x is None`, a question that a stand-in does not hear.
         optional = parameter is not None and parameter.default is None
@@ -193,62 +191,6 @@ class _Tracer(fx.Tracer):
         # Latest first, since torch.fx erases no node that has users.
         for node in calls:
             self.graph.erase_node(node)
-
-
-@contextmanager
-def _asking(module: nn.Module, tracer: _Tracer) -> Iterator[None]:
-    """Inside, len(), int() and isinstance() of a stand-in are known to the tracer.
-
-    In the code of `module` and in its file alone: builtins take no stand-ins.
-    """
-    names = {"len": _recorded(len, tracer), "isinstance": _asked_class(tracer)}
-    names["int"] = _StandInClass("int", (), {"call": staticmethod(_recorded(int, tracer))})
-    scopes = [vars(sys.modules[cls.__module__]) for cls in type(module).__mro__]
-    scopes = [scope for scope in scopes if not scope["__name__"].startswith(("torch.", "builtins"))]
-    before = [(scope, {name: scope[name] for name in names if name in scope}) for scope in scopes]
-    try:
-        for scope in scopes:
-            scope.update(names)
-        yield
-    finally:
-        for scope, own in reversed(before):
-            for name in names:
-                scope.pop(name, None)
-            scope.update(own)
-
-
-def _recorded(function: Any, tracer: _Tracer) -> Any:
-    def record(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], fx.Proxy):
-            return tracer.create_proxy("call_function", function, args, {})
-        return function(*args, **kwargs)
-
-    return record
-
-
-class _StandInClass(type):
-    """What stands for `int` takes its calls, and is `int` to whoever asks for a class."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls.__dict__["call"].__func__(*args, **kwargs)
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, int)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is int or other is cls
-
-    def __hash__(cls) -> int:
-        return hash(int)
-
-
-def _asked_class(tracer: _Tracer) -> Any:
-    def ask(value: Any, classes: Any) -> bool:
-        # Of an argument nobody knows; what operations give has no class but that of a stand-in.
-        argument = isinstance(value, fx.Proxy) and value.node.op == "placeholder"
-        return tracer.choose() if argument and tracer.asking else isinstance(value, classes)
-
-    return ask
 
 
 def _refuses(error: Exception) -> bool:
