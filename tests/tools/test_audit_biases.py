@@ -96,7 +96,7 @@ def test_a_bias_that_two_layers_share_is_not_read():
     assert len(normlab.audit(model)) == 0
 
 
-def test_an_untraceable_model_says_that_nothing_was_looked_for_in_eval_mode_too():
+def test_an_untraceable_model_says_that_nothing_was_looked_for():
     class Checked(nn.Module):
         def __init__(self):
             super().__init__()
@@ -110,4 +110,22 @@ def test_an_untraceable_model_says_that_nothing_was_looked_for_in_eval_mode_too(
     model = Checked()
     assert "bias-before-batch-norm at body.1: torch.fx" in str(normlab.audit(model))
     model.body[1].running_mean.fill_(1.0)
-    assert "not looked for: foldable at body.1: torch.fx" in str(normlab.audit(model.eval()))
+    # Folding looks at what an untraceable forward calls.
+    (finding,) = normlab.audit(model.eval()).findings
+    assert (finding.name, finding.layers) == ("foldable", ("body.1",))
+
+
+def test_what_cannot_be_traced_says_that_nothing_was_looked_for_in_eval_mode_too():
+    class Counted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            for _ in range(x.dim()):
+                x = self.bn(self.conv(x))
+            return x
+
+    model = Counted().eval()
+    model.bn.running_mean.fill_(1.0)
+    assert "not looked for: foldable at bn: torch.fx" in str(normlab.audit(model))

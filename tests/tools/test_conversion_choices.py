@@ -134,3 +134,22 @@ def test_what_a_norm_of_the_same_kind_has_not_stays_away():
     plain = nn.Sequential(nn.LayerNorm(8, bias=False))
     new = normlab.convert(plain, "layernorm", eps=1e-4).model[0]
     assert new.weight is not None and new.bias is None
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_what_replaces_an_instance_norm_takes_one_sample_without_a_batch(dims):
+    cls = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)[dims - 1]
+    old = cls(4, affine=True)
+    x = torch.randn(4, *[5] * dims)
+    new = normlab.convert(nn.Sequential(old), "groupnorm", num_groups=4).model
+    torch.testing.assert_close(new(x), old(x))
+    torch.testing.assert_close(new(x[None].repeat(2, *[1] * (dims + 1)))[1], old(x))
+
+
+def test_syncbatchnorm_says_what_a_model_of_ones_own_needs():
+    (norm,) = normlab.convert(nn.Sequential(nn.BatchNorm2d(4)), "syncbatchnorm").norms
+    assert any("init_process_group()" in note for note in norm.notes)
+    (norm,) = normlab.convert(
+        nn.Sequential(nn.BatchNorm2d(4)), "syncbatchnorm", fallback=True
+    ).norms
+    assert not any("init_process_group()" in note for note in norm.notes)

@@ -31,7 +31,7 @@ def foldable(subject: Subject) -> Iterator[Finding]:
     if subject.model.training or subject.on_meta or not fixed:
         return
     folding = fold(replica(subject.model))
-    kept = {fate.name for fate in folding.kept}
+    kept = {fate.name for fate in folding.kept if "torch.fx" in fate.reason}
     subject.note_untraced("foldable", [norm for norm in subject.norms if norm.names[0] in kept])
     names = tuple(fate.name for fate in folding.folded)
     if names:

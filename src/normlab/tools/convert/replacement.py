@@ -6,12 +6,15 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from normlab.norms import Norm, make_norm, spec_of
 from normlab.norms.group import DEFAULT_GROUPS
 from normlab.norms.shape_adapter import ShapeAdapter
+from normlab.norms.spec import LAYOUTS
 from normlab.tools.convert.encoders import leave_fast_path
+from normlab.tools.convert.unbatched import UnbatchedAdapter
 from normlab.tools.hooks import HOOKS
 from normlab.tools.norm_layers import FROZEN, NormLayer, followers
 
@@ -61,6 +64,7 @@ def replacement(
     # Over (N, T, C) such norms mix positions, whatever the old one did.
     if layout == "NTC" and not spec_of(to, **options).causal_safe:
         notes.append("over positions too: not for a causal model")
+    notes += _notes_on_processes(new, to)
     # Before the parameters, which go along as they are only where dtypes agree.
     _place(new, model, old)
     notes += _carry_parameters(new, old, to, options)
@@ -68,7 +72,7 @@ def replacement(
         notes += _carry_affine(new, old)
     notes += _carry_statistics(new, old, to)
     notes += leave_fast_path(model, old.module)
-    return Replacement(to, _in_place(new, old, layout), new, tuple(notes))
+    return Replacement(to, _in_place(new, old, to, layout), new, tuple(notes))
 
 
 def _is_over_batch(layer: NormLayer) -> bool:
@@ -116,6 +120,16 @@ def _notes_on_groups(groups: int, channels: int) -> list[str]:
     if channels % DEFAULT_GROUPS:
         return [f"{DEFAULT_GROUPS} groups do not divide {channels} channels"]
     return [f"{DEFAULT_GROUPS} groups would have one channel each"]
+
+
+def _notes_on_processes(new: Any, to: str) -> list[str]:
+    grouped = distributed.is_available() and distributed.is_initialized()
+    if to != "syncbatchnorm" or grouped or getattr(new, "fallback", False):
+        return []
+    return [
+        "it trains in a process group alone: call torch.distributed.init_process_group() in each "
+        "process, or convert with fallback=True for plain batchnorm where there is one process"
+    ]
 
 
 def _place(new: nn.Module, model: nn.Module, old: NormLayer) -> None:
@@ -203,12 +217,15 @@ def _carry_statistics(new: nn.Module, old: NormLayer, to: str) -> list[str]:
     return []
 
 
-def _in_place(new: nn.Module, old: NormLayer, layout: str) -> nn.Module:
+def _in_place(new: nn.Module, old: NormLayer, to: str, layout: str) -> nn.Module:
     """`new` with the mode and the hooks of `old`, in an adapter where that takes any shape."""
     layer = new
     after = followers(old.module)
     if old.channels in ("first", "last") or after:
         layer = ShapeAdapter(new, "last" if layout == "NTC" else "first", after)
+    elif isinstance(old.module, _InstanceNorm) and old.kind != to:
+        # Of the same kind, names in state_dicts are to stay.
+        layer = UnbatchedAdapter(new, LAYOUTS[layout])
     layer.training = old.module.training  # not those of the followers, which stay as they are
     new.train(old.module.training)
     for name in HOOKS & set(vars(old.module)):
