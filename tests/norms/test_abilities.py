@@ -11,7 +11,13 @@ PAIRS = [
     pytest.param(one, case, id=f"{case}-{one}")
     for one in ABILITIES
     for case in CASES
-    if not one.slow or in_suite(case)
+    if in_suite(one, case)
+]
+TWINS = [
+    pytest.param(one, case, id=f"{one}-{case}")
+    for one in ABILITIES
+    for case in CASES
+    if case.twin and not one.slow and in_suite(one, case)
 ]
 BUILD = "run `python scripts/abilities.py`, and look at what it changes"
 
@@ -24,8 +30,7 @@ def test_a_norm_can_do_what_the_page_says(one, case):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", [case for case in CASES if case.twin], ids=str)
-@pytest.mark.parametrize("one", [one for one in ABILITIES if not one.slow], ids=str)
+@pytest.mark.parametrize(("one", "case"), TWINS)
 def test_the_layer_of_torch_can_do_what_the_page_says(one, case):
     if not torch.__version__.startswith(torch_of(one.group)):
         pytest.skip("the page is about another torch")

@@ -146,6 +146,7 @@ def train(cfg: Config, run_dir: Path) -> Record:
         run_dir,
         backend=backend_of(cfg.trainer),
         wait_s=wait_of(cfg.trainer),
+        preload=("normlab.training.fit",),
     )
     return Record.from_json(records[0])
 
