@@ -38,15 +38,20 @@ class Ability(NamedTuple):
 ABILITIES: list[Ability] = []
 
 
+def of_slow(case: Case) -> bool:
+    """Whether the suite, too, asks a slow ability of it, and not only the script.
+
+    One case of each kind, in the memory format in which most went wrong.
+    """
+    return case.memory_format == "channels_last" or case.kind == "causal_batchnorm"
+
+
 def in_suite(one: Ability, case: Case) -> bool:
     """Whether the suite, too, asks it, and not only the script.
 
-    NCL and NCDHW are views of NCHW (test_layouts.py holds them to its bits). A slow ability is
-    asked of one case of each kind, in the memory format in which most went wrong.
+    NCL and NCDHW are views of NCHW: test_layouts.py holds them to its bits.
     """
-    if one.slow:
-        return case.memory_format == "channels_last" or case.kind == "causal_batchnorm"
-    return case.layout not in ("NCL", "NCDHW")
+    return of_slow(case) if one.slow else case.layout not in ("NCL", "NCDHW")
 
 
 def ability(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from abilities.cases import CASES, Case, build, example
-from abilities.table import in_suite
+from abilities.table import of_slow
 
 BATCH = 6  # of another size than an example has
 
@@ -31,7 +31,7 @@ class Together:
     """
 
     def __init__(self, training: bool, suite: bool, of_torch: bool) -> None:
-        cases = [case for case in CASES if in_suite(case) == suite]
+        cases = [case for case in CASES if of_slow(case) == suite]
         if training:
             cases = [case for case in cases if case.stateful]
         twins = [case.twin if of_torch else case for case in cases]
@@ -40,7 +40,7 @@ class Together:
 
     @staticmethod
     def of(case: Case, training: bool) -> "Together":
-        return _together(training, in_suite(case), case.of_torch)
+        return _together(training, of_slow(case), case.of_torch)
 
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
