@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-$(VENV)/.installed: requirements.txt pyproject.toml
+# The kernels in C are built by the installation.
+$(VENV)/.installed: requirements.txt pyproject.toml setup.py \
+  $(wildcard src/normlab/norms/kernels/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt
 	$(INSTALL) --no-deps -e .
@@ -21,7 +23,9 @@ demo: $(VENV)/.installed
 	  hydra.run.dir=runs/demo/batchnorm
 	$(BIN)/python scripts/demo.py runs/demo/groupnorm runs/demo/batchnorm
 
+# Compiled first, as the tests start hundreds of processes, and Python may be told to write none.
 test: $(VENV)/.installed
+	$(BIN)/python -m compileall -q src experiments
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed

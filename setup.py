@@ -1,16 +1,23 @@
-"""What pyproject.toml cannot say: configuration, experiments and records travel in the wheel.
+"""What pyproject.toml cannot say: the kernels in C, and what travels in the wheel beside the code.
 
-In a checkout they lie beside `src` and are read there. A wheel holds copies in normlab/_shipped,
-where normlab.records.places looks for them. An editable install copies nothing.
+The kernels are built where there is a compiler; without one the package works by torch's own.
+Configuration, experiments and records lie in a checkout beside `src` and are read there. A wheel
+holds copies in normlab/_shipped, where normlab.records.places looks for them. An editable install
+copies nothing.
 """
 
+import hashlib
+import os
 import shutil
+import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+KERNELS = Path("src/normlab/norms/kernels")
 SHIPPED = (
     "conf/**/*.yaml",
     "experiments/**/*.py",
@@ -35,4 +42,41 @@ class BuildWithRecords(build_py):
                 shutil.copyfile(file, place)
 
 
-setup(cmdclass={"build_py": BuildWithRecords})
+class BuildKernels(build_ext):
+    """The kernels, or one sentence that says that there are none."""
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as error:  # whatever a compiler that is not there or too old raises
+            self.extensions = []  # which an editable install would copy
+            print(f"normlab has no kernels in C, and uses torch's own: {error}", file=sys.stderr)
+
+    def get_export_symbols(self, ext):
+        return []  # no module of Python: normlab.norms.kernels.library loads it
+
+
+def kernels():
+    """One library, which says which sources it was built from: `library.py` compares."""
+    sources = sorted((ROOT / KERNELS).glob("*.[ch]"))
+    # CFLAGS of a user's own come before: -O0 builds in seconds.
+    level = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O3"]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:8]
+    return Extension(
+        "normlab.norms.kernels._norms",
+        sources=[(KERNELS / name).as_posix() for name in ("base.c", "avx2.c")],
+        depends=[(KERNELS / file.name).as_posix() for file in sources],
+        define_macros=[("SOURCES", f"0x{digest}u")],
+        extra_compile_args=[
+            *level,
+            "-g0",
+            "-ffp-contract=off",
+        ],  # the same bits from every compiler
+        libraries=["m"] if sys.platform == "linux" else [],
+    )
+
+
+setup(
+    cmdclass={"build_py": BuildWithRecords, "build_ext": BuildKernels},
+    ext_modules=[kernels()],
+)

@@ -10,6 +10,8 @@ Run as a script, this file is that server.
 """
 
 import atexit
+import functools
+import importlib.metadata
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -42,9 +44,12 @@ PRELOADED = (
     "scipy.stats",
     "sklearn.datasets",
     "torch.utils.tensorboard",
+    "torch._dynamo",
     "typer",
     "wandb",
 )
+# By this, Lightning searches all installed packages for each trainer.
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 
 @dataclass(frozen=True)
@@ -338,7 +343,6 @@ def _close_all_but(kept: set[int]) -> None:
 
 if __name__ == "__main__":
     import gc
-    import importlib
 
     from hydra.core.plugins import Plugins
 

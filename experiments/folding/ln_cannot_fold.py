@@ -45,7 +45,8 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         folded = nn.Linear(64, 48).to(dtype)
         # In float64, rounded once: only the fold itself may be off.
         folded.weight.copy_(after.weight.double() * norm.weight.double())
-        shift = after.weight.double() @ norm.bias.double() if hasattr(norm, "bias") else 0
+        # RMSNorm has no shift.
+        shift = 0 if norm.bias is None else after.weight.double() @ norm.bias.double()
         folded.bias.copy_(after.bias + shift)
         return folded
 

@@ -95,6 +95,12 @@ def on_text(evidence: Evidence) -> Values:
     return np.asarray(np.minimum(below, above))
 
 
+PROTOCOLS = text_protocols("model.depth=2", "optim.lr=0.003", steps=300, seconds=4.0)
+SMOKE = PROTOCOLS["smoke"]  # each arm tests as many sequences as any other profile: in few batches
+PROTOCOLS["smoke"] = replace(
+    SMOKE, overrides=(*SMOKE.overrides, "model.depth=1", "data.batch_size=16")
+)
+
 CLAIM = Claim(
     slug="bn-causal-leak",
     statement="BatchNorm over batch and positions leaks the future into a causal language model's "
@@ -120,7 +126,7 @@ CLAIM = Claim(
         *(text(f"batchnorm {n}", *batchnorm(n)) for n in (1, 32)),
         text("prefix", *CAUSAL["prefix"]),
     ),
-    protocols=as_options(text_protocols("model.depth=2", "optim.lr=0.003", steps=300, seconds=4.0)),
+    protocols=as_options(PROTOCOLS),
     trial=trial,
     parts=(
         Part(

@@ -54,6 +54,12 @@ def refuse(sentence: object) -> NoReturn:
     sys.exit(2)
 
 
+def interrupted(kept: str) -> NoReturn:
+    """After Ctrl-C: say what is kept and how to go on, and exit with the status of that signal."""
+    print(f"interrupted: {kept}", file=sys.stderr)
+    sys.exit(130)
+
+
 @contextmanager
 def extras_named() -> Iterator[None]:
     """Inside, an import that needs an extra of this package says which one.

@@ -7,6 +7,8 @@ import pytest
 from normlab.claims.design import Design
 from normlab.claims.registry import load_all, load_claim
 from normlab.claims.run.guests import _in_words, compare, norm_overrides, with_guest
+from normlab.claims.run.request import RunRequest
+from normlab.claims.run.session import missing_jobs
 from normlab.errors import NormLabError
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -79,3 +81,14 @@ def test_no_data_is_said(tmp_path):
 def test_an_interval_needs_two_seeds():
     assert _in_words(np.array([1.0]), "points") == "+1 points, n = 1"
     assert _in_words(np.array([1.0, 1.0]), "points") == "+1 [1, 1] points, n = 2"
+
+
+@pytest.mark.parametrize("norm", ["torch.nn.RMSNorm", "torch.nn.InstanceNorm1d"])
+def test_a_class_that_has_no_place_is_refused_before_a_trial_is_planned(norm):
+    with pytest.raises(NormLabError, match=rf"norm\.target={norm} .*(NCHW|NC)"):
+        missing_jobs(RunRequest(slugs=("gn-ln-fix-small-batch",), norm=norm))
+
+
+def test_a_class_that_has_a_place_is_planned():
+    jobs = missing_jobs(RunRequest(slugs=("gn-ln-fix-small-batch",), norm="torch.nn.BatchNorm2d"))
+    assert any("norm.target=torch.nn.BatchNorm2d" in job.overrides for job in jobs)

@@ -16,6 +16,7 @@ from normlab.claims.run.recheck import recheck
 from normlab.claims.run.runner import run_claims
 from normlab.claims.verdicts import verdict
 from normlab.config.compose import compose, to_dict
+from normlab.norms import kernels
 from normlab.records.provenance import way_of
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -79,6 +80,18 @@ def test_records_stand_when_a_trial_of_each_way_gives_the_same_bits(older):
     assert (
         len((results / "toy.jsonl").read_text().splitlines()) == 6
     )  # no record is added or changed
+
+
+def test_bits_of_other_kernels_are_not_compared(older):
+    """Records name what norms on the CPU ran by; those in C give the same bits everywhere."""
+    claim, results, folder = older
+    lines = (results / "toy.jsonl").read_text()
+    assert f'"kernel": "{kernels.name()}"' in lines
+    other = "torch" if kernels.name() != "torch" else "c-avx2"
+    named = f'"kernel": "{kernels.name()}"', f'"kernel": "{other}"'
+    (results / "toy.jsonl").write_text(lines.replace(*named))
+    assert recheck([claim], Store(results), build_engine("local", 1, folder), folder) == []
+    assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
 
 
 def test_records_stay_stale_when_a_trial_gives_something_else(older):

@@ -171,7 +171,8 @@ def working(mark):
     return found
 
 
-def test_one_writer_at_a_time(toy, tmp_path):
+def test_one_writer_at_a_time(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr("normlab.records.lines.WAIT_S", 0.0)
     folder, results = toy(), tmp_path / "results"
     with Store(results), pytest.raises(NormLabError, match="another `normlab run`"):
         run(folder, results)

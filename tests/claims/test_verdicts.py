@@ -1,6 +1,7 @@
 """Verdicts move with their records, and say what is missing or stale."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
 from normlab.claims.trials import collect
-from normlab.claims.verdicts import verdict, write
+from normlab.claims.verdicts import verdict, verdicts, write
 from normlab.errors import NormLabError
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -191,4 +192,19 @@ def test_a_rate_at_which_tuning_failed_is_the_worst_and_hides_no_evidence(tmp_pa
 def trial(job, status="ok", **metrics):
     return Record(
         job.key, {}, stage=job.stage, seed=job.seed, status=status, metrics=metrics, device="cpu"
+    )
+
+
+def test_a_broken_rule_of_one_claim_stops_no_other(decided):
+    claim, results, _ = decided
+
+    def broken(evidence):
+        raise ZeroDivisionError("by 0")
+
+    part = replace(claim.parts[0], quantity=Quantity("A - B", "points", broken))
+    both = verdicts([replace(claim, parts=(part, *claim.parts)), claim], Store(results))
+    assert [one.verdict for one in both] == ["inconclusive", "supported"]
+    assert re.match(
+        r"its rule cannot be computed: ZeroDivisionError: by 0 \(test_verdicts\.py, line \d+\)",
+        both[0].parts[0].text,
     )

@@ -14,13 +14,13 @@ from normlab.data import cache, image_sources, load_data
 def decoded_images(monkeypatch) -> list[str]:
     """The names of the images decoded so far."""
     names: list[str] = []
-    decode = image_sources._decode
+    decode = image_sources.read_pixels
 
     def counting(source, where, size=None):
         names.append(where)
         return decode(source, where, size)
 
-    monkeypatch.setattr(image_sources, "_decode", counting)
+    monkeypatch.setattr(image_sources, "read_pixels", counting)
     return names
 
 

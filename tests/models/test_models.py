@@ -193,11 +193,12 @@ def test_plaincnn_of_any_depth(loaded):
         (["model=transformer", "norm=batchnorm"], "allow_noncausal"),
         (["model=transformer", "data=digits"], "choose model=plaincnn"),
         (["model=mlp", "data=pydoc"], "choose model=transformer"),
-        (["model=plaincnn", "model.depth=0"], "at least 1"),
+        (["model=plaincnn", "model.depth=0"], "a number from 1 to 10000"),
         (["model=plaincnn", "norm=groupnorm", "norm.num_groups=5"], "1, 2, 4, 8, 16"),
     ],
 )
 def test_what_does_not_fit_is_refused(overrides, words, loaded):
-    cfg = compose(overrides)
     with pytest.raises(NormLabError, match=words):
+        # Numbers out of bounds are refused as soon as they are composed.
+        cfg = compose(overrides)
         build(cfg, loaded(cfg))

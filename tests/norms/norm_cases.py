@@ -5,9 +5,16 @@ from torch import Tensor, nn
 
 from normlab.norms import KINDS, make_norm
 from normlab.norms.formulas import reference
+from normlab.norms.spec import MAP_LAYOUTS
 
 CHANNELS = 32  # four values a group of groupnorm, at the least
-SHAPES = {"NC": (8, CHANNELS), "NCHW": (6, CHANNELS, 5, 3), "NTC": (6, 7, CHANNELS)}
+SHAPES = {
+    "NC": (8, CHANNELS),
+    "NCL": (6, CHANNELS, 7),
+    "NCHW": (6, CHANNELS, 5, 3),
+    "NCDHW": (4, CHANNELS, 2, 3, 2),
+    "NTC": (6, 7, CHANNELS),
+}
 KIND_LAYOUTS = [(kind, layout) for kind, spec in KINDS.items() for layout in spec.layouts]
 
 # What else than the defaults changes the path through the code.
@@ -28,11 +35,20 @@ VARIANTS = [
     ("causal_batchnorm", {"momentum": None, "eps": 0.1}),
     ("groupnorm", {"num_groups": 1}),
     ("groupnorm", {"channels_per_group": 8, "eps": 0.1}),
-    *((kind, {"eps": 0.1}) for kind, spec in KINDS.items() if spec.options == ("eps",)),
+    *((kind, {"eps": 0.1}) for kind in ("channel_layernorm", "frn", "instancenorm", "layernorm")),
+    *((kind, {"eps": 0.1}) for kind in ("adain", "pixelnorm", "rmsnorm")),
+    *((kind, {"affine": False}) for kind, spec in KINDS.items() if "affine" in spec.options),
+    *((kind, {"bias": False}) for kind, spec in KINDS.items() if "bias" in spec.options),
 ]
 FORMULA = {"syncbatchnorm": "batchnorm"}  # of one process; tests/distributed/ has several
 CASES = (
-    [(kind, layout, options) for kind, options in VARIANTS for layout in KINDS[kind].layouts]
+    [
+        (kind, layout, options)
+        for kind, options in VARIANTS
+        for layout in KINDS[kind].layouts
+        # NCL and NCDHW are NCHW seen in another way: tests/norms/test_layouts.py.
+        if not options or layout in ("NC", "NCHW", "NTC")
+    ]
     + [
         (kind, layout, {"ghost_batch": 1})
         for kind in ("batchnorm", "batchrenorm")
@@ -64,8 +80,9 @@ def draw(layout: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Te
     channels = x.shape[-1] if layout == "NTC" else x.shape[1]
     scale = torch.linspace(0.5, 2, channels, dtype=torch.float64)
     shift = torch.linspace(-1, 2, channels, dtype=torch.float64)
-    if layout == "NCHW":
-        scale, shift = scale[:, None, None], shift[:, None, None]
+    if layout in MAP_LAYOUTS:
+        trailing = [1] * (x.ndim - 2)
+        scale, shift = scale.view(-1, *trailing), shift.view(-1, *trailing)
     return x * scale + shift
 
 
@@ -96,6 +113,11 @@ def oracle_state(norm: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]
     return parameters, running
 
 
+def formula_options(options: dict[str, object]) -> dict[str, object]:
+    """Those that a formula reads: what it has no gain or shift for follows from its parameters."""
+    return {name: value for name, value in options.items() if name not in ("affine", "bias")}
+
+
 def expected(
     kind: str,
     norm: nn.Module,
@@ -113,6 +135,6 @@ def expected(
         parameters,
         training=training,
         running=running,
-        **options,
+        **formula_options(options),
     )
     return y, parameters, running

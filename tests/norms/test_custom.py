@@ -13,6 +13,7 @@ from normlab.claims.staleness import changed_files
 from normlab.errors import NormLabError
 from normlab.norms import KINDS, NormSpec, make_norm, spec_of
 from normlab.norms.properties import CHANNELS, SHAPES, measured_spec
+from normlab.norms.spec import GUEST_LAYOUTS
 from normlab.records.provenance import load_sources
 from normlab.records.record import Record, trial_key
 
@@ -110,7 +111,7 @@ def test_layers_of_torch_are_measured_where_they_fit():
     assert layer.layouts == ("NC", "NTC") and layer.causal_safe and not layer.batch_dependent
 
 
-@pytest.mark.parametrize("layout", SHAPES)
+@pytest.mark.parametrize("layout", GUEST_LAYOUTS)
 def test_a_layer_is_told_its_layout_and_options(module, layout):
     norm = make_norm(
         "custom", CHANNELS, layout, target=f"{module}.Softened", options={"alpha": 2.0}
@@ -121,7 +122,7 @@ def test_a_layer_is_told_its_layout_and_options(module, layout):
     assert norm(x).dtype == torch.bfloat16
     torch.testing.assert_close(norm(x), wanted, rtol=1e-2, atol=1e-2)
     spec = spec_of("custom", target=f"{module}.Softened", options={"alpha": 2.0})
-    assert spec.layouts == tuple(SHAPES) and spec.causal_safe and spec.has_shift and not spec.scaled
+    assert spec.layouts == GUEST_LAYOUTS and spec.causal_safe and spec.has_shift and not spec.scaled
 
 
 def test_what_a_layer_declares_counts(module):

@@ -9,7 +9,11 @@ from normlab.norms import KINDS, make_norm, require_causal
 
 CANNOT_BUILD = [
     (("foo", 4), {}, "unknown norm 'foo': choose one of batchnorm, batchrenorm, "),
-    (("layernorm", 4, "NHWC"), {}, "unknown layout 'NHWC': choose one of NC, NCHW, NTC."),
+    (
+        ("layernorm", 4, "NHWC"),
+        {},
+        "unknown layout 'NHWC': choose one of NC, NCL, NCHW, NCDHW, NTC.",
+    ),
     (("layernorm", 0), {}, "num_features must be at least 1, not 0."),
     (
         ("batchnorm", 4),
@@ -21,8 +25,8 @@ CANNOT_BUILD = [
         {"eps": 2},
         "unknown option 'eps' of norm 'none': leave it out, for it has none.",
     ),
-    (("instancenorm", 4, "NC"), {}, "instancenorm cannot take layout NC: choose one of NCHW, NTC."),
-    (("frn", 4, "NTC"), {}, "frn cannot take layout NTC: choose one of NCHW."),
+    (("instancenorm", 4, "NC"), {}, "instancenorm cannot take layout NC: choose one of NCL, "),
+    (("frn", 4, "NTC"), {}, "frn cannot take layout NTC: choose one of NCL, "),
     (
         ("groupnorm", 12),
         {},
@@ -154,7 +158,9 @@ def test_an_input_of_another_shape_is_refused(kind, layout):
     norm = make_norm(kind, CHANNELS, layout)
     wrong = {
         "NC": [(8, CHANNELS + 1), (8, CHANNELS, 4)],
+        "NCL": [(8, 4, CHANNELS), (8, CHANNELS, 4, 4)],
         "NCHW": [(8, 4, 4, CHANNELS), (8, CHANNELS, 4)],
+        "NCDHW": [(8, 4, 4, 4, CHANNELS), (8, CHANNELS, 4, 4)],
         "NTC": [(8, CHANNELS, CHANNELS + 1), (8, CHANNELS)],
     }
     for shape in wrong[layout]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from normlab.records.code_hash import file_hash, module_code, trial_code
+from normlab.records.code_hash import file_hash, module_code, trial_code, with_c_sources
 from normlab.records.moves import Modules
 from normlab.records.places import PACKAGE
 
@@ -200,3 +200,16 @@ def test_the_hash_in_keys_stays_that_of_version_1(tmp_path):
     code = "class A:\n    def f(self, x: int) -> int:\n        return x  # x\n"
     path.write_text(f'"""Doc."""\n\n\n{code}')
     assert file_hash(path) == "168fb53b"
+
+
+def test_c_files_belong_to_the_python_beside_them(tmp_path):
+    """Without their comments and layout."""
+    python = code("a = 1")
+    assert with_c_sources(python, tmp_path) is python
+    (tmp_path / "one.c").write_text("/* One. */\nint one = 1;\n")
+    first = with_c_sources(python, tmp_path).hash
+    assert first != python.hash
+    (tmp_path / "one.c").write_text("int  one\n = 1; /* The\n first. */")
+    assert with_c_sources(python, tmp_path).hash == first
+    (tmp_path / "one.c").write_text("int one = 2;\n")
+    assert with_c_sources(python, tmp_path).hash != first

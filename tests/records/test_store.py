@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import resource
+import threading
 
 import pytest
 
@@ -67,7 +68,8 @@ def test_records_of_a_later_schema_are_refused(tmp_path):
         Store(tmp_path)
 
 
-def test_rows_of_benchmarks_lie_beside_records_and_are_written_beside_a_run(tmp_path):
+def test_rows_of_benchmarks_lie_beside_records_and_are_written_beside_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("normlab.records.lines.WAIT_S", 0.0)
     with Store(tmp_path) as store, Lines(tmp_path, BENCHMARKS, "normlab bench") as rows:
         store.append("c", record("a"))
         rows.write("bench", ['{"ratio": 1}', '{"ratio": 2}'])
@@ -119,3 +121,12 @@ def test_a_disk_without_locks_is_not_called_another_run(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(NormLabError, match=r"cannot be locked \(No locks available\)"):
         Store(tmp_path).__enter__()
+
+
+def test_who_writes_waits_for_another_that_is_about_to_end(tmp_path, capsys):
+    first = Store(tmp_path).__enter__()
+    threading.Timer(0.3, first.__exit__, (None, None, None)).start()
+    with Store(tmp_path) as second:
+        second.append("c", record("a"))
+    assert "another `normlab run` is writing" in capsys.readouterr().err
+    assert list(Store(tmp_path).records) == ["a"]

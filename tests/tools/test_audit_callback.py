@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 import normlab
@@ -206,3 +207,50 @@ def test_gradients_are_looked_at_in_inference_mode_too():
     """Which is Lightning's mode at evaluations."""
     found = run(TooSmallEps(), 4)[0]
     assert found["training"] == found["validation"] == found["test"] == ["eps-too-small"]
+
+
+class Checkpointing(Small):
+    def forward(self, x):
+        return checkpoint(self.net, x, use_reentrant=False)
+
+
+class Refreezing(Small):
+    """Freezes its batch norm for the first epoch, and calls train() in the second."""
+
+    def __init__(self, thaws=False):
+        super().__init__()
+        self.thaws = thaws
+
+    def on_fit_start(self):
+        self.net[1].eval().requires_grad_(False)
+
+    def on_train_epoch_start(self):
+        if self.current_epoch == 1:
+            self.net.train()
+            self.net[1].requires_grad_(self.thaws)
+
+
+def test_statistics_that_the_backward_pass_moves_again():
+    found, said = run(Checkpointing(), 32)
+    assert found["training"] == ["statistics-counted-twice"]
+    assert "training: statistics-counted-twice: net.1: running statistics move" in said[0]
+    assert "statistics-counted-twice" not in run(Small(), 32)[0]["training"]
+    with_sample = run(Checkpointing(), 32, torch.randn(4, 3, 6, 6))
+    assert with_sample[0]["training"] == ["statistics-counted-twice"]
+    assert sum("counted-twice" in text for text in with_sample[1]) == 1
+
+
+def test_eval_mode_that_train_undoes():
+    found, said = run(Refreezing(), 32, epochs=3)
+    assert found["training"] == ["running-statistics-never-moved", "eval-undone"]
+    assert sum("undoes their eval()" in text for text in said) == 1
+    assert "eval-undone" not in run(Refreezing(thaws=True), 32, epochs=3)[0]["training"]
+
+
+def test_the_trainer_says_what_the_last_batch_and_weight_decay_are():
+    class Decayed(Small):
+        def configure_optimizers(self):
+            return torch.optim.AdamW(self.parameters(), lr=0.1)
+
+    assert run(Decayed(), 31)[0]["training"] == ["last-batch-of-one", "decayed-gains"]
+    assert run(Decayed(), 32)[0]["test"] == ["foldable"]

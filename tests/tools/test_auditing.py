@@ -238,11 +238,26 @@ def test_dead_gain():
     assert (
         found.name == "dead-gain" and found.layers == ("4",) and "3 of 8 channels" in found.reason
     )
-    nn.init.zeros_(model[4].weight)  # how a residual branch may start
+    with torch.no_grad():  # as transformers' EfficientNet draws its gains
+        model[4].weight.copy_(torch.tensor([1e-6, -0.2, 0.1, -0.1, 0.2, 0.3, -0.1, 0.1]))
     assert names(model) == []
+    with torch.no_grad():
+        model[4].weight[0] = 0
+    assert names(model) == ["dead-gain"]
+
+
+def test_a_branch_that_starts_at_nothing_is_not_dead():
+    """Neither after a warm-up, which moves statistics and no gain; a step moves the shift too."""
+    model = network()
+    nn.init.zeros_(model[4].weight)
     model(images())
-    (found,) = normlab.audit(model)
-    assert found.name == "dead-gain" and found.reason.startswith("all 8 gains are 0")
+    assert names(model) == [] and "dead-gain" not in names(model.eval())
+    nn.init.normal_(model[4].bias)
+    (found,) = normlab.audit(model.train())
+    assert found.name == "dead-gain" and "all 8 gains are 0 in a layer" in found.reason
+    model[4].requires_grad_(False)
+    nn.init.zeros_(model[4].bias)
+    assert "requires_grad is False: they stay so" in str(normlab.audit(model.train()))
 
 
 def test_batch_norms_that_could_be_folded():

@@ -44,7 +44,8 @@ class WithActivation(nn.BatchNorm2d):
 
 
 def never(m, x):
-    return m.bn(m.a(x)) if x.sum() > 1e9 else m.bn(m.a(x)) + 1
+    """torch.fx cannot count with a stand-in."""
+    return sum(m.bn(m.a(x)) for _ in range(x.dim()))
 
 
 PADDED = {"a": conv(kernel=3, padding=1)}

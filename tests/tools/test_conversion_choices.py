@@ -1,5 +1,7 @@
 """convert: which layers it replaces, what options it gives the new ones, and what it refuses."""
 
+import copy
+
 import pytest
 import torch
 from norm_layers_of_others import drawn
@@ -114,3 +116,40 @@ def test_refusals():
     with pytest.raises(NormLabError, match="before scripting"):
         normlab.convert(torch.jit.script(nn.Sequential(nn.ReLU())), "groupnorm")
     assert isinstance(model[0], nn.BatchNorm2d)
+
+
+def test_what_a_norm_of_the_same_kind_has_not_stays_away():
+    layers = nn.Sequential(
+        nn.BatchNorm3d(4, affine=False),
+        nn.InstanceNorm3d(4, affine=True, track_running_stats=True),
+    )
+    x = torch.randn(2, 4, 3, 2, 2)
+    layers(x)
+    for to, index in (("batchnorm", 0), ("instancenorm", 1)):
+        old = layers[index]
+        new = normlab.convert(nn.Sequential(copy.deepcopy(old)), to, eps=1e-5).model[0]
+        assert new.layout == "NCDHW"
+        assert new.state_dict().keys() == old.state_dict().keys()
+        torch.testing.assert_close(new.eval()(x), copy.deepcopy(old).eval()(x))
+    plain = nn.Sequential(nn.LayerNorm(8, bias=False))
+    new = normlab.convert(plain, "layernorm", eps=1e-4).model[0]
+    assert new.weight is not None and new.bias is None
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_what_replaces_an_instance_norm_takes_one_sample_without_a_batch(dims):
+    cls = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)[dims - 1]
+    old = cls(4, affine=True)
+    x = torch.randn(4, *[5] * dims)
+    new = normlab.convert(nn.Sequential(old), "groupnorm", num_groups=4).model
+    torch.testing.assert_close(new(x), old(x))
+    torch.testing.assert_close(new(x[None].repeat(2, *[1] * (dims + 1)))[1], old(x))
+
+
+def test_syncbatchnorm_says_what_a_model_of_ones_own_needs():
+    (norm,) = normlab.convert(nn.Sequential(nn.BatchNorm2d(4)), "syncbatchnorm").norms
+    assert any("init_process_group()" in note for note in norm.notes)
+    (norm,) = normlab.convert(
+        nn.Sequential(nn.BatchNorm2d(4)), "syncbatchnorm", fallback=True
+    ).norms
+    assert not any("init_process_group()" in note for note in norm.notes)

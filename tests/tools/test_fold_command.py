@@ -1,6 +1,7 @@
 """`normlab fold` on checkpoints of train.py."""
 
 import importlib.util
+import json
 
 import pytest
 import torch
@@ -65,3 +66,12 @@ def test_a_network_without_batch_norms_is_refused(train, tmp_path):
     assert done.returncode == 0, done.stderr
     refused = CliRunner().invoke(app, ["fold", str(tmp_path / "run" / "last.ckpt")])
     assert refused.exit_code == 2 and "no batch norm to fold" in refused.stderr
+
+
+def test_lists_what_becomes_of_the_batch_norms_of_a_model_by_name():
+    name = "torchvision:shufflenet_v2_x0_5"
+    done = CliRunner().invoke(app, ["fold", "--list", name])
+    assert done.exit_code == 0 and "56 of 56 batch norms folded" in done.output, done.output
+    done = CliRunner().invoke(app, ["fold", "--list", name, "--json"])
+    fates = json.loads(done.stdout)["batch_norms"]
+    assert fates[0] == {"name": "conv1.1", "into": ["conv1.0"], "reason": ""}

@@ -20,7 +20,7 @@ from normlab.tools.survey import listed_norms
     [
         (nn.BatchNorm1d(8), "batchnorm", "first"),
         (nn.BatchNorm2d(8), "batchnorm", "NCHW"),
-        (nn.BatchNorm3d(8), "batchnorm", "first"),
+        (nn.BatchNorm3d(8), "batchnorm", "NCDHW"),
         (nn.SyncBatchNorm(8), "syncbatchnorm", "first"),
         (nn.GroupNorm(2, 8), "groupnorm", "first"),
         (nn.InstanceNorm2d(8, affine=True), "instancenorm", "NCHW"),

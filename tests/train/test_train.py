@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
+from normlab.records.record import Record
 from normlab.train.table import print_table
 
 QUICK = ["trainer.max_steps=20", "data.batch_size=16"]
@@ -69,8 +71,9 @@ def test_sweep_shows_every_job_and_skips_what_is_done(train, tmp_path, launcher)
     first = train(*sweep)
     assert first.returncode == 1, first.stderr  # five groups do not divide 16 channels
     assert "Traceback" not in first.stderr
-    table = first.stdout[first.stdout.rindex("status") :]
-    assert table.count(" ok") == 2 and table.count("failed: ") == 2
+    table = first.stdout[first.stdout.rindex("norm.num_groups  n") :]
+    assert re.search(r"^4 +2 +0 +0 +\d", table, re.M) and re.search(r"^5 +0 +0 +2 +-", table, re.M)
+    assert table.count("failed: ") == 2 and "4 jobs: 2 done, 2 failed." in table
     assert sorted(record["status"] for record in records(tmp_path / "runs")) == [
         "failed",
         "failed",
@@ -84,24 +87,29 @@ def test_sweep_shows_every_job_and_skips_what_is_done(train, tmp_path, launcher)
     }
 
     again = train(*sweep)
-    assert again.stdout.count("ok (done before)") == 2
+    assert "4 jobs: 2 done (2 of them before), 2 failed." in again.stdout
     assert all(path.read_text() == text for path, text in kept.items())
 
 
 def test_a_sweep_is_one_however_it_is_spelled(train, tmp_path):
     done = train("hydra.mode=MULTIRUN", "norm=batchnorm,groupnorm", "model.width=0")
     assert done.returncode == 1, done.stdout + done.stderr
-    table = done.stdout[done.stdout.rindex("status") :]
-    assert table.count("failed: ") == 2
+    assert "2 jobs: 0 done, 2 failed." in done.stdout
 
 
 def test_the_table_prints_messages_as_they_are(tmp_path, capsys):
-    summary = {"status": "failed", "message": "no [groups] here", "metrics": {}, "duration_s": 0.0}
-    outcome = {"overrides": ["evaluations=[precise]"], "skipped": False, "summary": summary}
-    (tmp_path / "000000.json").write_text(json.dumps(outcome))
-    assert print_table(tmp_path) == 1
+    config = {"evaluations": ["precise"], "norm": {"kind": "batchnorm"}}
+    for number, record in enumerate(
+        (
+            Record("a", config, message="no [groups] here"),
+            Record("b", {**config, "evaluations": []}),
+        )
+    ):
+        outcome = {"folder": "runs/sweep", "skipped": False, "summary": asdict(record)}
+        (tmp_path / f"{number:06d}.json").write_text(json.dumps(outcome))
+    assert print_table(tmp_path) == 2
     printed = capsys.readouterr().out
-    assert "failed: no [groups] here" in printed and "[precise]" in printed
+    assert "seed 0: no [groups] here" in printed and "[precise]" in printed
 
 
 def test_sweep_killed_in_the_middle_goes_on_where_it_stopped(train, tmp_path):
@@ -111,7 +119,7 @@ def test_sweep_killed_in_the_middle_goes_on_where_it_stopped(train, tmp_path):
     (done.parent.parent / "a-killed-job").mkdir()  # what a kill leaves: a folder without a record
     halves = train("-m", "seed=0,1", *QUICK)
     assert done.read_text() == kept
-    assert halves.stdout.count("(done before)") == 1 and len(records(tmp_path / "runs")) == 2
+    assert halves.stdout.count("done before: ") == 1 and len(records(tmp_path / "runs")) == 2
 
 
 def checkpoint(folder, name):
@@ -147,6 +155,8 @@ def checkpoint(folder, name):
         (["norm.momentun=0.2"], "momentum"),
         (["lr=0.1"], "unknown key 'lr'"),
         (["seed=-1"], "seed=-1"),
+        (["seed=99999999999999999999"], "from 0 to 18446744073709551615"),
+        (["~norm"], "~norm: every run has a norm; choose one of adain"),
         (["+foo=1"], "unknown key 'foo'"),
         (["+optim.foo=1"], "unknown key 'optim.foo'"),
         (["norm=batchnorm,groupnorm"], "norm=batchnorm,groupnorm has several values: add -m"),

@@ -39,3 +39,25 @@ def test_the_mean_of_more_than_a_quarter_is_no_quarter():
     assert divergence([20], [3.5], 40, TRIVIAL) is None  # which goes on to 1.3
     assert divergence([20, 40], [3.5, 1.3], 40, TRIVIAL) is None
     assert "stuck" in divergence([20, 40], [2.31, 2.31], 40, TRIVIAL)
+
+
+def test_of_a_few_steps_only_an_explosion_is_said():
+    flat, falling = [2.31] * 16, [4.6 - 0.05 * step for step in range(16)]
+    for total in (1, 2, 3, 5, 10, 16):
+        steps = list(range(1, total + 1))
+        assert divergence(steps, flat[:total], total, TRIVIAL) is None
+        assert divergence(steps, falling[:total], total, TRIVIAL) is None
+    assert "not finite" in divergence([1], [math.nan], 1, TRIVIAL)
+    assert "exploded" in divergence([1, 2], [900.0, 950.0], 2, TRIVIAL)
+
+
+@pytest.mark.parametrize("total", [20, 30, 39])
+def test_a_short_run_that_falls_is_not_stuck(total):
+    """As a transformer on text does, which begins far above the trivial loss."""
+    steps = list(range(1, total + 1))
+    falling = [4.6 - 2.0 * step / total for step in steps]
+    assert divergence(steps, falling, total, TRIVIAL) is None
+    assert "stuck" in divergence(steps, [2.31] * total, total, TRIVIAL)
+    # With enough steps to get below, being above it at the end is an outcome.
+    steps = [10 * step for step in steps]
+    assert "stuck" in divergence(steps, falling, 10 * total, TRIVIAL)

@@ -9,6 +9,7 @@ from normlab.config.compose import compose
 from normlab.errors import NormLabError
 from normlab.training.evaluations import evaluation
 from normlab.training.evaluations.batching import BATCHES
+from normlab.training.evaluations.beforehand import check_beforehand
 from normlab.training.evaluations.reevaluation import large_batches
 from normlab.training.fit import fit
 from normlab.training.running_statistics import batch_norms
@@ -71,3 +72,31 @@ def test_text_has_the_others():
     record = fit(compose([*text, *small, *steps, f"evaluations=[{names}]"]))
     assert {"precise_test_loss", "instance_test_loss", "stream_growth"} <= record.metrics.keys()
     assert "whole_test_loss" in record.metrics
+
+
+LONG = "trainer.max_steps=1000000"  # which nobody waits for
+
+
+@pytest.mark.parametrize("norm", [["norm=batchnorm", "norm.statistics=batch"], [
+    "norm=custom", "norm.target=torch.nn.BatchNorm1d", "norm.options={track_running_stats: false}",
+]])  # fmt: skip
+def test_a_rest_of_one_sample_is_found_before_the_training(norm, tmp_path):
+    rows = ["model=mlp", *norm, LONG, "data.eval_batch_size=269"]  # 270 each
+    with pytest.raises(NormLabError, match=r"eval_batch_size=269 makes a batch of 1 of the val"):
+        fit(compose(rows), tmp_path)
+    assert not list(tmp_path.iterdir())
+    check_beforehand(setup_of("model=mlp", *norm, "data.eval_batch_size=40"))
+
+
+def test_the_whole_test_split_has_a_rest_of_its_own():
+    rows = ["model=mlp", "norm=batchnorm", "norm.statistics=batch", "data.eval_batch_size=269"]
+    check_beforehand(setup_of(*rows))
+    with pytest.raises(NormLabError, match="batch of 1 of the test"):
+        check_beforehand(setup_of(*rows, "evaluations=[whole_test]"))
+
+
+def test_a_text_too_short_for_twice_the_context_is_refused_before_the_training(tmp_path):
+    short = ["model=rnn", "data=pydoc", "data.eval_subset=100", "data.subset=5000"]
+    with pytest.raises(NormLabError, match=r"twice_context. doubles .* data\.context=128"):
+        fit(compose([*short, "evaluations=[twice_context]", LONG]), tmp_path)
+    assert not list(tmp_path.iterdir())

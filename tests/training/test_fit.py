@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.errors import NormLabError
+from normlab.norms import kernels
 from normlab.training.fit import fit
 from normlab.training.probes import GradientNorm
 from normlab.training.setup import set_up
@@ -204,6 +205,7 @@ def test_record_says_what_it_was():
     )
     assert record.data["name"] == "digits" and len(record.data["fingerprint"]) >= 8
     assert record.device.startswith("cpu") and record.versions["torch"] == torch.__version__
+    assert record.versions["kernel"] == kernels.name()
     assert set(record.code) == {"git", "dirty", "source"}
     assert record.samples == 40 * 16 and record.duration_s > 0 and record.started
     assert "resume" not in record.key

@@ -1,5 +1,6 @@
 """Records -> verdicts. Deterministic: the same records give the same bytes."""
 
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,8 @@ from normlab.records.verdict import (
     Verdict,
     to_json,
 )
+
+BROKEN_RULE = "its rule cannot be computed"  # a part's text begins with it
 
 
 def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
@@ -134,7 +137,16 @@ def _decided(claim: Claim, part: Part, by_arm: ByArm, looks: Looks) -> PartVerdi
         finding = decide(part, by_arm, looks)
     except Missing as missing:
         return _part(part, None, str(missing), decides=decides)
+    except Exception as error:  # a bug of this claim's, which must not stop the others
+        return _part(part, None, _broken(error), decides=decides)
     return _part(part, finding, finding.text, decides=decides)
+
+
+def _broken(error: Exception) -> str:
+    """The error of a rule, with the file and line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"{BROKEN_RULE}: {type(error).__name__}: {error} ({place})"
 
 
 def _counted(by_arm: ByArm) -> list[tuple[str, Record]]:

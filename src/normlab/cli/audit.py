@@ -17,6 +17,9 @@ def audit(
         int | None,
         typer.Option(help="Training samples on one.  [default: 16, or the checkpoint's]"),
     ] = None,
+    dataset_size: Annotated[
+        int | None, typer.Option(help="Training samples of an epoch: for its last batch.")
+    ] = None,
     evaluation: Annotated[
         bool, typer.Option("--eval", help="In eval mode, not as it is trained.")
     ] = False,
@@ -29,7 +32,9 @@ def audit(
 
     from normlab.tools.audit.by_name import audit_by_name
 
-    findings = audit_by_name(model, world_size, batch_per_device, training=not evaluation)
+    findings = audit_by_name(
+        model, world_size, batch_per_device, dataset_size, training=not evaluation
+    )
     if not as_json:
         print(findings)
         return

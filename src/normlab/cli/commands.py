@@ -12,24 +12,28 @@ import typer
 from normlab.cli.advise import advise
 from normlab.cli.audit import audit
 from normlab.cli.bench import bench
+from normlab.cli.compare import compare
 from normlab.cli.convert import convert
 from normlab.cli.dashboard import dashboard
 from normlab.cli.fold import fold
 from normlab.cli.list import list_claims
 from normlab.cli.recheck import recheck
 from normlab.cli.report import report
+from normlab.cli.rerun import rerun
 from normlab.cli.run import run
 from normlab.cli.sample import sample
 from normlab.cli.score import score
 from normlab.cli.show import show
 from normlab.cli.verdict import verdict
-from normlab.errors import NormLabError, extras_named, refuse
+from normlab.errors import NormLabError, extras_named, interrupted, refuse
 
 # In the order in which `normlab --help` lists them: tools for models of one's own, then claims.
 COMMANDS: dict[str, Callable[..., None]] = {
     "advise": advise,
     "convert": convert,
     "fold": fold,
+    "compare": compare,
+    "rerun": rerun,
     "dashboard": dashboard,
     "score": score,
     "audit": audit,
@@ -69,8 +73,21 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
                 command(**options)
         except NormLabError as error:
             refuse(error)
+        except KeyboardInterrupt:
+            interrupted(_KEPT.get(command.__name__, _NOTHING_KEPT))
 
     return guarded
+
+
+# After Ctrl-C, by the name of a command.
+_RECORDED = "every trial that had ended is recorded; the same command goes on with the rest."
+_KEPT = {
+    "run": _RECORDED,
+    "score": _RECORDED,
+    "recheck": "trials that were run again are kept; the same command goes on with the rest.",
+    "rerun": "the run has no result; the same command starts it again.",
+}
+_NOTHING_KEPT = "no file is half written; the same command starts again."
 
 
 for _name, _command in COMMANDS.items():

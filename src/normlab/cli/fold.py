@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from normlab.cli.options import CHECKPOINT
+from normlab.cli.options import CHECKPOINT, MODEL_NAME, Json
 
 if TYPE_CHECKING:
     from normlab.measure.timing.harness import Comparison
@@ -14,13 +14,23 @@ if TYPE_CHECKING:
 
 
 def fold(
-    checkpoint: Annotated[Path, typer.Argument(help=CHECKPOINT)],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help=f"{CHECKPOINT} With --list: {MODEL_NAME[0].lower()}{MODEL_NAME[1:]}"),
+    ],
     onnx: Annotated[
         Path | None, typer.Option(help="Write the folded network there, checked with ONNX Runtime.")
     ] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Only list what becomes of each batch norm of a model.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Fold the batch norms of a trained network into its layers; print errors, and latency before
-    and after."""
+    and after. Or list, for a model by name, which batch norms fold."""
+    if only_list:
+        _list_fates(str(checkpoint), as_json)
+        return
     from functools import partial
 
     import torch
@@ -46,6 +56,21 @@ def fold(
             console.print(size, highlight=False)
         runs = measure_runs(trained.model, others, trained.x)
     _print_runs(runs)
+
+
+def _list_fates(name: str, as_json: bool) -> None:
+    """What becomes of each batch norm of the network `name` in eval mode."""
+    import json
+
+    from normlab.tools.fold import fold as folding_of
+    from normlab.tools.zoo import build_named
+
+    folding = folding_of(build_named(name).eval())
+    if not as_json:
+        print(folding)
+        return
+    fates = [vars(fate) for fate in folding.batch_norms]
+    print(json.dumps({"batch_norms": fates, "notes": folding.notes}, indent=1))
 
 
 def _print_runs(runs: Sequence["NetworkRun"]) -> None:

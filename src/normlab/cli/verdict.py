@@ -1,5 +1,6 @@
 """`normlab verdict`."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,13 +19,26 @@ def verdict(
     results: Results = None,
 ) -> None:
     """Decide claims from their records and write results/verdicts.json."""
-    print_verdicts(slugs or (), results, as_json=as_json)
+    decided = print_verdicts(slugs or (), results, as_json=as_json)
+    broken = [one.slug for one in decided if _is_broken(one)]
+    if broken:
+        print(f"error: a rule of {', '.join(broken)} cannot be computed.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _is_broken(verdict: "Verdict") -> bool:
+    from normlab.claims.verdicts import BROKEN_RULE
+
+    return any(part.text.startswith(BROKEN_RULE) for part in verdict.parts)
 
 
 def print_verdicts(
     slugs: Sequence[str], results: Path | None = None, *, as_json: bool = False
-) -> None:
-    """Decide all claims, write verdicts.json, and print those asked for; all if none is."""
+) -> list["Verdict"]:
+    """Decide all claims, write verdicts.json, and print those asked for, which are returned.
+
+    All if none is asked for.
+    """
     from normlab.claims.registry import load_all, load_claim
     from normlab.claims.verdicts import verdicts, write
     from normlab.records.places import RESULTS
@@ -44,6 +58,7 @@ def print_verdicts(
         print(to_json(decided), end="")
     else:
         _print_table(decided)
+    return decided
 
 
 def _print_table(decided: Sequence["Verdict"]) -> None:

@@ -20,6 +20,7 @@ from normlab.records.places import CONF, PACKAGE
 # The files besides conf/ and the norms that decide what is composed, and the libraries.
 _SCHEMA = (
     "config/schema.py",
+    "config/bounds.py",
     "config/compose.py",
     "data/options.py",
     "models/options.py",

@@ -5,7 +5,7 @@ so an unknown key or a value of the wrong type is refused before anything heavy 
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -18,7 +18,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, SGDConfig
+from normlab.config.bounds import check_bounds
+from normlab.config.schema import OPTIM_CONFIGS, AdamWConfig, Config, MuonConfig, SGDConfig
 from normlab.data.options import (
     DATA_CONFIGS,
     DocumentDataConfig,
@@ -84,6 +85,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("data", "_documents"): DocumentDataConfig,
     ("optim", "_sgd"): SGDConfig,
     ("optim", "_adamw"): AdamWConfig,
+    ("optim", "_muon"): MuonConfig,
 }
 # On import: Hydra looks up in its store what the defaults lists of conf/ name.
 for (_group, _name), _schema in SCHEMAS.items():
@@ -136,27 +138,59 @@ def typed(node: DictConfig) -> Config:
     """`node`, composed by Hydra or read from a record, as instances of the types that declare it.
 
     Raises:
-        NormLabError: a key that nothing reads; an unknown model, data set or optimizer.
+        NormLabError: a key that nothing reads; an unknown model, data set or optimizer; a number
+            that its setting cannot have.
         OmegaConfBaseException: a value of the wrong type, or none where one must be given.
     """
     # Before the merge, which refuses an unknown key without naming those that there are.
     check_keys(node)
-    whole: Any = OmegaConf.merge(OmegaConf.structured(ComposedConfig), _without_hydra(node))
-    # A record, or a file of a user's own, holds plain values: their type follows from the name.
-    for group, what, types in (
-        ("model", "model", MODEL_CONFIGS),
-        ("data", "data set", DATA_CONFIGS),
-        ("optim", "optimizer", OPTIM_CONFIGS),
-    ):
-        name = whole[group].name
-        if name not in types:
-            raise choices(what, name, types)
-        whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
-    whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
+    whole: Any = node if _has_types(node) else _with_types(node)
     norm = plain(whole.norm)
     # One level only: the groups stay instances of their types, as `Config` holds them.
     values = vars(OmegaConf.to_object(whole))
-    return Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    cfg = Config(**{**values, "norm": NormConfig(norm.pop("kind"), norm)})
+    check_bounds(cfg)
+    return cfg
+
+
+# Groups whose type follows from the name: what it is called, and the types.
+_NAMED: Mapping[str, tuple[str, Mapping[str, type]]] = {
+    "model": ("model", MODEL_CONFIGS),
+    "data": ("data set", DATA_CONFIGS),
+    "optim": ("optimizer", OPTIM_CONFIGS),
+}
+
+
+def _has_types(node: DictConfig) -> bool:
+    """Whether all of `node` has its type already, as what Hydra composes from conf/ has."""
+    if "hydra" in node or OmegaConf.get_type(node) is not ComposedConfig:
+        return False
+    for group, (_, types) in _NAMED.items():
+        name = OmegaConf.select(node, f"{group}.name")
+        if name not in types or OmegaConf.get_type(node, group) is not types[name]:
+            return False
+    return OmegaConf.get_type(node, "reparam") is ReparamConfig
+
+
+def _with_types(node: DictConfig) -> DictConfig:
+    """The same for a record or a file of a user's own, which hold plain values.
+
+    Raises:
+        NormLabError: an unknown model, data set or optimizer.
+        OmegaConfBaseException: a value of the wrong type.
+    """
+    whole: Any = OmegaConf.merge(OmegaConf.structured(ComposedConfig), _without_hydra(node))
+    for group, (what, types) in _NAMED.items():
+        name = whole[group].name
+        if name not in types:
+            raise choices(what, name, types)
+        try:
+            whole[group] = OmegaConf.merge(OmegaConf.structured(types[name]), whole[group])
+        except OmegaConfBaseException as error:
+            error.full_key = f"{group}.{error.full_key}"  # which the group itself does not know
+            raise
+    whole.reparam = OmegaConf.merge(OmegaConf.structured(ReparamConfig), whole.reparam)
+    return whole  # type: ignore[no-any-return]
 
 
 def to_dict(cfg: Config) -> dict[str, Any]:

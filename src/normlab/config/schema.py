@@ -20,11 +20,21 @@ class Decay(Enum):
     constant = "constant"
 
 
+class DecayNorm(Enum):
+    """Whose gains and shifts the weight decay falls on, by where a norm stands."""
+
+    none = "none"
+    input = "input"  # before weight matrices, which could take its gain in
+    output = "output"  # after them, as before an activation or a residual sum
+    all = "all"
+
+
 @dataclass
 class OptimConfig:
     name: str
     lr: float
-    weight_decay: float = 0.0  # on weight matrices and convolutions only
+    weight_decay: float = 0.0  # on weight matrices and convolutions only, but for decay_norm
+    decay_norm: DecayNorm = DecayNorm.none
     warmup: float = 0.0  # share of all steps
     decay: Decay = Decay.cosine  # to zero
     clip_norm: float | None = None
@@ -42,8 +52,18 @@ class AdamWConfig(OptimConfig):
     beta2: float = 0.95
 
 
+@dataclass
+class MuonConfig(AdamWConfig):
+    momentum: float = 0.95  # of the matrices; beta1 and beta2 are of the rest
+    nesterov: bool = True
+
+
 # By the name of the optimizer.
-OPTIM_CONFIGS: dict[str, type[OptimConfig]] = {"sgd": SGDConfig, "adamw": AdamWConfig}
+OPTIM_CONFIGS: dict[str, type[OptimConfig]] = {
+    "sgd": SGDConfig,
+    "adamw": AdamWConfig,
+    "muon": MuonConfig,
+}
 
 
 class Accelerator(Enum):

@@ -52,11 +52,14 @@ def load_data(
     # Imported only now: these modules need torch, and importing this package does not.
     if isinstance(cfg, ImageDataConfig):
         from normlab.data.image_sources import read_images
+        from normlab.data.image_splits import check_classes
         from normlab.data.images import ImageData
 
+        images = read_images(cfg)
+        check_classes(cfg, images)
         return ImageData(
             cfg,
-            read_images(cfg),
+            images,
             seed,
             device,
             rank=rank,

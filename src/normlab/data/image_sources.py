@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from normlab.data.availability import folder_of, local_folder
 from normlab.data.cache import Arrays, decoded, files_key
 from normlab.data.hub import load_published
+from normlab.data.image_modes import Pixels, read_pixels, to_bytes
 from normlab.data.options import ImageDataConfig, ImageFolderConfig
 from normlab.errors import NormLabError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
+_FEWEST = 3  # images of the largest class: one for each split
+_READING = 2  # what a file becomes; with another number, what is cached is decoded anew
 _CIFAR = {"cifar10": ("label", 10), "cifar100": ("fine_label", 100)}
 
 
@@ -37,6 +40,7 @@ class RawImages:
     num_classes: int
     train: Pool
     test: Pool | None = None
+    classes: tuple[str, ...] = ()  # their names, where they have any
 
 
 def read_images(cfg: ImageDataConfig) -> RawImages:
@@ -96,9 +100,9 @@ def _cifar(name: str) -> RawImages:
     return RawImages(shown, num_classes, train, test)
 
 
-def _published_image(image: Any, number: int, where: str) -> NDArray[np.uint8]:
+def _published_image(image: Any, number: int, where: str) -> Pixels:
     content, path = (image["bytes"] or b"", image["path"]) if image else (b"", None)
-    return _decode(io.BytesIO(content), f"image {number} ({path}) of {where}")
+    return read_pixels(io.BytesIO(content), f"image {number} ({path}) of {where}")
 
 
 def _folder(folder: Path, size: int | None) -> RawImages:
@@ -106,27 +110,61 @@ def _folder(folder: Path, size: int | None) -> RawImages:
     files: list[Path] = []
     labels: list[int] = []
     for number, child in enumerate(classes):
-        images = sorted(file for file in child.rglob("*") if file.suffix.lower() in _SUFFIXES)
-        if not images:
-            raise NormLabError(f"the class folder {child} holds no image: remove it or add images.")
+        images = _images_in(child)
         files += images
         labels += [number] * len(images)
-    if len(files) < 4:
+    counts = np.bincount(labels)
+    if counts.max() < _FEWEST:
         raise NormLabError(
-            f"{folder} holds only {len(files)} images, too few to split: pass at least 4."
+            f"{folder} holds only {len(files)} images, too few to split: pass at least {_FEWEST} "
+            "of a class."
         )
 
     def decode() -> Arrays:
-        pixels = [_decode(file, str(file), size) for file in files]
+        pixels = [read_pixels(file, str(file), size) for file in files]
         return {"images": _stack(pixels, str(folder), ": pass data.image_size=<pixels a side>")}
 
-    arrays = decoded("imagefolder", files_key(files, size), ("images",), decode)
-    return RawImages(folder.name, len(classes), Pool(arrays["images"], np.array(labels)))
+    key = files_key(files, size, _READING)
+    arrays = decoded("imagefolder", key, ("images",), decode)
+    names = tuple(child.name for child in classes)
+    return RawImages(
+        folder.name, len(classes), Pool(arrays["images"], np.array(labels)), None, names
+    )
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Every image of a class, also in folders inside; not what systems hide beside them.
+
+    Raises:
+        NormLabError: there is none, or a link that leads nowhere.
+    """
+    images = []
+    for file in sorted(folder.rglob("*")):
+        # `._7.png` of macOS and what lies in `.ipynb_checkpoints` are no images of anybody's.
+        hidden = any(_is_hidden(part) for part in file.relative_to(folder).parts)
+        if hidden or file.suffix.lower() not in _SUFFIXES or file.is_dir():
+            continue
+        if not file.exists():
+            raise NormLabError(f"{file} is a link to nothing: repair or remove it.")
+        images.append(file)
+    if not images:
+        raise NormLabError(f"the class folder {folder} holds no image: remove it or add images.")
+    return images
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    children = (child for child in folder.iterdir() if not child.name.startswith("."))
-    classes = sorted(filter(Path.is_dir, children))
+    classes = []
+    for child in sorted(folder.iterdir()):
+        if _is_hidden(child.name):
+            continue
+        if child.is_symlink() and not child.exists():
+            raise NormLabError(f"{child} is a link to nothing: repair or remove it.")
+        if child.is_dir():
+            classes.append(child)
     if len(classes) < 2:
         raise NormLabError(
             f"{folder} has {len(classes)} sub-folders: data=imagefolder takes one sub-folder of "
@@ -142,28 +180,11 @@ def _class_folders(folder: Path) -> list[Path]:
     return classes
 
 
-def _decode(source: Path | io.BytesIO, where: str, size: int | None = None) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3); with `size`, the largest centred square, resized."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(source) as image:
-            pixels = image.convert("RGB")
-    # PIL raises SyntaxError for a broken PNG, and its own class for an image of too many pixels.
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise NormLabError(
-            f"{where} is no readable image ({type(error).__name__}): repair or remove it."
-        ) from error
-    if size is not None:
-        pixels = ImageOps.fit(pixels, (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(pixels)
-
-
-def _stack(images: Sequence[NDArray[np.uint8]], where: str, advice: str) -> NDArray[np.uint8]:
+def _stack(images: Sequence[Pixels], where: str, advice: str) -> NDArray[np.uint8]:
     shapes = sorted({image.shape[:2] for image in images})
     if len(shapes) > 1:
         raise NormLabError(
             f"the images of {where} have different sizes ({shapes[0][0]}x{shapes[0][1]} and "
             f"{shapes[1][0]}x{shapes[1][1]}, for example){advice}."
         )
-    return np.stack(images)
+    return np.stack(to_bytes(images))

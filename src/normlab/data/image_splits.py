@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from normlab.data.image_sources import RawImages
-from normlab.data.options import ImageDataConfig
-from normlab.data.splits import first, split_indices
+from normlab.data.options import ImageDataConfig, ImageFolderConfig
+from normlab.data.splits import first, split_indices, stratified_indices
 from normlab.data.styles import restyle
+from normlab.errors import NormLabError
 
 _STATISTICS_IMAGES = 5000
 
@@ -47,8 +48,7 @@ def split_images(cfg: ImageDataConfig, raw: RawImages) -> ImageSplits:
     Raises:
         NormLabError: it asks for more than there are.
     """
-    published_test = None if raw.test is None else len(raw.test.labels)
-    indices = split_indices(len(raw.train.labels), published_test)
+    indices = _split(cfg, raw)
     # Every refusal before any work.
     counts = {split: _count(cfg, raw.name, split, index) for split, index in indices.items()}
     pixels, labels = {}, {}
@@ -67,6 +67,30 @@ def split_images(cfg: ImageDataConfig, raw: RawImages) -> ImageSplits:
         for split, images in pixels.items():
             pixels[split] = torch.from_numpy(restyle(images.numpy(), cfg.styles))
     return ImageSplits(pixels, labels, sample)
+
+
+def check_classes(cfg: ImageDataConfig, raw: RawImages) -> None:
+    """Return if a subset leaves every class of the data an image to train on.
+
+    Raises:
+        NormLabError: it does not.
+    """
+    trained_on = raw.train.labels[_split(cfg, raw)["train"][: cfg.subset]]
+    missing = sorted(set(raw.train.labels.tolist()) - set(trained_on.tolist()))
+    if cfg.subset is not None and missing:
+        name = raw.classes[missing[0]] if raw.classes else missing[0]
+        others = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise NormLabError(
+            f"data.subset={cfg.subset} leaves no training image of class {name!r}{others} of "
+            f"{raw.name}: pass a larger one."
+        )
+
+
+def _split(cfg: ImageDataConfig, raw: RawImages) -> dict[str, NDArray[np.int64]]:
+    # The published sets keep the splits that their records have: their classes are in equal parts.
+    if isinstance(cfg, ImageFolderConfig):
+        return stratified_indices(raw.train.labels)
+    return split_indices(len(raw.train.labels), None if raw.test is None else len(raw.test.labels))
 
 
 def _count(cfg: ImageDataConfig, name: str, split: str, index: NDArray[np.int64]) -> int:

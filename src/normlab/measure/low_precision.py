@@ -166,7 +166,8 @@ class RoundedNorm(BatchNorm):
         y = (x - mean) * (var + self.eps).rsqrt()
         if self.formula:
             y = _rounded(y, formula(x.detach().half(), mean.detach(), var.detach(), self.eps))
-        return y * self.per_channel(self.weight) + self.per_channel(self.bias)
+        weight, bias = self.gain_and_shift(x)
+        return y * self.per_channel(weight) + self.per_channel(bias)
 
 
 def _rounded(value: Tensor, low: Tensor) -> Tensor:

@@ -78,11 +78,13 @@ def quantise(
         elif isinstance(layer, BatchNorm):
             # As an integer layer y = scale x + shift: the scale is rounded, and bias takes up what
             # this would change of the shift, which is bias - scale * running_mean.
+            weight, bias = layer.weight, layer.bias
+            assert weight is not None and bias is not None  # as train_network builds it
             deviation = (layer.running_var + layer.eps).sqrt()
-            scale = layer.weight / deviation
+            scale = weight / deviation
             new = rounded(scale, SCALE_BITS)
-            layer.weight.copy_(new * deviation)
-            layer.bias.add_((new - scale) * layer.running_mean)
+            weight.copy_(new * deviation)
+            bias.add_((new - scale) * layer.running_mean)
     return model
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,8 @@ class Residual(nn.Module):
 
     With the identity for a norm that `slots` leaves out. Shape: (N, T, C) -> (N, T, C).
     """
+
+    input_norms: ClassVar = ("before",)  # those that stand before weight matrices
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class Transformer(nn.Module):
 
     modalities: ClassVar[tuple[str, ...]] = ("text", "masked", "documents")
     mixes_positions: ClassVar[bool] = True  # its norms are given several positions at once
+    input_norms: ClassVar = ("norm",)  # before the head; `Residual` names its own
 
     def __init__(
         self,

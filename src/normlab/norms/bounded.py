@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.first_order import Gradients, apply
+from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
@@ -18,6 +19,8 @@ def scaled_tanh(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, *, chann
         alpha: one number.
         weight, bias: broadcast against x, and vary along its dimension `channel` alone.
     """
+    if watched():
+        return _tanh_operations(x, alpha, weight, bias)
     y: Tensor = apply(_ScaledTanh, x, alpha, weight, bias, channel)
     return y
 
@@ -26,8 +29,20 @@ def scaled_erf(
     x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, *, channel: int
 ) -> Tensor:
     """weight * erf(alpha x + shift) + bias; shift is one number, all else as in scaled_tanh."""
+    if watched():
+        return _erf_operations(x, alpha, shift, weight, bias)
     y: Tensor = apply(_ScaledErf, x, alpha, shift, weight, bias, channel)
     return y
+
+
+def _tanh_operations(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.tanh(x * alpha) * weight + bias
+
+
+def _erf_operations(
+    x: Tensor, alpha: Tensor, shift: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    return torch.erf(x * alpha + shift) * weight + bias
 
 
 class _ScaledTanh(torch.autograd.Function):
@@ -36,14 +51,16 @@ class _ScaledTanh(torch.autograd.Function):
         ctx: Any, x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor, channel: int
     ) -> Tensor:
         squashed = torch.mul(x, alpha).tanh_()
-        ctx.save_for_backward(x, alpha, weight, squashed)
+        ctx.save_for_backward(x, alpha, weight, bias, squashed)
         ctx.channel = channel
         return torch.mul(squashed, weight).add_(bias)
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor) -> Gradients:
-        x, alpha, weight, squashed = ctx.saved_tensors
+        x, alpha, weight, bias, squashed = ctx.saved_tensors
+        if wants_operations(dy):
+            inputs, wanted = (x, alpha, weight, bias), ctx.needs_input_grad[:4]
+            return *by_operations(_tanh_operations, inputs, wanted, dy), None
         others = _other_dimensions(x, ctx.channel)
         product = dy * squashed
         dweight = product.sum(others).view(weight.shape)
@@ -67,14 +84,16 @@ class _ScaledErf(torch.autograd.Function):
     ) -> Tensor:
         inner = torch.mul(x, alpha).add_(shift)
         y = torch.erf(inner)
-        ctx.save_for_backward(x, alpha, weight, inner)
+        ctx.save_for_backward(x, alpha, shift, weight, bias, inner)
         ctx.channel = channel
         return y.mul_(weight).add_(bias)
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor) -> Gradients:
-        x, alpha, weight, inner = ctx.saved_tensors
+        x, alpha, shift, weight, bias, inner = ctx.saved_tensors
+        if wants_operations(dy):
+            inputs, wanted = (x, alpha, shift, weight, bias), ctx.needs_input_grad[:5]
+            return *by_operations(_erf_operations, inputs, wanted, dy), None
         others = _other_dimensions(x, ctx.channel)
         buffer = torch.erf(inner).mul_(dy)
         dweight = buffer.sum(others).view(weight.shape)

@@ -31,7 +31,7 @@ from normlab.errors import NormLabError
 from normlab.norms.base import Norm
 from normlab.norms.properties import CHANNELS, measured_spec
 from normlab.norms.registry import import_target
-from normlab.norms.spec import NormSpec
+from normlab.norms.spec import GUEST_LAYOUTS, NormSpec
 from normlab.norms.tensors import narrow
 
 
@@ -122,6 +122,7 @@ def _spec(target: object, options: str) -> NormSpec:
         measured = measured_spec(
             lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)),
             ("target", "options"),
+            GUEST_LAYOUTS,
         )
     except NormLabError:
         raise

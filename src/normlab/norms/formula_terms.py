@@ -19,6 +19,6 @@ def rescale(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
 
 
 def affine(x: Tensor, p: Parameters) -> Tensor:
-    """weight * x + bias for each channel of x (N, C, P), or without bias where `p` has none."""
-    y = x * p["weight"].view(1, -1, 1)
+    """weight * x + bias for each channel of x (N, C, P), or without what `p` has not."""
+    y = x * p["weight"].view(1, -1, 1) if "weight" in p else x
     return y + p["bias"].view(1, -1, 1) if "bias" in p else y

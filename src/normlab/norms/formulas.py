@@ -11,6 +11,7 @@ from torch import Tensor
 
 from normlab.norms.formula_terms import Parameters, affine, rescale, standardize
 from normlab.norms.formulas_over_batch import batchnorm, batchrenorm, causal_batchnorm
+from normlab.norms.spec import MAP_LAYOUTS
 
 
 def reference(
@@ -25,7 +26,7 @@ def reference(
 ) -> Tensor:
     """What `make_norm(kind, C, layout, **options)` must give for `x`, in float64.
 
-    Shape: x (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Shape: x as `layout` says, the same out as in.
 
     Args:
         running: running_mean, running_var and num_batches_tracked before the call, for the kinds
@@ -41,7 +42,7 @@ def reference(
         y = _FORMULAS[kind](maps, parameters, training=training, running=running, **options)
     else:
         # Layer norm and RMSNorm take a whole image together, but each position of a sequence alone.
-        y = _FORMULAS[kind](maps, parameters, whole=layout == "NCHW", **options)
+        y = _FORMULAS[kind](maps, parameters, whole=layout in MAP_LAYOUTS, **options)
     if layout == "NC":
         return y.squeeze(2)
     return y.transpose(1, 2) if layout == "NTC" else y.reshape(x.shape)

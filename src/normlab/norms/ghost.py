@@ -6,8 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.strided import set_norm
-from normlab.norms.tensors import as_rows, for_kernel, from_rows, is_channels_last, narrow, wide
+from normlab.norms.kernels.conditions import kernels_for, watched
+from normlab.norms.kernels.sets import SetNorm, set_norm, set_operations
+from normlab.norms.strided import strided_norm
+from normlab.norms.tensors import (
+    as_rows,
+    for_kernel,
+    from_rows,
+    is_channels_last,
+    is_dense,
+    narrow,
+    wide,
+)
 
 
 @dataclass(frozen=True)
@@ -16,15 +26,17 @@ class GroupStatistics:
 
     mean: Tensor  # (K, C)
     variance: Tensor  # (K, C), biased, as the output was normalized with
-    samples: list[int]  # (K,) samples in each ghost batch
+    samples: int  # in each ghost batch
     positions: int  # values that a sample has per channel
+    rest: int = 0  # samples in the last ghost batch, where it has fewer
 
     def average(self) -> tuple[Tensor, Tensor]:
         """Mean and unbiased variance (C,), each averaged over ghost batches by their samples."""
-        if len(set(self.samples)) == 1:
-            values = self.samples[0] * self.positions
+        if not self.rest:
+            values = self.samples * self.positions
             return self.mean.mean(0), self.variance.mean(0).mul_(values / (values - 1))
-        samples = self.mean.new_tensor(self.samples).unsqueeze(1)
+        samples = self.mean.new_full((self.mean.shape[0], 1), self.samples)
+        samples[-1] = self.rest
         share, counts = samples / samples.sum(), samples * self.positions
         mean = (self.mean * share).sum(0)
         return mean, (self.variance * share * (counts / (counts - 1))).sum(0)
@@ -43,20 +55,21 @@ def ghost_norm(
     Returns:
         The maps, in their own memory format and dtype, and the statistics.
     """
-    n = len(x)
+    n = x.shape[0]
     rest = n % size
     positions = x.shape[2] * x.shape[3]
     if not rest:
         y, mean, variance = _even(x, size, weight, bias, eps)
-        return y, GroupStatistics(mean, variance, [size] * (n // size), positions)
+        return y, GroupStatistics(mean, variance, size, positions)
     body, tail = torch.split(x, [n - rest, rest])
     y_body, mean_body, variance_body = _even(body, size, weight, bias, eps)
     y_tail, mean_tail, variance_tail = _even(tail, rest, weight, bias, eps)
     statistics = GroupStatistics(
         torch.cat([mean_body, mean_tail]),
         torch.cat([variance_body, variance_tail]),
-        [size] * (n // size) + [rest],
+        size,
         positions,
+        rest,
     )
     return torch.cat([y_body, y_tail]), statistics
 
@@ -65,12 +78,20 @@ def _even(
     x: Tensor, size: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output (N, C, H, W), means (K, C) and biased variances (K, C); `size` divides N."""
+    norm = SetNorm(size, 1, eps)
+    if is_dense(x) and (kernels := kernels_for(x, weight, bias)):
+        y, statistics = set_norm(kernels, norm, x, weight, bias)
+        mean, variance = statistics.float()
+        return y, mean, variance
+    if watched():
+        y, mean, variance = set_operations(norm, x, weight, bias)
+        return y, mean.detach(), variance.detach()
     h = wide(x) if weight is None else for_kernel(x, weight)
-    if size == len(x):
+    if size == x.shape[0]:
         y, mean, variance = _whole(h, weight, bias, eps)
     elif is_channels_last(x):
         rows = as_rows(wide(h), size)
-        y, mean, variance = set_norm(rows, weight, bias, block=1, eps=eps)
+        y, mean, variance = strided_norm(rows, weight, bias, block=1, eps=eps)
         y = from_rows(y, x)
     else:
         y, mean, variance = _contiguous(h, size, weight, bias, eps)

@@ -3,7 +3,8 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -44,11 +45,15 @@ class _Kinds(Mapping[str, NormSpec]):
 KINDS: Mapping[str, NormSpec] = _Kinds()
 
 
-def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: object) -> nn.Module:
+def make_norm(
+    kind: str, num_features: int | Sequence[int], layout: str = "NCHW", **options: object
+) -> nn.Module:
     """The norm `kind` over `num_features` channels.
 
-    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says; shape, layout and dtype are the
-    same out as in.
+    Shape: (N, C), (N, C, L), (N, C, H, W), (N, C, D, H, W) or (N, T, C) as `layout` says; shape,
+    layout, memory format and dtype are the same out as in.
+    An input of another precision than the parameters is computed in the wider of the two; one
+    without values comes back, and counts as a batch in train mode, as in torch.
     Parameters: in most kinds weight (C,), ones, and bias (C,), zeros, in float32; the class of
     each kind says what else. Nothing is drawn from a random generator.
 
@@ -57,8 +62,10 @@ def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: obj
     Args:
         kind: a name in KINDS, or `custom`: a layer that lies elsewhere, which the options
             `target` and `options` name (see normlab.norms.custom).
-        num_features: the number of channels C.
-        layout: `NC`, `NCHW` or `NTC`; stated and never guessed.
+        num_features: the number of channels C; for layernorm and rmsnorm also the sizes of a
+            sample, as (C, H, W), which `nn.LayerNorm` calls normalized_shape.
+        layout: `NC`, `NCL`, `NCHW`, `NCDHW` or `NTC`; stated and never guessed. Of these, NCL and
+            NCDHW are maps as NCHW is: layernorm is over (C, L), and causal_safe says nothing.
         options: keywords of the kind, `KINDS[kind].options`, as in conf/norm/<kind>.yaml.
 
     Raises:
@@ -73,12 +80,15 @@ def make_norm(kind: str, num_features: int, layout: str = "NCHW", **options: obj
     for name in options:
         if name not in spec.options:
             raise _unknown_option(name, kind, spec)
-    build = CustomNorm if kind == CUSTOM else REGISTERED[kind].layer
+    build: Callable[..., nn.Module] = CustomNorm if kind == CUSTOM else REGISTERED[kind].layer
     return build(num_features, layout, **options)
 
 
 def spec_of(kind: str, **options: object) -> NormSpec:
     """What `make_norm(kind, ..., **options)` does: declared, or measured for a custom norm without.
+
+    Without gain and shift, or with a gain alone, a kind learns no shift; running statistics in
+    instance norm make train and eval mode differ.
 
     Raises:
         NormLabError: an unknown kind; what `custom_spec` refuses.
@@ -87,7 +97,12 @@ def spec_of(kind: str, **options: object) -> NormSpec:
         return custom_spec(options.get("target"), options.get("options"))
     if kind not in KINDS:
         raise choices("norm", kind, [*KINDS, CUSTOM])
-    return KINDS[kind]
+    spec = KINDS[kind]
+    if spec.has_shift and not (options.get("affine", True) and options.get("bias", True)):
+        spec = replace(spec, has_shift=False)
+    if kind == "instancenorm" and options.get("track_running_stats"):
+        spec = replace(spec, train_eval_differ=True)
+    return spec
 
 
 def require_causal(kind: str, *, allow_noncausal: bool, **options: object) -> None:

@@ -6,26 +6,34 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from normlab.norms.spec import LAYOUTS, NormSpec
+from normlab.norms.spec import LAYOUTS, MAP_LAYOUTS, NormSpec
 
 # Every size differs from every other, so that a layer which takes one axis for another does not
 # fit.
 CHANNELS = 32
-SHAPES = {"NC": (8, CHANNELS), "NCHW": (6, CHANNELS, 5, 3), "NTC": (6, 7, CHANNELS)}
+SHAPES = {
+    "NC": (8, CHANNELS),
+    "NCL": (6, CHANNELS, 7),
+    "NCHW": (6, CHANNELS, 5, 3),
+    "NCDHW": (6, CHANNELS, 5, 3, 2),
+    "NTC": (6, 7, CHANNELS),
+}
 EARLY = 3  # positions that must not change with those after them
 
 
-def measured_spec(build: Callable[[str], nn.Module], options: tuple[str, ...] = ()) -> NormSpec:
+def measured_spec(
+    build: Callable[[str], nn.Module],
+    options: tuple[str, ...] = (),
+    layouts: tuple[str, ...] = tuple(LAYOUTS),
+) -> NormSpec:
     """What the layers of `build(layout)` do with a training batch of sequences, else of images.
 
-    Layouts that they raise for, or whose shape they do not give back, are not among the spec's.
-    The layers have 32 channels and compute in float64; two outputs that agree to 1e-3 count as
-    the same.
-
-    Raises:
-        The layer's own exception for the last layout, if it takes none.
+        Layouts that they raise for, or whose shape they do not give back, are not among the spec's.
+    X
+        Raises:
+            The layer's own exception for the last layout, if it takes none.
     """
-    layouts = _accepted_layouts(build)
+    layouts = _accepted_layouts(build, layouts)
     layout = next(name for name in ("NTC", "NCHW", "NC") if name in layouts)
     norm = build(layout)
     x = _draw(layout)
@@ -44,12 +52,14 @@ def measured_spec(build: Callable[[str], nn.Module], options: tuple[str, ...] = 
     )
 
 
-def _accepted_layouts(build: Callable[[str], nn.Module]) -> tuple[str, ...]:
+def _accepted_layouts(
+    build: Callable[[str], nn.Module], layouts: tuple[str, ...]
+) -> tuple[str, ...]:
     accepted = set()
     error: Exception | None = None
-    for layout, shape in SHAPES.items():
+    for layout in layouts:
         try:
-            if _output(build(layout), _draw(layout)).shape == shape:
+            if _output(build(layout), _draw(layout)).shape == SHAPES[layout]:
                 accepted.add(layout)
         except Exception as raised:  # whatever a class of somebody else's raises
             error = raised
@@ -102,6 +112,7 @@ def _draw(layout: str, seed: int = 0) -> Tensor:
     x = torch.randn(SHAPES[layout], generator=generator, dtype=torch.float64)
     scale = torch.linspace(0.5, 2, CHANNELS, dtype=torch.float64)
     shift = torch.linspace(-1, 2, CHANNELS, dtype=torch.float64)
-    if layout == "NCHW":
-        scale, shift = scale[:, None, None], shift[:, None, None]
+    if layout in MAP_LAYOUTS:
+        trailing = [1] * (x.ndim - 2)
+        scale, shift = scale.view(-1, *trailing), shift.view(-1, *trailing)
     return x * scale + shift

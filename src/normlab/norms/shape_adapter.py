@@ -5,8 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from normlab.norms.leaf import Leaf
 
-class ShapeAdapter(nn.Module):
+
+class ShapeAdapter(Leaf):
     """A norm that takes the shapes which the layer in whose place it stands took.
 
     What else is asked of it (`weight`, `eps`) is the norm's.
@@ -36,10 +38,11 @@ class ShapeAdapter(nn.Module):
         if x.ndim == (3 if self.channels == "last" else 4):
             y = self.norm(x)
         elif self.channels == "last":
-            samples = len(x) if x.ndim > 1 else 1  # (C,) alone is one position of one sample
-            y = self.norm(x.reshape(samples, -1, x.shape[-1])).reshape(x.shape)
+            # (C,) alone is one position of one sample.
+            samples = x[None, None] if x.ndim == 1 else x.unsqueeze(-2).flatten(1, -2)
+            y = self.norm(samples).reshape(x.shape)
         else:
-            y = self.norm(x.reshape(*x.shape[:2], -1, 1)).reshape(x.shape)
+            y = self.norm(x.unsqueeze(2).flatten(2).unsqueeze(3)).reshape(x.shape)
         for name in self._followers:
             y = self.get_submodule(name)(y)
         return y

@@ -11,7 +11,11 @@ from normlab.norms.registry import declared_kinds
 if TYPE_CHECKING:
     from normlab.norms.base import Norm
 
-LAYOUTS = {"NC": 2, "NCHW": 4, "NTC": 3}  # name -> number of dimensions
+# name -> number of dimensions
+LAYOUTS = {"NC": 2, "NCL": 3, "NCHW": 4, "NCDHW": 5, "NTC": 3}
+MAP_LAYOUTS = ("NCL", "NCHW", "NCDHW")  # maps of one, two and three dimensions
+# What layers from elsewhere are asked for, unless they declare more.
+GUEST_LAYOUTS = ("NC", "NCHW", "NTC")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ def norm_kind(
     train_eval_differ: bool = False,
     causal_safe: bool = False,
     has_shift: bool = False,
-    layouts: tuple[str, ...] = tuple(LAYOUTS),
+    layouts: tuple[str, ...] = GUEST_LAYOUTS,
 ) -> Callable[[type[Norm]], type[Norm]]:
     """A class decorator: makes the class the norm `kind`, and declares what it does (see NormSpec).
 
@@ -59,6 +63,7 @@ def norm_kind(
 
     Args:
         kind: written out as a string, because the configuration reads the file without running it.
+        layouts: names of LAYOUTS.
     """
 
     def register(layer: type[Norm]) -> type[Norm]:

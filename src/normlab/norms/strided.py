@@ -5,18 +5,23 @@ which at a mean of 100 deviations is wrong in the second digit, and with few cha
 takes 4 to 14 times a batch norm. Layer norm over the channels of contiguous maps costs two
 transpositions. The functions here reduce along the stride instead, centre before they square, and
 work in place on what little they allocate. None saves its own output, so that an in-place ReLU
-may follow; all refuse a second differentiation.
+may follow; a backward that is itself differentiated is autograd's of the formula. Where there are
+kernels in C, these do the norm over sets in its place.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, apply, first_order
+from normlab.norms.first_order import Gradients, apply
+from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
+from normlab.norms.kernels.sets import SetNorm, set_operations
 
 
-def set_norm(
+def strided_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, *, block: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """weight (x - mean) / sqrt(variance + eps) + bias, over R and over blocks of channels.
@@ -38,6 +43,8 @@ def channel_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 
     weight and bias are (C, 1).
     """
+    if watched():
+        return _over_channels(x, weight, bias, eps)
     y: Tensor = apply(_ChannelNorm, x, weight, bias, eps)
     return y
 
@@ -54,16 +61,20 @@ class _SetNorm(torch.autograd.Function):
         y.mul_(rstd if weight is None else rstd * weight)
         if bias is not None:
             y.add_(bias)
-        ctx.save_for_backward(x, weight, mean, rstd)
+        ctx.save_for_backward(x, weight, bias, mean, rstd)
         ctx.block = block
+        ctx.eps = eps
         mean, variance = mean.squeeze(1), variance.squeeze(1)
         ctx.mark_non_differentiable(mean, variance)
         return y, mean, variance
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor, *_: Tensor) -> Gradients:
-        x, weight, mean, rstd = ctx.saved_tensors
+        x, weight, bias, mean, rstd = ctx.saved_tensors
+        if wants_operations(dy):
+            norm, wanted = SetNorm(1, ctx.block, ctx.eps), ctx.needs_input_grad[:3]
+            found = by_operations(partial(_as_maps, norm), (x, weight, bias), wanted, dy)
+            return *found, None, None
         sum_dy = dy.sum(1, keepdim=True)
         dx = x - mean
         sum_dy_xhat = (dx * dy).sum(1, keepdim=True).mul_(rstd)
@@ -81,12 +92,25 @@ class _SetNorm(torch.autograd.Function):
         return dx, dweight, dbias, None, None
 
 
+def _as_maps(norm: SetNorm, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """The norm of x (K, R, C) by operations, as maps (K, C, R, 1)."""
+    y = set_operations(norm, x.transpose(1, 2).unsqueeze(3), weight, bias)[0]
+    return y.squeeze(3).transpose(1, 2)
+
+
 def _pool(statistic: Tensor, block: int) -> Tensor:
     """(K, 1, C) averaged over blocks of channels, and repeated within each block."""
     if block == 1:
         return statistic
     blocks = torch.unflatten(statistic, 2, (-1, block))  # (K, 1, C / block, block)
     return blocks.mean(3, keepdim=True).expand_as(blocks).flatten(2)
+
+
+def _over_channels(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """What `channel_norm` does, by torch's layer norm."""
+    last = x.transpose(1, 2)
+    y = F.layer_norm(last, weight.shape[:1], weight.squeeze(1), bias.squeeze(1), eps)
+    return y.transpose(1, 2)
 
 
 class _ChannelNorm(torch.autograd.Function):
@@ -96,13 +120,17 @@ class _ChannelNorm(torch.autograd.Function):
         y = x - mean
         rstd = (y * y).mean(1, keepdim=True).add_(eps).rsqrt_()
         y.mul_(rstd).mul_(weight).add_(bias)
-        ctx.save_for_backward(x, weight, mean, rstd)
+        ctx.save_for_backward(x, weight, bias, mean, rstd)
+        ctx.eps = eps
         return y
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor) -> Gradients:
-        x, weight, mean, rstd = ctx.saved_tensors
+        x, weight, bias, mean, rstd = ctx.saved_tensors
+        if wants_operations(dy):
+            wanted = ctx.needs_input_grad[:3]
+            formula = partial(_over_channels, eps=ctx.eps)
+            return *by_operations(formula, (x, weight, bias), wanted, dy), None
         xhat = (x - mean).mul_(rstd)
         dy_xhat = dy * xhat
         dweight = dy_xhat.sum((0, 2)).unsqueeze(1)

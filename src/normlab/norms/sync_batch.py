@@ -4,18 +4,18 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.distributed._functional_collectives import all_reduce
 
 from normlab.errors import NormLabError
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
-from normlab.norms.first_order import Gradients, apply, first_order
-from normlab.norms.spec import norm_kind
-from normlab.norms.tensors import MAPS, for_kernel, is_channels_last, narrow
-
-# Values of a channel that lie side by side, from which on the kernel for rows is the faster one.
-_LONG_ROWS = 16
+from normlab.norms.first_order import Gradients, apply
+from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations, watched
+from normlab.norms.spec import LAYOUTS, norm_kind
+from normlab.norms.sync_moments import by_moments, contiguous_as, moments
+from normlab.norms.tensors import as_maps, for_kernel, from_maps, narrow
 
 
 @norm_kind(
@@ -25,6 +25,7 @@ _LONG_ROWS = 16
     batch_dependent=True,
     train_eval_differ=True,
     has_shift=True,
+    layouts=tuple(LAYOUTS),
 )
 class SyncBatchNorm(BatchNorm):
     """Batch normalization over the samples of all processes of the default group.
@@ -43,14 +44,14 @@ class SyncBatchNorm(BatchNorm):
     Warning: on the CPU without a process group `nn.SyncBatchNorm` silently is BatchNorm; this layer
     raises there, unless `fallback` is given.
 
-    Shape: (N, C), (N, C, H, W) or (N, T, C) as `layout` says, the same out as in.
+    Shape: as `layout` says, the same out as in.
     Parameters and buffers: as in BatchNorm.
 
     Source: Ioffe & Szegedy 2015, Batch Normalization; the statistics of several processes are
     joined as in Chan, Golub & LeVeque 1979.
 
     Args:
-        eps, momentum: as in BatchNorm.
+        eps, momentum, affine, bias, track_running_stats: as in BatchNorm.
         fallback: be plain BatchNorm in train mode where there is no process group.
 
     Raises:
@@ -65,31 +66,62 @@ class SyncBatchNorm(BatchNorm):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         fallback: bool = False,
+        affine: bool = True,
+        bias: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
-        super().__init__(num_features, layout, eps=eps, momentum=momentum)
+        super().__init__(
+            num_features,
+            layout,
+            eps=eps,
+            momentum=momentum,
+            affine=affine,
+            bias=bias,
+            track_running_stats=track_running_stats,
+        )
         self.fallback = fallback
 
+    def aside(self, x: Tensor) -> Tensor:
+        if x.numel() or not self.training or (self.fallback and not _grouped()):
+            return super().aside(x)
+        y = self.by_batch_statistics(as_maps(x, self.layout))  # the others may have samples
+        return narrow(from_maps(y, self.layout, x), x)
+
     def by_batch_statistics(self, maps: Tensor) -> Tensor:
-        grouped = dist.is_available() and dist.is_initialized()
-        if not self.training or (self.fallback and not grouped):
+        if not self.training or (self.fallback and not _grouped()):
             return super().by_batch_statistics(maps)
-        if not grouped:
+        if not _grouped():
             raise NormLabError(
                 "syncbatchnorm has no process group to train in: pass trainer.devices=2 or more, "
                 "start train.py by torchrun, or pass norm.fallback=true for plain batchnorm in one "
                 "process."
             )
-        if maps.numel() == self.num_features and dist.get_world_size() == 1:
+        if torch._C._get_tracing_state() is not None:
+            raise NormLabError(
+                "torch.jit.trace cannot record the messages of syncbatchnorm in train mode: "
+                "call eval() before, or use torch.export.export."
+            )
+        weight, bias = self.gain_and_shift(maps)
+        h = for_kernel(maps, weight)
+        y, mean, variance, count = _sync_norm(h, weight, bias, self.eps)
+        if maps.numel() <= self.num_features and count == 1:  # the others can have none
             raise one_value("a batch norm over 1 sample", "use more samples or norm=layernorm")
-        h = for_kernel(maps, self.weight)
-        y, mean, variance, count = _sync_norm(h, self.weight, self.bias, self.eps)
-        share = self.count_batch()
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * (count / (count - 1)), share)
+        if self.records(maps):
+            share = self.count_batch()
+            variance = variance * (count / (count - 1))
+            if not maps.numel():  # nor have the others any, perhaps
+                mean = torch.where(count > 0, mean, self.running_mean)
+                variance = torch.where(count > 0, variance, self.running_var)
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance, share)
         return narrow(y, maps)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, layout={self.layout}, fallback={self.fallback}"
+
+
+def _grouped() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def _sync_norm(
@@ -101,6 +133,10 @@ def _sync_norm(
         y, and without gradients mean and biased variance (C,), and the count (1,) of values that a
         channel has in all processes.
     """
+    if watched() or x.is_meta:
+        count = _sum_of_all(weight.new_full((1,), x.numel() // x.shape[1]))
+        normed, mean, variance = _sync_operations(x, weight, bias, count=count, eps=eps)
+        return normed, mean.detach(), variance.detach(), count
     y: tuple[Tensor, Tensor, Tensor, Tensor] = apply(_SyncNorm, x, weight, bias, eps)
     return y
 
@@ -110,11 +146,11 @@ class _SyncNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        x = _contiguous_as(x, x)
+        x = contiguous_as(x, x)
         c = x.shape[1]
         message = weight.new_empty(2 * c + 1)
         message[2 * c] = x.numel() // c
-        _moments(x, message[:c], message[c : 2 * c])
+        moments(x, message[:c], message[c : 2 * c])
         received = weight.new_empty(dist.get_world_size(), 2 * c + 1)
         dist.all_gather(list(received), message)  # into the rows
         means, squares, counts = torch.split(received, [c, c, 1], dim=1)
@@ -123,17 +159,25 @@ class _SyncNorm(torch.autograd.Function):
         # Chan et al. 1979: no difference of large numbers, as sums of squares about zero would
         # give.
         variance = (means - mean).square_().mul_(counts).add_(squares).sum(0).div_(count)
-        y = _affine(x, mean, variance, weight, bias, eps)
-        ctx.save_for_backward(x, weight, mean, variance, count)
+        y = by_moments(x, mean, variance, weight, bias, eps)
+        ctx.save_for_backward(x, weight, bias, mean, variance, count)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance, count)
         return y, mean, variance, count
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, dy: Tensor, *_: Tensor) -> Gradients:
-        x, weight, mean, variance, count = ctx.saved_tensors
-        dy = _contiguous_as(dy, x)
+        x, weight, bias, mean, variance, count = ctx.saved_tensors
+        if wants_operations(dy):
+            inputs, wanted = (x, weight, bias), ctx.needs_input_grad[:3]
+            found = by_operations(
+                lambda *inputs: _sync_operations(*inputs, count=count, eps=ctx.eps)[0],
+                inputs,
+                wanted,
+                dy,
+            )
+            return *found, None
+        dy = contiguous_as(dy, x)
         if x.numel():
             # By the rule of eval mode, with the joint statistics: both sums of this process,
             # centred.
@@ -150,49 +194,58 @@ class _SyncNorm(torch.autograd.Function):
         # eval mode.
         scale = weight * (variance + ctx.eps).rsqrt_()
         factor, shift = message.mul_(scale).div_(count).neg_()
-        dx = _affine(x, mean, variance, factor, shift, ctx.eps)
+        dx = by_moments(x, mean, variance, factor, shift, ctx.eps)
         return dx.addcmul_(dy, scale.to(dx.dtype)[:, None, None]), dweight, dbias, None
 
 
-def _contiguous_as(x: Tensor, like: Tensor) -> Tensor:
-    """Maps, contiguous in the memory format of `like`."""
-    return x.contiguous(memory_format=MAPS if is_channels_last(like) else torch.contiguous_format)
+def _sync_operations(
+    x: Tensor, weight: Tensor, bias: Tensor, *, count: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y, mean and variance by operations, for transforms and where gradients are differentiated."""
+    h = x.to(weight.dtype)
+    mean = _sum_of_all(h.sum((0, 2, 3))) / count
+    centred = h - mean[:, None, None]
+    variance = _sum_of_all(centred.square().sum((0, 2, 3))) / count
+    scale = weight * (variance + eps).rsqrt()
+    y = centred * scale[:, None, None] + bias[:, None, None]
+    return y.to(x.dtype), mean, variance
 
 
-def _affine(
-    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float
-) -> Tensor:
-    """weight * (x - mean) / sqrt(variance + eps) + bias of maps, of none too."""
-    if not x.numel():
-        return torch.empty_like(x)
-    return F.batch_norm(x, mean, variance, weight, bias, training=False, momentum=0.0, eps=eps)
+def _sum_of_all(x: Tensor) -> Tensor:
+    """The sum over processes, differentiable: all of them must differentiate it alike."""
+    if (watched() or x.is_meta) and not transformed():
+        world = dist.group.WORLD
+        assert world is not None  # or by_batch_statistics has raised
+        in_a_graph: Tensor = all_reduce(x, "sum", world)
+        return in_a_graph
+    total: Tensor = apply(_SumOfAll, x)
+    return total
 
 
-def _moments(x: Tensor, mean: Tensor, squares: Tensor) -> None:
-    """Writes the means (C,) of maps and the sums (C,) of squares about them; zeros for no maps."""
-    n, c, height, width = x.shape
-    if not x.numel():
-        mean.zero_()
-        squares.zero_()
-    elif x.is_cuda or height * width < _LONG_ROWS or is_channels_last(x):
-        # Its running statistics are not asked for, but say in which dtype to compute.
-        own_mean, variance = torch.batch_norm_update_stats(
-            x, torch.zeros_like(mean), torch.ones_like(mean), 0.0
-        )
-        mean.copy_(own_mean)
-        torch.mul(variance, x.numel() // c, out=squares)
-    else:
-        # On the CPU, group norm's kernel takes the moments of rows in a fifth of batch norm's time.
-        means, variances = _row_moments(x.view(n * c, height * width), mean)
-        torch.mean(means, 0, out=mean)
-        torch.sum((means - mean).square_().add_(variances), 0, out=squares).mul_(height * width)
+class _SumOfAll(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        if is_legacy_batchedtensor(x):
+            raise NormLabError(
+                "syncbatchnorm sends messages, and no message takes gradients that autograd has "
+                "batched: leave out is_grads_batched or vectorize, or use torch.func.jacrev."
+            )
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
 
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
 
-def _row_moments(rows: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each row, shaped (N, C) by `like` (C,)."""
-    count, length = rows.shape
-    weight = None if rows.dtype == like.dtype else like.new_ones(count)
-    _, mean, rstd = torch.native_group_norm(
-        rows[None, :, :], weight, weight, 1, count, length, count, torch.finfo(like.dtype).tiny
-    )
-    return mean.view(-1, len(like)), rstd.view(-1, len(like)).pow(-2)
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        return _sum_of_all(dy)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return _sum_of_all(tangent)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None], x: Tensor) -> tuple[Tensor, int | None]:
+        return _sum_of_all(x), in_dims[0]

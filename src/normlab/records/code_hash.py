@@ -5,9 +5,10 @@ Hash version 2. Version 1 is `file_hash`, which keys of recorded trials hold.
 
 import ast
 import hashlib
+import re
 import symtable
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normlab.errors import NormLabError
@@ -38,6 +39,17 @@ def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Cod
     body = outline.text(ast.parse(text))
     imports = outline.imports if is_package else _used(outline.imports, outline.read)
     return _code([body], imports, modules)
+
+
+def with_c_sources(code: Code, folder: Path) -> Code:
+    """The code of a Python file with that of the C files beside it, without their comments."""
+    sources = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.[ch]"))]
+    if not sources:
+        return code
+    bare = [" ".join(re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL).split()) for text in sources]
+    return replace(
+        code, hash=hashlib.sha256("\n".join([code.hash, *bare]).encode()).hexdigest()[:8]
+    )
 
 
 def trial_code(text: str, modules: Modules) -> Code | None:

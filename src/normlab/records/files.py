@@ -1,6 +1,8 @@
-"""The one way in which files are replaced: whole or not at all. Standard library only."""
+"""How files are replaced, whole or not at all, and held for one process. Standard library only."""
 
+import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +30,24 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace the content of `path` by `text` in one step."""
     with replacing(path) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def held(folder: Path, waiting: str) -> Iterator[None]:
+    """Inside, no other process holds `folder`; `waiting` is said where one does, and has to end.
+
+    A lock ends with its process, however that ends. Where there are no locks (on some network
+    disks) nothing is held.
+    """
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(waiting, file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(lock)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from typing import Self
 from normlab.errors import NormLabError
 
 BENCHMARKS = "bench.jsonl"  # in results/, beside the records of claims
+WAIT_S = 60.0  # for another process that writes, which may be about to end
+_LOOK_S = 0.2
 
 
 class Lines:
@@ -72,17 +75,28 @@ class Lines:
         self._release()
 
     def _hold(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NormLabError(
-                f"another `{self._writer}` is writing to {self.folder}: wait for it, or stop it."
-            ) from None
-        except OSError as error:  # of a file system without locks, say
-            raise NormLabError(
-                f"{self.folder} cannot be locked ({error.strerror}): name a folder on a disk of "
-                "this machine."
-            ) from None
+        until = time.monotonic() + WAIT_S
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise NormLabError(
+                        f"another `{self._writer}` is writing to {self.folder}: wait for it, or "
+                        "stop it."
+                    ) from None
+            except OSError as error:  # of a file system without locks, say
+                raise NormLabError(
+                    f"{self.folder} cannot be locked ({error.strerror}): name a folder on a disk "
+                    "of this machine."
+                ) from None
+            if not waiting:
+                waiting = True
+                words = f"another `{self._writer}` is writing to {self.folder}"
+                print(f"{words}: waiting up to {WAIT_S:g} s for it.", file=sys.stderr, flush=True)
+            time.sleep(_LOOK_S)
 
     def _prepare(self) -> None:
         """What is done first, under the lock: a line that another is writing would look torn."""

@@ -9,7 +9,15 @@ _PACKAGES = ("torch", "lightning", "numpy", "normlab")
 
 
 def versions() -> dict[str, str]:
-    """By name: Python, the packages that are installed, and the processor."""
+    """By name: Python, the installed packages, the processor, and the kernel of norms on it."""
+    from normlab.norms import kernels
+
+    # Not kept with the others: kernels are turned off and on.
+    return {**_versions(), "kernel": kernels.name()}
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "processor": processor()}
     for package in _PACKAGES:
         try:

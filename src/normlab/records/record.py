@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from normlab.errors import NormLabError
-from normlab.norms.registry import module_file
+from normlab.norms.registry import declared_kinds, module_file
 from normlab.records.code_hash import file_hash
 from normlab.records.files import write_atomically
 from normlab.records.json_values import Json, JsonObject, finite
@@ -39,18 +39,24 @@ _GROUPS_NOT_IN_KEY = {"logger", "probes", "claim", "arm", "stage"}
 _NOT_IN_KEY = {
     "trainer": {"progress", "checkpoint_every", "resume", "threads", "chunk_steps", "timeout_s"}
 }
+# What is as before a knob was added, and stays out of a key like what is empty.
+_AS_BEFORE: dict[tuple[str, ...], str] = {("optim", "decay_norm"): "none"}
 # What a custom norm, and a trial of a layer, are given.
 _WHOLE = (("norm", "options"), ("options", "norm"))
+# Options that kinds got after trials of them had been recorded. They stay out of a key where they
+# have their default, and belong to it where they have not, a false as well.
+_AFFINE = frozenset({"affine", "bias"})
+_LATER_OPTIONS = {
+    **dict.fromkeys(("batchnorm", "syncbatchnorm"), _AFFINE | {"track_running_stats"}),
+    **dict.fromkeys(("batchrenorm", "causal_batchnorm", "groupnorm"), _AFFINE),
+    "instancenorm": _AFFINE | {"track_running_stats", "momentum"},
+    **dict.fromkeys(("layernorm", "channel_layernorm", "frn", "dyt", "derf"), _AFFINE),
+    "rmsnorm": frozenset({"affine"}),
+}
 
 
-def trial_key(config: Mapping[str, Json]) -> str:
-    """16 hexadecimal digits that name a trial by its resolved configuration.
-
-    Leaves that are null, false or empty stay out: a knob that is added later, with one of these
-    for "as before", leaves every key that was recorded earlier as it was. What a norm is given
-    stays whole: there a false is a choice. The code of `norm=custom`'s class belongs to the key:
-    once edited it is another norm.
-    """
+def counted(config: Mapping[str, Json]) -> JsonObject:
+    """What of a configuration says what is computed, without what is kept of it, and where."""
     kept: JsonObject = {}
     for group, value in config.items():
         if group in _GROUPS_NOT_IN_KEY:
@@ -60,12 +66,29 @@ def trial_key(config: Mapping[str, Json]) -> str:
             kept[group] = {name: item for name, item in value.items() if name not in left_out}
         else:
             kept[group] = value
+    return kept
+
+
+def trial_key(config: Mapping[str, Json]) -> str:
+    """16 hexadecimal digits that name a trial by its resolved configuration.
+
+    Leaves that are null, false or empty stay out: a knob that is added later, with one of these
+    for "as before", leaves every key that was recorded earlier as it was; _LATER_OPTIONS are those
+    of norms with another value for it. What a custom norm is given stays whole: there a false is a
+    choice. The code of `norm=custom`'s class belongs to the key:
+    once edited it is another norm.
+    """
+    kept = counted(config)
     with contextlib.suppress(NormLabError):  # no such class: the trial will say so
         norm = config.get("norm")
         code = target_hash(norm if isinstance(norm, dict) else {})
         if code:
             kept["code"] = {**code}
-    text = json.dumps(_without_empty(kept), sort_keys=True)
+    node: Any = _without_empty(kept)
+    norm = config.get("norm")
+    if isinstance(norm, dict) and norm.get("kind") in _LATER_OPTIONS:
+        node["norm"] = _with_later_options(node["norm"], norm)
+    text = json.dumps(node, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -75,9 +98,20 @@ def _without_empty(value: Json, path: tuple[str, ...] = ()) -> Json:
     kept = {}
     for name, item in value.items():
         # `is`, since 0 == False: a zero is a value that somebody chose.
-        if item is not None and item is not False and item != []:
+        empty = item is None or item is False or item == []
+        as_before = item is not None and item == _AS_BEFORE.get((*path, name))
+        if not empty and not as_before:
             kept[name] = _without_empty(item, (*path, name))
     return kept
+
+
+def _with_later_options(kept: JsonObject, norm: JsonObject) -> JsonObject:
+    """The part `kept` of `norm`, without those of its later options that have their default."""
+    kind = str(norm["kind"])
+    defaults = {option.name: option.default for option in declared_kinds()[kind].options}
+    later = _LATER_OPTIONS[kind] & norm.keys()
+    result = {name: item for name, item in kept.items() if name not in later}
+    return result | {name: norm[name] for name in later if norm[name] != defaults[name]}
 
 
 def target_hash(norm: Mapping[str, Json]) -> dict[str, str]:
@@ -114,7 +148,7 @@ class Record:
     code: CodeState = field(default_factory=CodeState)
     steps: int = 0
     samples: int = 0
-    duration_s: float = 0.0
+    duration_s: float = 0.0  # of the whole trial, its evaluations included
     started: str = ""
     schema: int = SCHEMA
 

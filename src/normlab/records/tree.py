@@ -9,7 +9,7 @@ from pathlib import Path
 
 from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
-from normlab.records.code_hash import Code, module_code, trial_code
+from normlab.records.code_hash import Code, module_code, trial_code, with_c_sources
 from normlab.records.moves import ASIDE, SCORE_TRIALS, SET_ASIDE, Modules, computes, first_name
 from normlab.records.places import EXPERIMENTS, PACKAGE
 
@@ -126,7 +126,8 @@ class Tree:
             is_package = path.name == "__init__.py"
             with only_python(path):
                 text = path.read_text(encoding="utf-8")
-                self._codes[path] = module_code(text, self._modules, is_package=is_package)
+                code = module_code(text, self._modules, is_package=is_package)
+            self._codes[path] = with_c_sources(code, path.parent)
         return self._codes[path]
 
     def _trial(self, path: Path) -> Code | None:

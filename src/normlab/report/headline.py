@@ -15,6 +15,7 @@ from normlab.errors import NormLabError
 from normlab.records.store import Store
 from normlab.records.verdict import Verdict
 from normlab.records.words import listed, number
+from normlab.report.svg_style import fixed_style
 from normlab.report.words import norm_name
 
 HEADLINE = "bn-batch-below-16"  # its figure stands above all others on the page, too
@@ -119,17 +120,10 @@ def _caption(curves: Sequence[Curve]) -> str:
 
 
 def _draw(curves: Sequence[Curve], theme: Theme) -> str:
-    try:
-        import matplotlib
+    with fixed_style(HEADLINE, "the picture of README.md"):
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NormLabError("the picture of README.md needs matplotlib: install it.") from error
-    # A matplotlibrc of the user's must not change the bytes.
-    style = {**matplotlib.rcParamsDefault, "svg.hashsalt": HEADLINE, "svg.fonttype": "none"}
-    # `rc_context` does not put the backend back: a notebook would lose its own.
-    del style["backend"]
-    with matplotlib.rc_context(style):
+
         figure = Figure(SIZE)
         axes = figure.add_axes((0.08, 0.15, 0.76, 0.8))
         _axes(axes, theme, sorted({size for curve in curves for size in curve.at if size}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from normlab.claims.claim import Claim
-from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.evidence import Evidence, Values
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.trials import Point, Trials
 
@@ -54,8 +54,8 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
     # What a rule reads is not declared anywhere: it is decided once more, and watched.
     evidence = Watched(trials.records)
     for part in claim.parts if trials.seeds else ():
-        # Whatever was read before something was missing is shown.
-        with suppress(Missing):
+        # Whatever was read before something was missing, or the rule broke, is shown.
+        with suppress(Exception):
             part.decide(evidence)
     names = list(evidence.reads)
     if not names and not evidence.measures:

@@ -21,6 +21,11 @@ SOURCES = (
     *("batchnorm", "syncbatchnorm", FROZEN, "groupnorm", "instancenorm"),
     *("layernorm", "channel_layernorm", "rmsnorm", "channel_rmsnorm"),
 )
+_LAYOUTS = (
+    (nn.BatchNorm2d | nn.InstanceNorm2d, "NCHW"),
+    (nn.BatchNorm3d | nn.InstanceNorm3d, "NCDHW"),
+    (nn.InstanceNorm1d, "NCL"),
+)
 _FOLLOWERS = {"drop", "act"}  # timm's names for what a norm layer applies after the norm
 
 
@@ -153,8 +158,8 @@ def _of_torch(module: nn.Module, names: tuple[str, ...]) -> NormLayer:
     if isinstance(module, nn.GroupNorm):
         return _with_affine(module, names, "groupnorm", module.num_channels, "first")
     assert isinstance(module, _BatchNorm | _InstanceNorm)
-    # These take maps alone, so that a norm in their place needs no adapter.
-    channels = "NCHW" if isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d) else "first"
+    # These take one layout alone, so that a norm in their place needs no adapter.
+    channels = next((name for cls, name in _LAYOUTS if isinstance(module, cls)), "first")
     kind = "syncbatchnorm" if isinstance(module, nn.SyncBatchNorm) else "batchnorm"
     if isinstance(module, _InstanceNorm):
         kind = "instancenorm"

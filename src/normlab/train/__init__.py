@@ -1,6 +1,6 @@
 """The command line of a training: `python train.py ...`, or `python -m normlab.train ...`."""
 
-from normlab.errors import NormLabError, extras_named, refuse
+from normlab.errors import NormLabError, extras_named, interrupted, refuse
 
 
 def main() -> None:
@@ -10,4 +10,6 @@ def main() -> None:
             from normlab.train.launch import launch
     except NormLabError as error:
         refuse(error)
+    except KeyboardInterrupt:
+        interrupted("nothing had begun; the same command starts it.")
     launch()

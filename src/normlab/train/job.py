@@ -3,16 +3,20 @@
 import json
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from normlab.config.compose import compose, plain, to_dict, typed
+from normlab.config.compose import plain, to_dict, typed
 from normlab.config.schema import Config
 from normlab.data import check_available
 from normlab.errors import NormLabError, refuse
+from normlab.records.files import held
 from normlab.records.record import Record, trial_key
 from normlab.records.store import DONE
 from normlab.training.processes import backend_of, run_group, under_torchrun, wait_of
@@ -49,22 +53,36 @@ def run_job(node: DictConfig) -> None:
         if os.environ["RANK"] != "0":
             _follow(node, run_dir)
             return
-    record = Record.read(path) if sweep else None
-    skipped = record is not None and record.status in DONE
-    if record is None or not skipped:
-        record = _attempt(node, run_dir, alone=not sweep)
-        _write(record, path)
-        if record.status == "failed" and not sweep:
-            refuse(record.message)  # SystemExit, which Hydra passes on without words of its own
+    with _alone(run_dir) if sweep else nullcontext():
+        record = Record.read(path) if sweep else None
+        skipped = record is not None and record.status in DONE
+        if record is None or not skipped:
+            record = _attempt(node, run_dir, alone=not sweep)
+            _write(record, path)
+    if record.status == "failed" and not sweep:
+        refuse(record.message)  # SystemExit, which Hydra passes on without words of its own
     line = f"done before: {summary(record)}" if skipped else summary(record)
     print(f"{line}  [{os.path.relpath(path)}]", flush=True)
     if folder:
         outcome = {
-            "overrides": list(hydra.overrides.task),
+            "folder": str(run_dir.parent),
             "skipped": skipped,
             "summary": json.loads(record.to_json()),
         }
         (Path(folder) / f"{hydra.job.num:06d}.json").write_text(json.dumps(outcome))
+
+
+@contextmanager
+def _alone(run_dir: Path) -> Iterator[None]:
+    """Inside, no other sweep runs the same trial; one that does is waited for, and its result
+    found."""
+    try:
+        with held(run_dir, f"another sweep runs the trial in {os.path.relpath(run_dir)}: waiting."):
+            yield
+    except PermissionError as error:
+        if error.filename != str(run_dir / ".lock"):
+            raise
+        refuse(unwritable(run_dir))
 
 
 def _attempt(node: DictConfig, run_dir: Path, alone: bool) -> Record:
@@ -75,7 +93,7 @@ def _attempt(node: DictConfig, run_dir: Path, alone: bool) -> Record:
     try:
         cfg = typed(node)
         check_available(cfg.data)  # before torch is imported: an answer within a second
-        return _train(cfg, run_dir)
+        return train(cfg, run_dir)
     except NormLabError as error:
         return _failed(node, str(error))
     except Exception as error:
@@ -108,7 +126,7 @@ def unwritable(folder: object) -> str:
     )
 
 
-def _train(cfg: Config, run_dir: Path) -> Record:
+def train(cfg: Config, run_dir: Path) -> Record:
     """In this process, or in as many as `trainer.devices` says."""
     devices = cfg.trainer.devices or 1
     if devices <= 1 or under_torchrun():
@@ -124,26 +142,20 @@ def _train(cfg: Config, run_dir: Path) -> Record:
     records = run_group(
         _train_member,
         devices,
-        list(HydraConfig.get().overrides.task),
-        trial_key(to_dict(cfg)),
+        to_dict(cfg),
         run_dir,
         backend=backend_of(cfg.trainer),
         wait_s=wait_of(cfg.trainer),
+        preload=("normlab.training.fit",),
     )
     return Record.from_json(records[0])
 
 
-def _train_member(overrides: list[str], key: str, run_dir: Path) -> str | None:
+def _train_member(config: dict[str, Any], run_dir: Path) -> str | None:
     """In one process of a group: the record, as JSON, from the first; None from the others."""
     from normlab.training.fit import fit
 
-    cfg = compose(overrides)
-    if trial_key(to_dict(cfg)) != key:
-        raise NormLabError(
-            "trainer.devices takes its configuration from conf/: leave --config-dir and "
-            "--config-name out."
-        )
-    record = fit(cfg, run_dir)
+    record = fit(typed(OmegaConf.create(config)), run_dir)
     return record.to_json() if os.environ["RANK"] == "0" else None
 
 
@@ -172,6 +184,6 @@ def summary(record: Record) -> str:
 
     return (
         f"{head}, test accuracy {show('test_accuracy')}, test loss {show('test_loss')}, "
-        f"val loss {show('val_loss')}, {record.steps} steps in {record.duration_s:.1f} s "
-        f"({metrics['samples_per_s']:,} samples/s)"
+        f"val loss {show('val_loss')}, {record.steps} steps at {metrics['samples_per_s']:,} "
+        f"samples/s, {record.duration_s:.1f} s in all"
     )

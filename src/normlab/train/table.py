@@ -1,55 +1,52 @@
-"""What a sweep ends with: one line for each of its jobs."""
+"""What a sweep ends with: its groups over seeds, the jobs that failed, and a count of all."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
 
+from normlab.records.record import Record
 from normlab.records.store import DONE
-
-_METRICS = ("test_accuracy", "test_loss", "val_loss")
 
 
 def print_table(folder: Path) -> int:
-    """Print the outcome that each job of a sweep has left in `folder`; returns how many failed."""
+    """Print what the jobs of a sweep have left in `folder`; returns how many failed."""
     outcomes = [json.loads(file.read_text()) for file in sorted(folder.iterdir())]
     if not outcomes:
         return 0
-    from rich.table import Table
-
     from normlab.records.console import plain_console
+    from normlab.report.comparison.compare import METRICS, compare
+    from normlab.report.comparison.runs import failure_lines, once_each
+    from normlab.report.comparison.tables import notes, terminal
 
-    overrides = [_by_key(outcome["overrides"]) for outcome in outcomes]
-    varied = _varied(overrides)
-    headings = (*varied, "status", "test accuracy", "test loss", "val loss", "seconds")
-    table = Table(*headings, box=None, pad_edge=False)
-    for outcome, values in zip(outcomes, overrides, strict=True):
-        table.add_row(*(values.get(key, "") for key in varied), *_cells(outcome))
-    plain_console(200).print(table)
-    return sum(outcome["summary"]["status"] not in DONE for outcome in outcomes)
-
-
-def _by_key(overrides: list[str]) -> dict[str, str]:
-    return dict(override.split("=", 1) for override in overrides)
-
-
-def _varied(overrides: list[dict[str, str]]) -> list[str]:
-    """The keys whose value differs between jobs; all of them where none does."""
-    keys: dict[str, None] = {}  # in order of appearance
-    for values in overrides:
-        keys |= dict.fromkeys(values)
-    varied = []
-    for key in keys:
-        if len({values.get(key) for values in overrides}) > 1:
-            varied.append(key)
-    return varied or list(keys)
+    # Of the record's class: what a job of this very version has written.
+    records = [Record(**outcome["summary"]) for outcome in outcomes]
+    comparison = compare(once_each(records), metrics=(*METRICS, "val_loss"))
+    console = plain_console(200)
+    console.print(terminal(comparison))
+    for sentence in (*notes(comparison), *failure_lines(comparison.failures)):
+        console.print(sentence, highlight=False)
+    failed = sum(record.status not in DONE for record in records)
+    skipped = sum(outcome["skipped"] for outcome in outcomes)
+    counted = f"{len(records)} job{'s' * (len(records) > 1)}: {len(records) - failed} done"
+    counted += f" ({skipped} of them before)" * bool(skipped)
+    console.print(f"{counted}, {failed} failed.", highlight=False)
+    _log(records, folder.name, Path(outcomes[0]["folder"]))
+    return failed
 
 
-def _cells(outcome: dict[str, Any]) -> list[str]:
-    """Status, metrics and seconds of one job."""
-    record = outcome["summary"]
-    status = record["status"] + (" (done before)" if outcome["skipped"] else "")
-    if record["status"] == "failed":
-        status += f": {record['message']}"
-    values = [record["metrics"].get(name) for name in _METRICS]
-    numbers = ["-" if value is None else f"{value:.4f}" for value in values]
-    return [status, *numbers, f"{record['duration_s']:.1f}"]
+def _log(records: list[Record], sweep: str, folder: Path) -> None:
+    """The table to wandb as well, where the jobs are logged there."""
+    asked = [record.section("logger").get("wandb") for record in records]
+    options = next((one for one in asked if isinstance(one, dict)), None)
+    if options is None or not any(record.status in DONE for record in records):
+        return
+    from normlab.report.comparison.compare import compare
+    from normlab.report.comparison.runs import once_each
+    from normlab.report.comparison.wandb_run import log_comparison
+
+    project, group = str(options.get("project")), str(options.get("group") or sweep)
+    try:
+        log_comparison(compare(once_each(records)), folder, project, group)
+    except Exception as error:  # whatever wandb raises: the records count, not this
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+        print(f"warning: wandb has no comparison of this sweep ({reason}).", file=sys.stderr)

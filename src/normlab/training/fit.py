@@ -15,6 +15,7 @@ from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoints import check_checkpoint
 from normlab.training.devices import device_name, device_of, synchronise
 from normlab.training.evaluations import check_evaluations, evaluation
+from normlab.training.evaluations.beforehand import check_beforehand
 from normlab.training.lightning import L
 from normlab.training.loggers import build_loggers, close_loggers
 from normlab.training.parallel import Place, join_group, leave_group
@@ -41,11 +42,12 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
     Raises:
         NormLabError: the configuration cannot be run, in one sentence.
     """
-    started = datetime.datetime.now(datetime.UTC)
+    started, start = datetime.datetime.now(datetime.UTC), time.perf_counter()
     place = join_group(cfg.trainer)
     device = device_of(cfg.trainer)
     setup = set_up(cfg, device=device, place=place)
     check_evaluations([wanted.value for wanted in cfg.evaluations], setup.data.modality)
+    check_beforehand(setup, place)
     # 20 points of a curve or more, and a look for divergence every 50 steps at the latest.
     task = Task(setup, cfg.trainer.chunk_steps or max(1, min(50, setup.steps // 20)))
     # Before loggers are built: a refused run leaves nothing behind.
@@ -68,21 +70,21 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
         trainer.fit(task, task.chunks(), ckpt_path=cfg.trainer.resume, weights_only=True)
         # A GPU may still be at work when the loop has ended: its last steps count, too.
         synchronise(device)
-        record.duration_s = round(time.perf_counter() - began, 3)
+        trained_s = time.perf_counter() - began
         if task.step < setup.steps and not task.message:
             raise RuntimeError(f"the training ended after {task.step} of {setup.steps} steps")
         # The other processes end here; the first one evaluates alone.
         leave_group(task)
-        record.steps = task.step
         samples_per_step = cfg.data.batch_size * cfg.trainer.accumulate
-        record.samples = task.step * samples_per_step
+        record.steps, record.samples = task.step, task.step * samples_per_step
         record.curve = task.curve
         if place.first:
             # Lightning leaves the model on the CPU when a fit ends.
             task.to(device)
             # The seconds are of this process: so are the steps, where a run was resumed.
-            rate = round((task.step - first) * samples_per_step / record.duration_s)
+            rate = round((task.step - first) * samples_per_step / trained_s)
             record.metrics = {**_final_metrics(setup, task.curve), "samples_per_s": rate}
+        record.duration_s = round(time.perf_counter() - start, 3)
         for probe in probes:
             record.probes += probe.rows
         # Last: the loggers close a run that has a status as one that succeeded.

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 from normlab.config.schema import Accelerator, TrainerConfig
 from normlab.errors import NormLabError
 
+# DistributedDataParallel imports the second when it is built, which takes seconds in each process.
+OF_GROUPS = ("torch.distributed", "torch._dynamo.utils")
 WAIT_S = 300.0  # that a process waits for the others at most
 _GRACE_S = 1.0  # in which the cause of a failure is told from what it does to the other processes
 
@@ -83,7 +85,7 @@ def run_group(
     method = "forkserver" if preload else "spawn"
     context: Any = multiprocessing.get_context(method)
     if preload:
-        context.set_forkserver_preload(["torch.distributed", *preload])
+        context.set_forkserver_preload([*OF_GROUPS, *preload])
     processes: list[BaseProcess] = []
     channels: list[Connection] = []
     with tempfile.TemporaryDirectory(prefix="normlab-group-") as folder, _start_method(method):

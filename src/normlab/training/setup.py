@@ -12,6 +12,7 @@ from normlab.data import Dataset, load_data
 from normlab.errors import NormLabError
 from normlab.models import build_model
 from normlab.records.record import DataSource
+from normlab.training.guest_trial import try_guest
 from normlab.training.optim import build_optimizer, learning_rate
 from normlab.training.parallel import ALONE, Place
 from normlab.training.step import train_steps
@@ -110,7 +111,10 @@ def set_up(
     if steps is None:
         steps = total_steps(cfg, data.steps_per_epoch)
     optimizer = build_optimizer(cfg.optim, model)
-    return Setup(cfg, data, model, steps, optimizer, learning_rate(cfg.optim, steps))
+    setup = Setup(cfg, data, model, steps, optimizer, learning_rate(cfg.optim, steps))
+    if cfg.norm.kind == "custom" and place.world_size == 1:
+        try_guest(setup)
+    return setup
 
 
 def total_steps(cfg: Config, steps_per_epoch: int) -> int:

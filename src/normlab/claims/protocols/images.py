@@ -61,9 +61,9 @@ def image_protocols(
 
 def _smoke(overrides: tuple[str, ...], rates: tuple[float, ...]) -> Protocol:
     """Four steps, which show that a claim runs and nothing else."""
-    digits = ("data=digits", "data.subset=128", "data.batch_size=64", "trainer.max_steps=4")
+    digits = ("data=digits", "data.subset=128", "data.eval_subset=64", "data.batch_size=64")
     return Protocol(
-        (*digits, *overrides),
+        (*digits, "trainer.max_steps=4", *overrides),
         seeds=1,
         # Two rates of one seed: it walks through the tuning as well.
         learning_rates=rates[1:3],

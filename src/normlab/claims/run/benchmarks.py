@@ -30,6 +30,7 @@ class Benchmark(StrEnum):
     sweep = "sweep"
     lm_step = "lm-step"
     norms = "norms"
+    kernels = "kernels"
     fold = "fold"
     syncbn = "syncbn"
 

@@ -2,17 +2,16 @@
 
 import datetime
 import platform
-import signal
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from normlab.claims.claim import Claim
 from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
+from normlab.claims.run.time_limit import TrialTimeout, time_limit
 from normlab.records.json_values import JsonObject
 from normlab.records.machine import versions
 from normlab.records.measurement import as_measurement
@@ -20,10 +19,6 @@ from normlab.records.provenance import code_state
 from normlab.records.record import Record
 
 RUNS = Path("runs") / "claims"  # of trials with loggers: SLUG/KEY below it
-
-
-class TrialTimeout(BaseException):
-    """Not an Exception, so that no handler inside a trial swallows it."""
 
 
 def execute(job: Job, experiments: Path) -> Record:
@@ -34,7 +29,7 @@ def execute(job: Job, experiments: Path) -> Record:
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        with _time_limit(job.timeout_s):
+        with time_limit(job.timeout_s):
             record = _train(job) if job.options is None else _measure(job, experiments)
     except TrialTimeout:
         record = unfinished(job, "timeout", f"no result within {job.timeout_s:g} s")
@@ -45,26 +40,9 @@ def execute(job: Job, experiments: Path) -> Record:
     # For whom it runs is no part of a trial, and not in its key.
     record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
     record.started = record.started or started
-    # `fit` times the training alone; a trial that gives no time is timed as a whole.
+    # `fit` gives its own; a trial that gives none is timed here.
     record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
     return record
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raises TrialTimeout inside, once they are over; for a process's main thread."""
-
-    def alarm(signum: int, frame: object) -> None:
-        raise TrialTimeout
-
-    previous = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        # The timer first: by default the signal ends the process, and it may come late.
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def _with_place(error: Exception) -> str:

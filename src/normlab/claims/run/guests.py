@@ -14,13 +14,17 @@ from normlab.claims.evidence import ByArm, Evidence, Missing, Values
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
 from normlab.claims.verdicts import devices
+from normlab.config.compose import compose
+from normlab.data.options import DataConfig, DocumentDataConfig, DocumentTask, TextDataConfig
 from normlab.errors import NormLabError
-from normlab.norms import spec_of
+from normlab.models import build_model
+from normlab.models.guests import guest_spec
 from normlab.norms.registry import declared_kinds
 from normlab.records.store import Store
 
 # Whose place a guest takes: the first of these that the claim has.
 HOSTS = ("layernorm", "groupnorm", "rmsnorm", "batchnorm", "none")
+_OUTPUTS = 10  # classes or words of a network that is only built
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,36 @@ def check_guest(norm: str) -> None:
     """
     # A kind was checked where it is declared; a class must be built to be known.
     if norm_overrides(norm)[0] == "norm=custom":
-        spec_of("custom", target=norm)
+        guest_spec({"target": norm})
+
+
+def check_guest_fits(claim: Claim, hosts: Mapping[str, str], protocol: Protocol) -> None:
+    """Refuse a guest before its first trial, if a network of `claim` has no place for it.
+
+    Raises:
+        NormLabError: its networks give norms a layout or a width that this one cannot take.
+    """
+    networks = set()
+    for arm in claim.arms:
+        if arm.name not in hosts:
+            continue
+        cfg = compose((*protocol.overrides, *arm.overrides))
+        # What decides layouts and widths: arms differ in much else.
+        network = f"{cfg.norm} {cfg.model}"
+        if network not in networks:
+            networks.add(network)
+            modality, shape = _kind_of_data(cfg.data)
+            build_model(cfg, modality, shape, _OUTPUTS)
+
+
+def _kind_of_data(data: DataConfig) -> tuple[str, tuple[int, ...]]:
+    """The modality, and the shape of an input: sizes that no norm sees are made up."""
+    if isinstance(data, DocumentDataConfig):
+        modality = "masked" if data.task is DocumentTask.masked else "documents"
+        return modality, (data.context, _OUTPUTS)
+    if isinstance(data, TextDataConfig):
+        return "text", (data.context,)
+    return "image", (3, 8, 8)
 
 
 def compares_norms(claim: Claim) -> bool:

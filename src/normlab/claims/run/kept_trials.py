@@ -8,7 +8,7 @@ import hashlib
 from contextlib import suppress
 
 from normlab.data.cache import cache_folder
-from normlab.records.machine import processor, versions
+from normlab.records.machine import versions
 from normlab.records.record import Record
 from normlab.records.store import DONE
 
@@ -17,8 +17,8 @@ class KeptTrials:
     """What one state of the code, a commit or a source, has given here."""
 
     def __init__(self, code: str) -> None:
-        # Another version of torch, or another processor, gives other bits.
-        here = hashlib.sha256(repr((sorted(versions().items()), processor())).encode())
+        # Another version of torch, another processor or kernel gives other bits.
+        here = hashlib.sha256(repr(sorted(versions().items())).encode())
         self._folder = cache_folder() / "rechecks" / here.hexdigest()[:12] / code
 
     def get(self, key: str) -> Record | None:

@@ -19,6 +19,7 @@ from normlab.claims.run.earlier_code import run_by_commits
 from normlab.claims.run.engines import Engine, run_all
 from normlab.claims.run.kept_trials import KeptTrials
 from normlab.claims.staleness import changed_files
+from normlab.norms import kernels
 from normlab.records.compare import difference
 from normlab.records.machine import processor
 from normlab.records.provenance import (
@@ -140,7 +141,7 @@ def _one_of_each_way(claims: Sequence[Claim], store: Store) -> list[Job]:
             if job.key not in known:
                 continue
             record = known[job.key]
-            if changed_files(record, sources) == set():
+            if changed_files(record, sources) == set() or not _same_kernel(record):
                 continue
             kind = way_of(record.config), sources.state(record)
             is_new = kind not in cheapest or record.duration_s < cheapest[kind][0]
@@ -148,6 +149,13 @@ def _one_of_each_way(claims: Sequence[Claim], store: Store) -> list[Job]:
                 cheapest[kind] = record.duration_s, job
     jobs = {job.key: job for _, job in cheapest.values()}
     return list(jobs.values())
+
+
+def _same_kernel(record: Record) -> bool:
+    """Whether norms on the CPU run here by what the record was made with: other kernels, other
+    last digits. Before there were any in C, it was torch.
+    """
+    return kernels.family(record.versions.get("kernel", "torch")) == kernels.family()
 
 
 def _planned_jobs(claim: Claim, tried: Mapping[str, Record]) -> Iterator[Job]:

@@ -14,6 +14,7 @@ from normlab.claims.run.execute import RUNS, with_loggers
 from normlab.claims.run.guests import (
     GuestComparison,
     check_guest,
+    check_guest_fits,
     compare,
     compares_norms,
     with_guest,
@@ -75,11 +76,38 @@ def select(request: RunRequest) -> Selection:
         # A claim that is named says why it takes no guest; with all claims such are passed over.
         if request.all_claims:
             claims = [claim for claim in claims if compares_norms(claim)]
-        for index, claim in enumerate(claims):
-            claims[index], hosts[claim.slug] = with_guest(claim, request.norm)
+        claims, hosts = _with_guests(claims, request)
     if request.loggers:
         claims = [with_loggers(claim, request.loggers) for claim in claims]
     return Selection(tuple(claims), hosts)
+
+
+def _with_guests(
+    claims: Sequence[Claim], request: RunRequest
+) -> tuple[list[Claim], dict[str, Mapping[str, str]]]:
+    """The claims with the guest in them, and the hosts of its arms, by claim.
+
+    Of all claims those in whose networks it has no place are passed over.
+
+    Raises:
+        NormLabError: it has none in a claim that was named.
+    """
+    assert request.norm is not None, "there is no guest"
+    entered: list[Claim] = []
+    hosts: dict[str, Mapping[str, str]] = {}
+    for claim in claims:
+        extended, places = with_guest(claim, request.norm)
+        protocol = protocol_of(claim, request.profile)
+        try:
+            if protocol is not None:
+                check_guest_fits(extended, places, protocol)
+        except NormLabError:
+            if not request.all_claims:
+                raise
+            continue
+        entered.append(extended)
+        hosts[claim.slug] = places
+    return entered, hosts
 
 
 def missing_jobs(request: RunRequest) -> list[Job]:

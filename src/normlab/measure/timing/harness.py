@@ -46,19 +46,23 @@ def compare(
     rounds: int = 30,
     min_seconds: float = 0.02,
     clock: Clock | None = None,
+    twin: Callable[[], object] | None = None,
 ) -> Comparison:
     """Times `subject` against `baseline`, interleaved, each sample repeated until it lasts about
     `min_seconds`.
 
     `clock` measures on a device that runs behind its host (`conditions.cuda_clock`); leave it out
-    on the CPU.
+    on the CPU. `twin` is another object that does what `baseline` does: the control then holds for
+    where things lie in memory, too.
     """
     if rounds < 2:
         raise ValueError(f"quartiles need at least 2 rounds, not {rounds}")
     clock = clock or wall_clock
     repeats_baseline = _repeats(baseline, min_seconds, clock)
     repeats_subject = _repeats(subject, min_seconds, clock)
-    sides = [(baseline, repeats_baseline), (subject, repeats_subject), (baseline, repeats_baseline)]
+    again = twin or baseline
+    again()
+    sides = [(baseline, repeats_baseline), (subject, repeats_subject), (again, repeats_baseline)]
     first, ours, second = [], [], []  # seconds a call
     # A garbage collection would fall into one call, and could take longer than it.
     collecting = gc.isenabled()
@@ -133,6 +137,14 @@ def wall_clock(function: Callable[[], object], repeats: int) -> float:
     for _ in range(repeats):
         function()
     return (time.perf_counter() - start) / repeats
+
+
+def thread_clock(function: Callable[[], object], repeats: int) -> float:
+    """Seconds of this thread's own time: what others do on a busy machine counts for less."""
+    start = time.thread_time()
+    for _ in range(repeats):
+        function()
+    return (time.thread_time() - start) / repeats
 
 
 def _repeats(function: Callable[[], object], min_seconds: float, clock: Clock) -> int:

@@ -15,6 +15,7 @@ from normlab.config.compose import compose
 from normlab.config.schema import Config
 from normlab.data import Dataset, load_data
 from normlab.measure.timing.harness import Comparison, compare
+from normlab.norms import kernels
 from normlab.training.lightning import L
 from normlab.training.setup import set_up
 from normlab.training.task import Task
@@ -220,6 +221,7 @@ def _row(size: Size, rounds: int) -> dict[str, Any]:
         "device": "cpu",
         "threads": 1,
         "torch": torch.__version__,
+        "kernel": kernels.name(),
     }
 
 

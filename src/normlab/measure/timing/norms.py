@@ -20,7 +20,7 @@ from normlab.measure.timing.conditions import cuda_clock, device_name, timing_co
 from normlab.measure.timing.harness import Comparison, compare_until_valid
 from normlab.measure.timing.layers import IMPLEMENTATIONS, Cell, build, call, copy
 from normlab.measure.timing.steps import resnet_step, transformer_step
-from normlab.norms import KINDS, make_norm
+from normlab.norms import KINDS, kernels, make_norm
 
 MODES = ("forward", "forward_backward")
 SIDES, CHANNELS = (8, 16, 32, 64, 128, 256), 64
@@ -228,5 +228,6 @@ def row_of(comparison: Comparison, device: str) -> Row:
         "baseline_us": comparison.baseline_s * 1e6,
         "subject_us": comparison.subject_s * 1e6,
         "torch": torch.__version__,
+        "kernel": kernels.name(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }

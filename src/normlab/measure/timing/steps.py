@@ -1,7 +1,9 @@
 """One training step of a small network with its norms swapped: what a layer's time is worth
 inside a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +11,10 @@ from torch import Tensor, nn
 
 from normlab.measure.timing.layers import FORMATS, Cell, build
 from normlab.models.layers import NormFactory
+from normlab.models.plaincnn import PlainCNN
 from normlab.models.resnet import ResNet
 from normlab.models.transformer import Transformer
-from normlab.norms import KINDS
+from normlab.norms import KINDS, make_norm
 
 VOCABULARY, CLASSES = 256, 10
 # A learning rate: the step is done in full, but no network is trained away under the clock.
@@ -26,15 +29,57 @@ def resnet_step(
     width: int,
     memory_format: str,
     device: str,
+    options: Mapping[str, Any] | None = None,
 ) -> Callable[[], object]:
-    """Forward, loss, backward and SGD step of a ResNet-8 on `batch` images of `size` x `size`."""
+    """Forward, loss, backward and SGD step of a ResNet-8 on `batch` images of `size` x `size`.
+
+    `options` are those of a norm of ours.
+    """
+    return _image_step(
+        partial(ResNet, depth=8, width=width),
+        kind,
+        _factory(kind, implementation, device, options),
+        (batch, 3, size, size),
+        memory_format,
+        device,
+    )
+
+
+def plain_step(
+    kind: str,
+    implementation: str,
+    batch: int,
+    size: int,
+    width: int,
+    memory_format: str,
+    device: str,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[], object]:
+    """The same of six convolutions without skips."""
+    return _image_step(
+        partial(PlainCNN, depth=6, width=width),
+        kind,
+        _factory(kind, implementation, device, options),
+        (batch, 3, size, size),
+        memory_format,
+        device,
+    )
+
+
+def _image_step(
+    network: Callable[..., nn.Module],
+    kind: str,
+    norm: NormFactory,
+    shape: tuple[int, int, int, int],
+    memory_format: str,
+    device: str,
+) -> Callable[[], object]:
     generator = torch.Generator().manual_seed(0)
-    norm = _factory(kind, implementation, device)
     # "groupnorm1" is no kind of ours, and has a shift.
     bias = kind in KINDS and not KINDS[kind].has_shift
-    model = ResNet((3, size, size), CLASSES, norm, bias, generator, depth=8, width=width)
-    x = torch.randn(batch, 3, size, size, generator=generator)
-    y = torch.randint(CLASSES, (batch,), generator=generator)
+    model = network(shape[1:], CLASSES, norm, bias, generator)
+    x = torch.randn(shape, generator=generator)
+    y = torch.randint(CLASSES, shape[:1], generator=generator)
     there = FORMATS[memory_format]
     return training_step(
         model.to(device).to(memory_format=there),  # type: ignore[call-overload]
@@ -44,23 +89,33 @@ def resnet_step(
 
 
 def transformer_step(
-    kind: str, implementation: str, batch: int, context: int, width: int, device: str
+    kind: str,
+    implementation: str,
+    batch: int,
+    context: int,
+    width: int,
+    device: str,
+    options: Mapping[str, Any] | None = None,
 ) -> Callable[[], object]:
     """The same of a causal transformer of two blocks, pre-norm, on `batch` x `context` tokens."""
     generator = torch.Generator().manual_seed(0)
-    norm = _factory(kind, implementation, device)
+    norm = _factory(kind, implementation, device, options)
     model = Transformer((context,), VOCABULARY, norm, generator, depth=2, width=width)
     ids = torch.randint(VOCABULARY, (batch, context + 1), generator=generator).to(device)
     return training_step(model.to(device), ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
 
 
-def _factory(kind: str, implementation: str, device: str) -> NormFactory:
+def _factory(
+    kind: str, implementation: str, device: str, options: Mapping[str, Any] | None
+) -> NormFactory:
     """Norms of one implementation for a model. Not torch.nn's layer norm of maps, which must
     know their size."""
 
     def norm(num_features: int, layout: str) -> nn.Module:
         # Only channels and layout matter for building: the rest of the shape is left at 1.
         shape = {"NCHW": (1, num_features, 1, 1), "NTC": (1, 1, num_features)}[layout]
+        if options:
+            return make_norm(kind, num_features, layout, **options).to(device)
         found = build(kind, implementation, Cell(shape, device=device))
         assert found is not None, f"no {implementation} {kind} of {layout}"
         return found

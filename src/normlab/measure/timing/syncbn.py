@@ -22,7 +22,7 @@ from normlab.measure.timing.conditions import device_name, timing_conditions
 from normlab.measure.timing.harness import Comparison, compare_until_valid
 from normlab.measure.timing.steps import training_step
 from normlab.models.resnet import ResNet
-from normlab.norms import make_norm
+from normlab.norms import kernels, make_norm
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
@@ -197,4 +197,5 @@ def _row(
         "model": "resnet 8",
         "device": device_name("cuda" if device.startswith("cuda") else "cpu"),
         "torch": torch.__version__,
+        "kernel": kernels.name(),
     }

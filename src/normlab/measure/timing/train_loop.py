@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from normlab.config.compose import compose
+from normlab.norms import kernels
 from normlab.training.lightning import L
 from normlab.training.setup import Setup, set_up
 from normlab.training.task import Task
@@ -105,4 +106,5 @@ def _row(batch_size: int, steps: int, rounds: int) -> dict[str, Any]:
         "device": "cpu",
         "threads": 1,
         "torch": torch.__version__,
+        "kernel": kernels.name(),
     }

@@ -1,10 +1,10 @@
 """Audits of models that are named: by a library's name, or by a checkpoint of train.py."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from normlab.tools.audit import audit
 from normlab.tools.audit.finding import Audit
@@ -16,13 +16,19 @@ NEEDS_SAMPLE = "distances of running statistics, leaks and groups of one value"
 
 
 def audit_by_name(
-    name: str, world_size: int = 1, batch_per_device: int | None = None, *, training: bool = True
+    name: str,
+    world_size: int = 1,
+    batch_per_device: int | None = None,
+    dataset_size: int | None = None,
+    *,
+    training: bool = True,
 ) -> Audit:
     """The findings in a model built by name, or in the one of a checkpoint.
 
     The first is called with random input, the second with its test data.
 
     batch_per_device: None means 16, or the batch size that the checkpoint was trained with.
+    dataset_size: of an epoch, for models by name; train.py's epochs have full batches alone.
 
     Raises:
         NormLabError: no such model or checkpoint.
@@ -34,7 +40,14 @@ def audit_by_name(
     size = SAMPLES if batch_per_device is None else batch_per_device
     # Two samples at least: one says nothing of what a norm does between samples.
     inputs = sample_inputs(name, model, min(max(size, 2), SAMPLES))
-    return _audit_named(model.train(training), inputs, world_size, size)
+    look = partial(
+        audit,
+        model.train(training),
+        world_size=world_size,
+        dataset_size=dataset_size,
+        batch_per_device=size,
+    )
+    return _audit_named(look, inputs)
 
 
 def _audit_checkpoint(
@@ -51,12 +64,12 @@ def _audit_checkpoint(
     return audit(model.train(training), x[: 4 * SAMPLES], world_size, size)
 
 
-def _audit_named(model: nn.Module, inputs: Any, world_size: int, size: int) -> Audit:
+def _audit_named(look: Callable[[Any], Audit], inputs: Any) -> Audit:
     """With the inputs that were made up for the model, and without them where it takes others."""
     reason = "nothing says what the model takes"
     if inputs is not None:
         try:
-            return audit(model, inputs, world_size, size)
+            return look(inputs)
         except NotCallable as error:
             shape = getattr(inputs, "shape", None)
             names = f"input of shape {tuple(shape)}" if shape else ", ".join(inputs)
@@ -66,5 +79,5 @@ def _audit_named(model: nn.Module, inputs: Any, world_size: int, size: int) -> A
                 f"the model does not take random {names} ({type(cause).__name__}: {first_line})"
             )
     # Other findings need no sample, and should not be lost with it.
-    findings = audit(model, None, world_size, size)
+    findings = look(None)
     return replace(findings, notes=(f"{NEEDS_SAMPLE}: {reason}", *findings.notes))

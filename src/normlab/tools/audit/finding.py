@@ -53,13 +53,15 @@ class Evidence:
 class Finding:
     """A failure mode, `name`, and what there is to see of it in the model, `reason`.
 
-    Its numbers can be looked up there.
+    Its numbers can be looked up there. undecided: what no claim has measured of it so far; a
+    finding has evidence, or this, or both.
     """
 
     name: str
     layers: tuple[str, ...]
     reason: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...] = ()
+    undecided: str = ""
 
     @property
     def where(self) -> str:
@@ -67,9 +69,19 @@ class Finding:
         more = len(self.layers) - 4
         return ", ".join(self.layers[:4]) + (f" and {more} more" if more > 0 else "")
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether every record that it rests on says the opposite by now."""
+        return bool(self.evidence) and all(record.contradicted() for record in self.evidence)
+
+    @property
+    def records(self) -> list[str]:
+        """What is known of such a failure mode, a line for each record."""
+        lines = [f"record of {record}" for record in self.evidence]
+        return lines + ([f"no claim decides yet {self.undecided}"] if self.undecided else [])
+
     def __str__(self) -> str:
-        records = (f"record of {record}" for record in self.evidence)
-        return "\n  ".join([f"{self.name}: {self.where}: {self.reason}", *records])
+        return "\n  ".join([f"{self.name}: {self.where}: {self.reason}", *self.records])
 
 
 @dataclass(frozen=True)
@@ -96,9 +108,9 @@ class Audit:
         layers = "1 norm layer" if self.norms == 1 else f"{self.norms} norm layers"
         lines = [f"{findings} in {layers}"]
         # Findings in a row that rest on the same records name these once.
-        for (name, evidence), group in groupby(self, lambda found: (found.name, found.evidence)):
+        for (name, records), group in groupby(self, lambda found: (found.name, found.records)):
             lines += [name, *(f"  {finding.where}: {finding.reason}" for finding in group)]
-            lines += [f"  record of {record}" for record in evidence]
+            lines += [f"  {record}" for record in records]
         if self.unread:
             lines.append(f"{len(self.unread)} more could not be read, and nothing is said of them")
             lines += [f"  {layer}" for layer in self.unread[:4]]

@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator
 
+from torch import nn
+
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.subject import Subject
 from normlab.tools.norm_layers import NormLayer
 
 _FLIPS = Evidence("missing-eval-bug", "flips")
+
+
+def eval_undone(norms: list[NormLayer]) -> Finding:
+    """Of norms that were in eval mode in an earlier training step and are not any more."""
+    reason = (
+        "in an earlier step of training these layers were in eval mode, and now they are in train "
+        "mode, with what they had of requires_grad: train() on what holds them undoes their eval()"
+    )
+    return Finding("eval-undone", tuple(norm.name for norm in norms), reason, (_FLIPS,))
 
 
 def batch_statistics_at_evaluation(subject: Subject) -> Iterator[Finding]:
@@ -39,19 +50,34 @@ def _needs_a_batch(norm: NormLayer) -> bool:
 
 def frozen_and_live(subject: Subject) -> Iterator[Finding]:
     """Batch norms that nothing trains, and whose statistics move all the same."""
-    frozen = []
-    for norm in subject.live:
-        own = list(norm.module.parameters(recurse=False))
-        learns = any(parameter.requires_grad for parameter in own)
-        # Without parameters nothing says that anybody meant to freeze it.
-        if own and not learns and norm.kept_statistics:
-            frozen.append(norm.name)
-    # A network of which nothing learns is used, not trained.
+    # In train mode at an evaluation the whole network is told of already.
+    if subject.evaluated:
+        return
+    frozen = frozen_norms(subject.model, [norm for norm in subject.live if norm.kept_statistics])
     trained = any(parameter.requires_grad for parameter in subject.model.parameters())
-    if frozen and trained:
+    if frozen:
+        whose = "for gain and shift" if trained else "for all that the network has"
         reason = (
-            "requires_grad is False for gain and shift, but the layer is in training mode: it "
-            "normalizes with the batch's statistics and its running ones move; eval() on the layer "
-            "stops both"
+            f"requires_grad is False {whose}, but the layer is in training mode: it normalizes "
+            "with the batch's statistics and its running ones move; eval() on the layer stops "
+            "both, until train() is called on what holds it"
         )
-        yield Finding("frozen-with-moving-statistics", tuple(frozen), reason, (_FLIPS,))
+        names = tuple(norm.name for norm in frozen)
+        yield Finding("frozen-with-moving-statistics", names, reason, (_FLIPS,))
+
+
+def frozen_norms(model: nn.Module, norms: list[NormLayer]) -> list[NormLayer]:
+    """Those of `norms` that nothing trains.
+
+    One without gain and shift counts by the parameters of what holds it: by the smallest module
+    around it that has any.
+    """
+    return [norm for norm in norms if _is_frozen(model, norm.names[0])]
+
+
+def _is_frozen(model: nn.Module, path: str) -> bool:
+    while True:
+        parameters = list(model.get_submodule(path).parameters())
+        if parameters or not path:
+            return bool(parameters) and not any(one.requires_grad for one in parameters)
+        path = path.rpartition(".")[0]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
@@ -39,19 +39,43 @@ def dead_gain(subject: Subject) -> Iterator[Finding]:
             continue
         gain = norm.weight.detach().abs()
         largest = float(gain.max())
-        dead = int((gain <= DEAD * largest).sum())
-        tracked = getattr(norm.module, "num_batches_tracked", None)
-        if largest == 0 and (tracked is None or int(tracked.sum()) == 0):
-            continue  # a branch that starts at nothing, and learns
+        # Of gains on both sides of 0, as some networks draw them, a few come near it by chance.
+        limit = 0.0 if _both_signs(norm.weight) else DEAD
+        dead = int((gain <= limit * largest).sum())
+        reason = ""
         if largest == 0:
-            reason = f"all {len(gain)} gains are 0: it gives the same whatever its input is"
-            yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+            reason = _dead_as_a_whole(subject, norm)
         elif dead:
             reason = (
-                f"the gain of {dead} of {len(gain)} channels is below {DEAD:g} of the largest, "
+                f"the gain of {dead} of {len(gain)} channels is at most {limit:g} of the largest, "
                 f"{largest:.2g}: it folds into weights of nearly 0 beside it"
             )
+        if reason:
             yield Finding("dead-gain", (norm.name,), reason, (_record_of_folding(norm),))
+
+
+def _both_signs(gain: Tensor) -> bool:
+    """Whether at least a tenth of the gains have the sign of the minority: none grew from 1."""
+    signs = gain.detach().sign()
+    fewer = min(int((signs > 0).sum()), int((signs < 0).sum()))
+    return 10 * fewer >= len(signs)
+
+
+def _dead_as_a_whole(subject: Subject, norm: NormLayer) -> str:
+    """Why a layer whose gains are all 0 is dead, and no branch that starts at nothing; else "".
+
+    A forward pass moves running statistics, and no gain: they do not tell the two apart. A step of
+    an optimizer moves the shift together with the gain.
+    """
+    gain, shift = norm.weight, norm.bias
+    assert gain is not None
+    zeros = f"all {len(gain)} gains are 0"
+    if shift is not None and bool((shift.detach() != shift.detach()[0]).any()):
+        return f"{zeros} in a layer that has learned shifts: it gives these whatever its input is"
+    learns = any(parameter.requires_grad for parameter in subject.model.parameters())
+    if learns and isinstance(gain, nn.Parameter) and not gain.requires_grad:
+        return f"{zeros} and requires_grad is False: they stay so, whatever the input is"
+    return ""
 
 
 def _record_of_folding(norm: NormLayer) -> Evidence:
@@ -95,7 +119,9 @@ def _zeros(norm: NormLayer, dtype: torch.dtype) -> Iterator[Tensor]:
         "NC": [(4, c)],
         "NTC": [(2, 3, c)],
         "last": [(2, 3, c)],
+        "NCL": [(2, c, 3)],
         "NCHW": [(2, c, 3, 3)],
+        "NCDHW": [(2, c, 3, 3, 3)],
     }
     for shape in shapes.get(norm.channels, [(2, c, 3, 3), (2, c, 3), (2, c, 3, 3, 3)]):
         yield torch.zeros(shape, dtype=dtype, requires_grad=True)

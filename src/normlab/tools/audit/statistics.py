@@ -1,5 +1,6 @@
 """Failure modes of batch statistics: of few samples, of one device, of averages that do not fit."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -13,6 +14,8 @@ from normlab.tools.norm_layers import FROZEN, NormLayer
 FEW = 8  # samples: the largest number at which the record has a loss; at 16 it is undecided
 # Samples that a running average rests on: 3 batches of 4, the better of the record's two cells.
 FEW_AVERAGED = 12
+# What Keras' momentum may be: 0.99 by default, 0.9 to 0.9997 in published networks.
+KEPT = 0.9
 # In running deviations, averaged over channels. On test images a trained CNN has 0.2 to 0.5; on
 # corruptions that cost it 5 points or more, 0.4 to 1.2. The second number makes room for the chance
 # in a small batch.
@@ -39,15 +42,16 @@ def tiny_batch(subject: Subject) -> Iterator[Finding]:
 
 def momentum(subject: Subject) -> Iterator[Finding]:
     """Running averages over so few samples that they follow each batch."""
+    as_keras: dict[float, list[str]] = {}
     for norm in subject.live_batchnorm:
         share, samples = getattr(norm.module, "momentum", None), subject.samples(norm)
         # None averages all batches alike, and 0 keeps what is there: see `never_moved`.
-        if share is None or samples is None or not norm.kept_statistics or not 0 < share <= 1:
+        if share is None or not norm.kept_statistics or not 0 < share <= 1:
             continue
         # The samples of as many batches as an average with these weights varies by.
         # Weights share (1 - share)^k have the sum of squares share / (2 - share), which is what
         # divides the variance of an average.
-        averaged = (2 - share) / share * samples
+        averaged = math.inf if samples is None else (2 - share) / share * samples
         if averaged <= FEW_AVERAGED:
             reason = (
                 f"momentum {share:g} is the weight of the new batch (in Keras, what is kept): the "
@@ -56,6 +60,16 @@ def momentum(subject: Subject) -> Iterator[Finding]:
             )
             record = Evidence("bn-momentum-tiny-batch", "weight of the new batch", REFUTED)
             yield Finding("momentum", (norm.name,), reason, (record,))
+        elif KEPT <= share < 1:  # 1 is what somebody wants who wants the last batch's
+            as_keras.setdefault(share, []).append(norm.name)
+    for share, names in as_keras.items():
+        reason = (
+            f"momentum {share:g} is the weight of the new batch, and looks like that of Keras, "
+            f"which is what is kept: {1 - share:.3g} would be that one's; the running averages are "
+            "nearly those of the last batch"
+        )
+        undecided = "what that costs at batches this large, or of a size that nobody said"
+        yield Finding("momentum", tuple(names), reason, undecided=undecided)
 
 
 def local_statistics(subject: Subject) -> Iterator[Finding]:

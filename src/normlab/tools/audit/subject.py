@@ -1,15 +1,18 @@
 """What the checks of an audit look at: a network, its norm layers, and how it is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.optim import Optimizer
 
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
 from normlab.tools.audit.replica import refuse_sharded, replica
+from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.forward_pass import batch_length
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import NormLayer, find_norms
@@ -21,6 +24,7 @@ class Subject:
 
     sample_batch: what the network is called with (a tensor, a tuple of arguments, keywords), or
     None.
+    last_batch: samples of an epoch's last batch on a device. optimizers: those that train it.
     evaluated: by a trainer, now, whatever mode it is in; else a network in train mode counts as
     one that is trained. norms are those that could be read. notes: what a check could not look
     for, and why.
@@ -34,6 +38,8 @@ class Subject:
     sample_batch: Any
     world_size: int
     batch_per_device: int | None
+    last_batch: int | None = field(default=None, kw_only=True)
+    optimizers: Sequence[Optimizer] = field(default=(), kw_only=True)
     evaluated: bool = field(default=False, kw_only=True)
     norms: list[NormLayer] = field(init=False)
     unread: list[NormLayer] = field(init=False)
@@ -76,6 +82,21 @@ class Subject:
         tensors = chain(self.model.parameters(), self.model.buffers())
         return any(tensor.is_meta for tensor in tensors)
 
+    @cached_property
+    def graph(self) -> CallGraph:
+        """Of a copy, since tracing writes into the model that it traces."""
+        return CallGraph(replica(self.model))
+
+    def note_untraced(self, check: str, norms: list[NormLayer]) -> None:
+        """Notes for which of `norms` a check saw nothing, since torch.fx did not."""
+        for path, reason in self.graph.closed.items():
+            # The path "" is the whole model, and every name begins with it.
+            inside = f"{path}." if path else ""
+            hidden = [norm for norm in norms if norm.names[0].startswith(inside)]
+            if hidden:
+                more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+                self.notes.append(f"{check} at {hidden[0].name}{more}: {reason}")
+
     def samples(self, norm: NormLayer) -> int | None:
         """How many samples share the statistics of a live batch norm.
 
@@ -89,9 +110,22 @@ class Subject:
         # Ghost batches divide a batch, and a batch smaller than one is one.
         return min(getattr(norm.module, "ghost_batch", None) or total, total)
 
+    @property
+    def synchronizes(self) -> bool:
+        """Whether a pass in train mode waits for other processes, which may make none."""
+        return (
+            distributed.is_available()
+            and distributed.is_initialized()
+            and (distributed.get_world_size() > 1)
+        )
+
     def copy(self) -> nn.Module:
         """In eval mode, without the hooks on its calls."""
-        model = replica(self.model).eval()
+        return self.training_copy().eval()
+
+    def training_copy(self) -> nn.Module:
+        """In the mode that the model is in, without the hooks on its calls."""
+        model = replica(self.model)
         for module in model.modules():
             clear_hooks(module)
         return model

@@ -6,12 +6,15 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from normlab.norms import Norm, make_norm, spec_of
 from normlab.norms.group import DEFAULT_GROUPS
 from normlab.norms.shape_adapter import ShapeAdapter
+from normlab.norms.spec import LAYOUTS
 from normlab.tools.convert.encoders import leave_fast_path
+from normlab.tools.convert.unbatched import UnbatchedAdapter
 from normlab.tools.hooks import HOOKS
 from normlab.tools.norm_layers import FROZEN, NormLayer, followers
 
@@ -61,14 +64,15 @@ def replacement(
     # Over (N, T, C) such norms mix positions, whatever the old one did.
     if layout == "NTC" and not spec_of(to, **options).causal_safe:
         notes.append("over positions too: not for a causal model")
+    notes += _notes_on_processes(new, to)
     # Before the parameters, which go along as they are only where dtypes agree.
     _place(new, model, old)
     notes += _carry_parameters(new, old, to, options)
     if keep_affine:
         notes += _carry_affine(new, old)
-    notes += _carry_statistics(new, old)
+    notes += _carry_statistics(new, old, to)
     notes += leave_fast_path(model, old.module)
-    return Replacement(to, _in_place(new, old, layout), new, tuple(notes))
+    return Replacement(to, _in_place(new, old, to, layout), new, tuple(notes))
 
 
 def _is_over_batch(layer: NormLayer) -> bool:
@@ -80,6 +84,10 @@ def _inherited_options(old: NormLayer, to: str, options: Mapping[str, object]) -
     valid = spec_of(to, **options).options
     had = vars(old.module)
     inherited = {name: had[name] for name in had if name in valid and name != "eps"}
+    if old.kind == to and old.weight is None and "affine" in valid:
+        inherited["affine"] = False
+    elif old.kind == to and old.bias is None and "bias" in valid:
+        inherited["bias"] = False
     if old.kind != to:
         same = ("momentum", "ghost_batch") if _is_over_batch(old) else ()
         inherited = {name: inherited[name] for name in same if name in inherited}
@@ -112,6 +120,16 @@ def _notes_on_groups(groups: int, channels: int) -> list[str]:
     if channels % DEFAULT_GROUPS:
         return [f"{DEFAULT_GROUPS} groups do not divide {channels} channels"]
     return [f"{DEFAULT_GROUPS} groups would have one channel each"]
+
+
+def _notes_on_processes(new: Any, to: str) -> list[str]:
+    grouped = distributed.is_available() and distributed.is_initialized()
+    if to != "syncbatchnorm" or grouped or getattr(new, "fallback", False):
+        return []
+    return [
+        "it trains in a process group alone: call torch.distributed.init_process_group() in each "
+        "process, or convert with fallback=True for plain batchnorm where there is one process"
+    ]
 
 
 def _place(new: nn.Module, model: nn.Module, old: NormLayer) -> None:
@@ -184,13 +202,14 @@ def _carry_parameter(
     return []
 
 
-def _carry_statistics(new: nn.Module, old: NormLayer) -> list[str]:
+def _carry_statistics(new: nn.Module, old: NormLayer, to: str) -> list[str]:
     """Gives `new` the running statistics of `old`, if both have such; a note if they are lost."""
     if not old.kept_statistics:
         return []
     fresh = getattr(new, "running_mean", None)
-    # Instance norms of torch may keep some as well, which mean another thing in a batch norm.
-    if not _is_over_batch(old) or fresh is None or fresh.shape != old.module.running_mean.shape:
+    # Instance norms may keep some as well, which mean another thing in a batch norm.
+    same = _is_over_batch(old) or old.kind == to
+    if not same or fresh is None or fresh.shape != old.module.running_mean.shape:
         return ["running statistics dropped"]
     for name in _BUFFERS:
         if getattr(old.module, name, None) is not None:
@@ -198,12 +217,15 @@ def _carry_statistics(new: nn.Module, old: NormLayer) -> list[str]:
     return []
 
 
-def _in_place(new: nn.Module, old: NormLayer, layout: str) -> nn.Module:
+def _in_place(new: nn.Module, old: NormLayer, to: str, layout: str) -> nn.Module:
     """`new` with the mode and the hooks of `old`, in an adapter where that takes any shape."""
     layer = new
     after = followers(old.module)
     if old.channels in ("first", "last") or after:
         layer = ShapeAdapter(new, "last" if layout == "NTC" else "first", after)
+    elif isinstance(old.module, _InstanceNorm) and old.kind != to:
+        # Of the same kind, names in state_dicts are to stay.
+        layer = UnbatchedAdapter(new, LAYOUTS[layout])
     layer.training = old.module.training  # not those of the followers, which stay as they are
     new.train(old.module.training)
     for name in HOOKS & set(vars(old.module)):

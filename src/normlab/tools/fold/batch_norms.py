@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from normlab.norms.base import Norm
-from normlab.norms.spec import LAYOUTS
+from normlab.norms.spec import LAYOUTS, MAP_LAYOUTS
 from normlab.tools.eps import eps_of
 
 # The numbers of dimensions of inputs that torch's take; channels are dimension 1.
@@ -91,7 +91,7 @@ def _affine(norm: nn.Module, probe: nn.Module, eps: float) -> Affine:
     if bias is not None:
         shift = shift + bias.detach()
     # Torch's batch norms have channels in dimension 1, ours where their layout says.
-    last = isinstance(norm, Norm) and norm.layout != "NCHW"
+    last = isinstance(norm, Norm) and norm.layout not in MAP_LAYOUTS
     return Affine(scale, shift, _dims(norm), channels_last=last, tail=_tail(norm))
 
 

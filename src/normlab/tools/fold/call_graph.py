@@ -2,22 +2,17 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import fx, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
-from normlab.norms import Norm
-from normlab.tools.fold.batch_norms import Kept, is_batch_norm
+from normlab.tools.fold.batch_norms import Kept
+from normlab.tools.fold.tracing import Trace, is_layer, trace
 
-_LAYERS = (
-    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
-# By forward, not by class: a subclass with another one may do more than W x + b.
-_FORWARDS = frozenset(layer.forward for layer in _LAYERS)
+__all__ = ["CallGraph", "is_layer"]
+
 # The functions behind `x += y` and the like, and that behind `x[i] = y`.
 _WRITING_OPERATORS = frozenset(
     {
@@ -40,47 +35,44 @@ _WRITING_OPERATORS = frozenset(
 )
 
 
-def is_layer(module: nn.Module) -> bool:
-    """Whether `module` is a linear layer or convolution that computes what torch's does."""
-    return isinstance(module, nn.Linear | _ConvNd) and type(module).forward in _FORWARDS
-
-
 class CallGraph:
     """The calls of one forward pass of `model`, which is left with traces in it: pass a copy.
 
-    modules: by their path, by which they are named everywhere here. closed: paths of modules that
-    could not be traced, each with the reason. functions: calls of F.batch_norm. gone: the calls
-    of norms that have been folded away, which tensors pass unchanged.
+    way: one way through it, or through a module of it, with the names of `model`; None: that of
+    `trace`. modules: by their path, by which they are named everywhere here. closed: paths of
+    modules that could not be traced, each with the reason. nodes: the calls in their order.
+    functions: calls of F.batch_norm. gone: the calls of norms that have been folded away, which
+    tensors pass unchanged.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, way: Trace | None = None) -> None:
         self.modules = dict(model.named_modules())
-        tracer = _Tracer()
-        try:
-            # Untraceable as a whole: nothing is folded, and each norm says why.
-            nodes = list(tracer.trace(model).nodes)
-        except Exception as error:  # a forward may do anything to a stand-in for a tensor
-            nodes = []
-            tracer.closed = {"": _untraceable(type(model).__name__, error)}
-        self.closed = tracer.closed
+        way = trace(model) if way is None else way
+        nodes = way.nodes
+        self.closed = way.closed
+        self.nodes = nodes
         self.functions: list[str] = []
         self.gone: set[fx.Node] = set()
         self._order = {node: index for index, node in enumerate(nodes)}
         self._calls: dict[str, list[fx.Node]] = {}
-        self._read: set[str] = set()  # modules whose tensors are used outside them
+        self.read: set[str] = set()  # modules whose tensors are used outside them
         self._tied = _modules_with_tied_weights(model)
         for node in nodes:
             if node.op == "call_module":
                 self._calls.setdefault(str(node.target), []).append(node)
             elif node.op == "get_attr":
                 # A module's tensor that is read past its forward: a tied embedding's weight.
-                self._read.add(str(node.target).rpartition(".")[0])
+                self.read.add(str(node.target).rpartition(".")[0])
             elif node.op == "call_function" and node.target is F.batch_norm:
                 self.functions.append(node.name)
 
     def position(self, name: str) -> int:
         """Of the module's first call; those that are never called come last."""
         return self._order[self._calls[name][0]] if name in self._calls else len(self._order)
+
+    def calls(self, name: str) -> bool:
+        """Whether the module is called here."""
+        return name in self._calls
 
     def only_call(self, name: str) -> fx.Node:
         """The one call of a module.
@@ -98,28 +90,34 @@ class CallGraph:
             raise Kept("the forward pass does not reach it in the mode that the model is in")
         if len(calls) > 1:
             raise Kept(f"{name} is shared: it is called {len(calls)} times")
-        module = self.modules[name]
-        # Whoever put them there looks at activations, which folding changes.
-        if module._forward_hooks or module._forward_pre_hooks:
-            raise Kept(f"{name} has hooks, which would see other values")
-        if name in self._read:
+        self._refuse_hooks(name)
+        if name in self.read:
             raise Kept(f"the tensors of {name} are used outside it")
         return calls[0]
 
-    def layer_before(self, node: fx.Node) -> str:
-        """The layer whose output `node` gets, and nobody else.
+    def layer_before(self, call: fx.Node) -> str:
+        """The layer whose output `call` gets, and nobody else.
 
         Raises:
             Kept: there is none.
         """
+        node, rows = call, False
         while True:
             (source,) = node.all_input_nodes
             # Another user would get the scaled output as well.
-            if len(source.users) > 1:
-                others = [_name(user) for user in source.users if user is not node]
+            others = [_name(user) for user in source.users if user is not node]
+            if any(user is not node and not _reads_size(user, source) for user in source.users):
                 raise Kept(f"its input is used by {', '.join(others)} too")
-            if not self._passes_on(source):
-                return self._layer(source, "its input comes from")
+            if _flattens_rows(source):
+                rows, node = True, source
+                continue
+            if not self.passes_on(source):
+                layer = self._layer(source, "its input comes from")
+                if rows and not isinstance(self.modules[layer], nn.Linear):
+                    raise Kept(f"what {layer} gives is flattened before it")
+                self._refuse_hooks_between(layer, call)
+                return layer
+            self._refuse_hooks_between(str(source.target), call)
             # Through dropout in eval mode, identities and norms that are gone.
             node = source
 
@@ -133,6 +131,8 @@ class CallGraph:
         names = tuple(self._layer(reader, "its output goes to") for reader in readers)
         if not names:
             raise Kept("nothing uses its output")
+        for name in names:
+            self._refuse_hooks_between(name, node)
         last = max(self._order[reader] for reader in readers)
         for other, index in self._order.items():
             if self._order[node] < index < last and self._writes(other):
@@ -141,12 +141,24 @@ class CallGraph:
                 raise Kept(f"{_name(other)} writes in place before {names[-1]} has read")
         return names
 
+    def _refuse_hooks(self, name: str) -> None:
+        module = self.modules[name]
+        # Whoever put them there looks at activations, which folding changes.
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise Kept(f"{name} has hooks, which would see other values")
+
+    def _refuse_hooks_between(self, name: str, node: fx.Node) -> None:
+        """The same for modules that hold one of two calls: a fold crosses their border."""
+        holders, others = and_above(name), and_above(str(node.target))
+        for holder in holders ^ others:
+            self._refuse_hooks(holder)
+
     def _readers(self, node: fx.Node) -> Iterator[fx.Node]:
         """What gets the output of `node`, directly or through what gives on what it gets."""
         waiting = [node]
         while waiting:
             for user in waiting.pop().users:
-                if self._passes_on(user):
+                if self.passes_on(user):
                     waiting.append(user)
                 else:
                     yield user
@@ -164,7 +176,7 @@ class CallGraph:
             raise Kept(f"{name} computes its weights anew in training mode: call eval() first")
         return name
 
-    def _passes_on(self, node: fx.Node) -> bool:
+    def passes_on(self, node: fx.Node) -> bool:
         """Whether `node` gives on what it gets."""
         module = self.modules.get(str(node.target)) if node.op == "call_module" else None
         dropout = isinstance(module, nn.modules.dropout._DropoutNd) and not module.training
@@ -173,6 +185,8 @@ class CallGraph:
 
     def _writes(self, node: fx.Node) -> bool:
         """Whether `node` may write into a tensor that it is given."""
+        if self.passes_on(node):
+            return False
         if node.op == "call_module":
             target = str(node.target)
             # What could not be traced may write wherever it likes.
@@ -183,47 +197,10 @@ class CallGraph:
         return node.op in ("call_method", "call_function") and _function_name(node).endswith("_")
 
 
-class _Tracer(fx.Tracer):
-    """Looks into every module but layers and norms, and passes by those that cannot be traced."""
-
-    def __init__(self) -> None:
-        # Shapes of parameters are then numbers and no proxies, and a forward may branch on them.
-        super().__init__(param_shapes_constant=True)
-        self.closed: dict[str, str] = {}  # modules that are not looked into, and why
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        # Norms and layers are the nodes of interest: inside they would fall apart into operations.
-        if isinstance(m, Norm) or is_batch_norm(m) or is_layer(m):
-            return True
-        if super().is_leaf_module(m, module_qualified_name):
-            self.closed[module_qualified_name] = f"{type(m).__name__} is one operation to torch.fx"
-            return True
-        return False
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        # To go back to: a forward that fails halfway has left nodes in the graph.
-        last = next(iter(reversed(self.graph.nodes)))
-        stack = self.module_stack.copy()
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception as error:  # a forward may do anything to a stand-in for a tensor
-            self.module_stack = stack
-            self._erase_after(last)
-            path = self.path_of_module(m)
-            self.closed[path] = _untraceable(type(m).__name__, error)
-            # The module stays one opaque call, so that the rest of the network can still be traced.
-            return self.create_proxy("call_module", path, args, kwargs)
-
-    def _erase_after(self, last: fx.Node) -> None:
-        """Takes back the calls that a module made before its tracing failed, the latest first."""
-        calls = []
-        for node in reversed(self.graph.nodes):
-            if node is last:
-                break
-            calls.append(node)
-        # Latest first, since torch.fx erases no node that has users.
-        for node in calls:
-            self.graph.erase_node(node)
+def and_above(name: str) -> set[str]:
+    """The path `name` and those of all modules that hold it, but for the whole model."""
+    parts = name.split(".")
+    return {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
 
 
 def _modules_with_tied_weights(model: nn.Module) -> set[str]:
@@ -237,6 +214,21 @@ def _modules_with_tied_weights(model: nn.Module) -> set[str]:
         if len(names) > 1:
             tied |= {name.rpartition(".")[0] for name in names}
     return tied
+
+
+def _reads_size(node: fx.Node, source: fx.Node) -> bool:
+    """Whether `node` reads of `source` its size alone."""
+    if node.op == "call_method" and node.target == "reshape_as":
+        return node.args[0] is not source
+    if node.op == "call_method":
+        return node.target in ("size", "dim")
+    return node.target is getattr and node.args[1] in ("shape", "ndim")
+
+
+def _flattens_rows(node: fx.Node) -> bool:
+    """Whether `node` puts (N, T, C) into rows (N T, C)."""
+    first = node.op == "call_method" or node.target is torch.flatten
+    return first and _function_name(node) == "flatten" and node.args[1:] == (0, 1)
 
 
 def _function_name(node: fx.Node) -> str:
@@ -253,8 +245,3 @@ def _name(node: fx.Node) -> str:
     if node.op == "output":
         return "the model's output"
     return _function_name(node) or node.name
-
-
-def _untraceable(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"torch.fx cannot trace {name}: {reason}"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from normlab.tools.fold.batch_norms import Affine, Kept, fixed_affine, is_batch_norm
-from normlab.tools.fold.call_graph import CallGraph
+from normlab.tools.fold.places import Places
 from normlab.tools.fold.weights import Weighted, scale_inputs, scale_outputs
 
 
@@ -27,10 +27,14 @@ class Fate:
 
 @dataclass(frozen=True)
 class Folding:
-    """The folded `model`, of the same class as the one given, and the fate of every batch norm."""
+    """The folded `model`, of the same class as the one given, and the fate of every batch norm.
+
+    notes: what could not be traced, why, and what can be done about it.
+    """
 
     model: nn.Module
     batch_norms: tuple[Fate, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def folded(self) -> tuple[Fate, ...]:
@@ -42,7 +46,8 @@ class Folding:
 
     def __str__(self) -> str:
         first = f"{len(self.folded)} of {len(self.batch_norms)} batch norms folded"
-        return "\n".join([first, *map(str, self.batch_norms)])
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join([first, *map(str, self.batch_norms), *notes])
 
 
 class OnlyDims(nn.Module):
@@ -79,8 +84,10 @@ def fold(model: nn.Module) -> Folding:
     Batch norms are torch's, ours, timm's with their activation, and whatever else has running
     statistics and only scales and shifts by them in the mode that it is in; layers are linear
     ones, convolutions and transposed convolutions. The results are equal, up to rounding, for
-    everything that `model.forward` returns. What torch.fx cannot trace is left as it is, and so
-    is each norm that cannot be folded exactly, with its reason.
+    everything that `model.forward` returns. Where torch.fx cannot trace a module, the modules that
+    it calls are folded each by itself, if the source of its forward shows that it calls them as a
+    whole and uses nothing else of them. A norm that cannot be folded exactly is left as it is,
+    with its reason.
 
     The copy is for inference: its layers have the statistics in their weights, and training it is
     another training.
@@ -88,36 +95,39 @@ def fold(model: nn.Module) -> Folding:
     Source: Ioffe & Szegedy 2015, Batch Normalization, section 3.1, algorithm 2.
     """
     # Tracing leaves its traces in a model, and folding changes weights: a copy for each.
-    graph = CallGraph(copy.deepcopy(model))
+    places = Places(copy.deepcopy(model))
     folded = copy.deepcopy(model)
     modules = dict(folded.named_modules())
     names = [name for name, module in modules.items() if is_batch_norm(module)]
     fates: dict[str, Fate] = {}
     # In the order of the calls: a norm that is gone lets the next one reach the layer before it.
-    for name in sorted(names, key=graph.position):
+    for name in sorted(names, key=places.position):
         try:
-            fates[name] = Fate(name, _fold_one(name, modules, graph))
+            fates[name] = Fate(name, _fold_one(name, modules, places))
         except Kept as kept:
             fates[name] = Fate(name, reason=str(kept))
     of_modules = [fates[name] for name in names]
     reason = "it is a call of F.batch_norm and no module"
-    of_functions = [Fate(name, reason=reason) for name in graph.functions]
-    return Folding(folded, (*of_modules, *of_functions))
+    of_functions = [Fate(name, reason=reason) for name in places.functions]
+    staying = [fate.name for fate in of_modules if not fate.into]
+    return Folding(folded, (*of_modules, *of_functions), places.notes(staying))
 
 
-def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tuple[str, ...]:
+def _fold_one(name: str, modules: dict[str, nn.Module], places: Places) -> tuple[str, ...]:
     """Fold one norm; the names of the layers that took it over.
 
     Raises:
         Kept: it cannot be folded exactly; nothing has changed then.
     """
     norm = modules[name]
-    call = graph.only_call(name)
+    place = places.of(name)
+    places.refuse_reached(name, place)
     affine = fixed_affine(norm)
     into: tuple[str, ...]
     try:
         # Before rather than after: that is exact for any padding.
-        into = (graph.layer_before(call),)
+        into = (place.layer_before(name),)
+        places.refuse_shared(into, place)
         layer = _weighted(modules[into[0]])
         dims = _fitting_outputs(layer, affine)
         scale_outputs(layer, affine)
@@ -126,7 +136,8 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
             # A layer after an activation does not read what the norm gave.
             if affine.tail is not None:
                 raise Kept("an activation of its own follows")
-            into = graph.layers_after(call)
+            into = place.layers_after(name)
+            places.refuse_shared(into, place)
             # All are checked before any is changed: a refusal leaves them as they are.
             layers = [_weighted(modules[name]) for name in into]
             dims = max(_fitting_inputs(layer, affine) for layer in layers)
@@ -143,7 +154,7 @@ def _fold_one(name: str, modules: dict[str, nn.Module], graph: CallGraph) -> tup
                 module._modules[child] = instead.train(norm.training)
     # With an activation in its place the norm's output is not what it was given.
     if affine.tail is None:
-        graph.gone.add(call)
+        place.remove(name)
     return into
 
 

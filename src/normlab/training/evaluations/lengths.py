@@ -6,9 +6,22 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from normlab.data import load_data
+from normlab.data import Dataset, load_data
 from normlab.data.options import TextDataConfig
 from normlab.training.setup import Setup
+
+
+def with_twice_the_context(setup: Setup) -> Dataset | None:
+    """The data of `setup` in windows of twice the context; None where they cannot be read.
+
+    Raises:
+        NormLabError: the text is too short.
+    """
+    cfg = setup.cfg.data
+    if not isinstance(cfg, TextDataConfig) or hasattr(setup.model, "context"):
+        return None
+    twice = replace(cfg, context=2 * cfg.context)
+    return load_data(twice, setup.cfg.seed, next(setup.model.parameters()).device)
 
 
 @torch.inference_mode()
@@ -18,11 +31,9 @@ def twice_context(setup: Setup) -> dict[str, float]:
     In nats: `within_test_loss` and `beyond_test_loss`. Nothing for images, and for a model that
     cannot read more than its context.
     """
-    cfg = setup.cfg.data
-    if not isinstance(cfg, TextDataConfig) or hasattr(setup.model, "context"):
+    data = with_twice_the_context(setup)
+    if data is None:
         return {}
-    twice = replace(cfg, context=2 * cfg.context)
-    data = load_data(twice, setup.cfg.seed, next(setup.model.parameters()).device)
     model = copy.deepcopy(setup.model).eval()
     losses = []
     for x, y in data.eval_batches("test"):

@@ -20,6 +20,7 @@ from typing import Any
 
 from normlab.claims.design import Job
 from normlab.claims.run.execute import execute, in_one_line, unfinished
+from normlab.claims.run.time_limit import waited_s
 from normlab.records.provenance import code_state
 from normlab.records.record import Record
 from normlab.training.processes import prepare_worker
@@ -183,9 +184,12 @@ class LocalEngine:
         # The file is gone where the trial has just ended, or has been killed already.
         with suppress(OSError, ValueError):
             note = self._pids / trial.job.key
-            # The note is written when the trial starts: its age is the trial's.
-            if time.time() - note.stat().st_mtime > trial.job.timeout_s + GRACE_S:
-                os.kill(int(note.read_text()), signal.SIGKILL)
+            process, waited = note.read_text().split()
+            # The note is written when the trial starts: its age is the trial's, but for the time
+            # in which it waited for a processor.
+            idle = waited_s(int(process)) - float(waited)
+            if time.time() - note.stat().st_mtime - idle > trial.job.timeout_s + GRACE_S:
+                os.kill(int(process), signal.SIGKILL)
                 note.unlink()
                 trial.hanging = True
                 return True
@@ -201,7 +205,7 @@ def _work(job: Job, experiments: Path, pids: Path) -> Record:
     code_state()
 
     note = pids / job.key
-    note.write_text(str(os.getpid()))
+    note.write_text(f"{os.getpid()} {waited_s()}")
     try:
         return execute(job, experiments)
     finally:

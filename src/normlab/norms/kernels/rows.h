@@ -1,0 +1,248 @@
+/* RMSNorm and LayerNorm of rows that lie side by side. */
+
+/* Values of a row whose mean is the first guess. */
+#define VALUES_OF_GUESS 64
+
+/* Mean (0 where `centred` is not set) and 1 / sqrt(variance + eps) of one row. */
+INLINE void NAME(row_statistics)(const T *x, long n, double eps, int centred, double statistics[2])
+{
+    double sums[2], mean = 0, variance = 0;
+    if (!centred) {
+        NAME(sum)(x, NULL, NULL, 0, n, SQUARES, sums);
+        variance = sums[0] / n;
+    } else {
+        /* About the mean of the first values; again, where that lies far from the row's. */
+        long seen = n < VALUES_OF_GUESS ? n : VALUES_OF_GUESS;
+        NAME(sum)(x, NULL, NULL, 0, seen, SUM, sums);
+        mean = sums[0] / seen;
+        for (int far = 1, tries = 0; far && tries < TRIES; tries++) {
+            float near = (float)mean;
+            NAME(sum)(x, NULL, NULL, near, n, CENTRED, sums);
+            double off = sums[0] / n;
+            mean = near + off;
+            variance = sums[1] / n - off * off;
+            far = off * off > FAR * variance;
+        }
+    }
+    statistics[0] = mean;
+    statistics[1] = 1 / sqrt(variance + eps);
+}
+
+/* xhat = (x - m) r + c, with the digits of the mean that float32 leaves out in c. */
+INLINE block NAME(standard)(block x, block m, block r, block c, int centred)
+{
+    return centred ? add(mul(sub(x, m), r), c) : mul(x, r);
+}
+
+/* 8 values of a row of the output. */
+INLINE block NAME(row_block)(const T *x, const float *w, const float *b, long i, block m, block r,
+                             block c, int centred)
+{
+    block out = mul(NAME(standard)(LOAD(x + i), m, r, c, centred), load_float32(w + i));
+    return centred ? add(out, load_float32(b + i)) : out;
+}
+
+INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, long n,
+                            const double statistics[2], int centred)
+{
+    float mean = (float)statistics[0], scale = (float)statistics[1];
+    block m = all(mean), r = all(scale), c = all((float)((mean - statistics[0]) * statistics[1]));
+    long i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        STORE_TWO(y + i, NAME(row_block)(x, w, b, i, m, r, c, centred),
+                  NAME(row_block)(x, w, b, i + LANES, m, r, c, centred));
+    for (; i + LANES <= n; i += LANES)
+        STORE(y + i, NAME(row_block)(x, w, b, i, m, r, c, centred));
+    if (i < n) {
+        float weight[LANES] = {0}, bias[LANES] = {0};
+        memcpy(weight, w + i, (n - i) * sizeof(float));
+        if (centred)
+            memcpy(bias, b + i, (n - i) * sizeof(float));
+        block out = mul(NAME(standard)(NAME(load_rest)(x + i, n - i, 0), m, r, c, centred),
+                        load_float32(weight));
+        NAME(store_rest)(y + i, n - i, add(out, load_float32(bias)));
+    }
+}
+
+/* Rows that are worked on together: while one waits for a division, the next is summed up. */
+#define ROWS_AT_ONCE 4
+/* Values of them that stay near the processor from one pass to the next. */
+#define NEAR 4096
+
+INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, double *statistics,
+                             long rows, long width, double eps, int centred)
+{
+    int together = ROWS_AT_ONCE * width > NEAR ? 1 : ROWS_AT_ONCE;
+    for (long first = 0; first < rows; first += together) {
+        double own[ROWS_AT_ONCE][2];
+        long at = first * width;
+        int count = rows - first < together ? (int)(rows - first) : together;
+        for (int k = 0; k < count; k++)
+            NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
+        for (int k = 0; k < count; k++)
+            NAME(write_row)(x + at + k * width, w, b, y + at + k * width, width, own[k], centred);
+        if (statistics)
+            memcpy(statistics + 2 * first, own, count * sizeof *own);
+    }
+}
+
+/* What a row's gradient needs: mean, 1 / deviation, and the means of w dy and of w dy xhat. */
+typedef struct {
+    float mean, scale, rest, mean_g, mean_gx;
+} NAME(Row);
+
+INLINE NAME(Row) NAME(row_means)(const T *x, const T *dy, const float *w, const double *statistics,
+                                 long n, double eps, int centred)
+{
+    double sums[2], own[2];
+    NAME(Row) row = {0};
+    if (centred) {
+        memcpy(own, statistics, sizeof own);
+        row.mean = (float)own[0];
+        row.rest = (float)((row.mean - own[0]) * own[1]);
+        NAME(sum)(x, dy, w, row.mean, n, PRODUCTS, sums);
+        row.mean_g = (float)(sums[0] / n);
+        row.mean_gx = (float)((sums[1] + (row.mean - own[0]) * sums[0]) * own[1] / n);
+    } else {
+        NAME(sum)(x, dy, w, 0, n, RMS, sums);
+        own[1] = 1 / sqrt(sums[0] / n + eps);
+        row.mean_gx = (float)(sums[1] * own[1] / n);
+    }
+    row.scale = (float)own[1];
+    return row;
+}
+
+/* The gradients of 8 values of one row; dw and db get its terms. */
+INLINE block NAME(row_gradient)(block x, block dy, block w, const NAME(Row) *row, int centred,
+                                block *dw, block *db)
+{
+    block r = all(row->scale);
+    block xhat = NAME(standard)(x, all(row->mean), r, all(row->rest), centred);
+    block dx = sub(mul(w, dy), mul(xhat, all(row->mean_gx)));
+    *dw = add(*dw, mul(dy, xhat));
+    if (centred) {
+        dx = sub(dx, all(row->mean_g));
+        *db = add(*db, dy);
+    }
+    return mul(dx, r);
+}
+
+/* dx of `rows` rows at once, so that the gradient of the weight is read once for all of them. */
+INLINE void NAME(rows_gradient)(const T *x, const T *dy, const float *w, T *dx, float *dw,
+                                float *db, const NAME(Row) *row, int rows, long n, int centred)
+{
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        block weight = load_float32(w + i), sum_w = all(0), sum_b = all(0);
+        for (int k = 0; k < rows; k++) {
+            long at = k * n + i;
+            STORE(dx + at, NAME(row_gradient)(LOAD(x + at), LOAD(dy + at), weight, row + k,
+                                              centred, &sum_w, &sum_b));
+        }
+        store_float32(dw + i, add(load_float32(dw + i), sum_w));
+        if (centred)
+            store_float32(db + i, add(load_float32(db + i), sum_b));
+    }
+    if (i == n)
+        return;
+    float weight[LANES] = {0}, lane[LANES];
+    memcpy(weight, w + i, (n - i) * sizeof(float));
+    block sum_w = all(0), sum_b = all(0);
+    for (int k = 0; k < rows; k++) {
+        long at = k * n + i;
+        block out = NAME(row_gradient)(NAME(load_rest)(x + at, n - i, 0),
+                                       NAME(load_rest)(dy + at, n - i, 0), load_float32(weight),
+                                       row + k, centred, &sum_w, &sum_b);
+        NAME(store_rest)(dx + at, n - i, out);
+    }
+    store_float32(lane, sum_w);
+    for (long j = i; j < n; j++)
+        dw[j] += lane[j - i];
+    store_float32(lane, sum_b);
+    for (long j = i; centred && j < n; j++)
+        db[j] += lane[j - i];
+}
+
+/* Groups of rows that float32 sums take in before they go on in double. */
+#define GROUPS_IN_FLOAT32 64
+
+/* 0 where there is no memory. */
+INLINE int NAME(write_gradients)(const T *x, const T *dy, const float *w,
+                                 const double *statistics, T *dx, float *dw, float *db, long rows,
+                                 long width, double eps, int centred)
+{
+    long values = (1 + centred) * width, group = 0;
+    double *totals = calloc(values, sizeof(double) + sizeof(float));
+    if (!totals)
+        return 0;
+    float *sums = (float *)(totals + values);
+    for (long first = 0; first < rows; first += ROWS_AT_ONCE, group++) {
+        NAME(Row) row[ROWS_AT_ONCE];
+        long at = first * width;
+        int count = rows - first < ROWS_AT_ONCE ? (int)(rows - first) : ROWS_AT_ONCE;
+        for (int k = 0; k < count; k++)
+            row[k] = NAME(row_means)(x + at + k * width, dy + at + k * width, w,
+                                     centred ? statistics + 2 * (first + k) : NULL, width, eps, centred);
+        if (count == ROWS_AT_ONCE)
+            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row,
+                                ROWS_AT_ONCE, width, centred);
+        else
+            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row, count,
+                                width, centred);
+        if (group % GROUPS_IN_FLOAT32 == GROUPS_IN_FLOAT32 - 1)
+            flush(sums, totals, values);
+    }
+    flush(sums, totals, values);
+    for (long i = 0; i < width; i++) {
+        dw[i] = (float)totals[i];
+        if (centred)
+            db[i] = (float)totals[width + i];
+    }
+    free(totals);
+    return 1;
+}
+
+/* Arguments come packed, as library.py has them: handing over one is the faster way. */
+typedef struct {
+    const T *x;
+    const float *w, *b;
+    T *y;
+    double *statistics;
+    long rows, width;
+    double eps;
+} NAME(RowsForward);
+
+typedef struct {
+    const T *x, *dy;
+    const float *w;
+    const double *statistics;
+    T *dx;
+    float *dw, *db;
+    long rows, width;
+    double eps;
+} NAME(RowsBackward);
+
+int EXPORT(rms_forward)(const NAME(RowsForward) *to)
+{
+    NAME(write_rows)(to->x, to->w, NULL, to->y, NULL, to->rows, to->width, to->eps, 0);
+    return 1;
+}
+
+int EXPORT(rms_backward)(const NAME(RowsBackward) *to)
+{
+    return NAME(write_gradients)(to->x, to->dy, to->w, NULL, to->dx, to->dw, NULL, to->rows,
+                                 to->width, to->eps, 0);
+}
+
+/* Writes y, and where they are asked for mean and 1 / deviation of each row, (rows, 2). */
+int EXPORT(layer_forward)(const NAME(RowsForward) *to)
+{
+    NAME(write_rows)(to->x, to->w, to->b, to->y, to->statistics, to->rows, to->width, to->eps, 1);
+    return 1;
+}
+
+int EXPORT(layer_backward)(const NAME(RowsBackward) *to)
+{
+    return NAME(write_gradients)(to->x, to->dy, to->w, to->statistics, to->dx, to->dw, to->db,
+                                 to->rows, to->width, to->eps, 1);
+}

@@ -1,0 +1,1 @@
+"""Runs of a user's own beside one another: `normlab compare`, and what a sweep ends with."""
