@@ -117,7 +117,7 @@ class Claim:
     answers: Answers  # one sentence for a reader who sees nothing else, written before the run
     scope: tuple[Part, ...] = ()  # where it holds, controls, mechanisms: decides nothing
     arms: tuple[Arm, ...] = ()
-    protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, quick, full, gpu
     trial: Trial | None = None
     # Raised when `trial` computes something else: its records then run again.
     trial_version: int = 1
