@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.design import Design
-from normlab.claims.evidence import ByArm, Evidence, Missing
+from normlab.claims.evidence import ByArm, Missing
 from normlab.claims.looks import Looks
 from normlab.claims.profiles import STRENGTH
 from normlab.claims.rules import Finding, combine
@@ -108,7 +108,8 @@ def _decide(
     wanted = wanted_seeds(claim, looks, by_arm)
     short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted[arm]}
     missing = tuple(f"{arm}: {count} of {wanted[arm]} seeds" for arm, count in short.items())
-    parts = [_decided(claim, part, by_arm, looks) for part in claim.parts]
+    looked = [_decided(claim, part, by_arm, looks) for part in claim.parts]
+    parts = [part for part, _ in looked]
     overall = combine(part.verdict for part in parts if part.decides)
     counted = _counted(by_arm)
     by_name = {part.name: part for part in parts}
@@ -118,7 +119,8 @@ def _decide(
         answer=claim.answers.answer(overall, by_name),
         version=version(claim, profile),
         profile=profile,
-        n=len(Evidence(by_arm).seeds),
+        # Of the clause with the fewest: each is decided at a look of its own.
+        n=min((seeds for part, seeds in looked if part.decides and seeds), default=0),
         device=device,
         data=tuple(sorted({record.data.get("name", "") for _, record in counted})),
         learning_rates=rates,
@@ -130,16 +132,16 @@ def _decide(
     )
 
 
-def _decided(claim: Claim, part: Part, by_arm: ByArm, looks: Looks) -> PartVerdict:
-    """A part as it is kept: decided, open, or without data for a reason."""
+def _decided(claim: Claim, part: Part, by_arm: ByArm, looks: Looks) -> tuple[PartVerdict, int]:
+    """A part as it is kept, decided, open, or without data for a reason; and by how many seeds."""
     decides = part in claim.clauses
     try:
-        finding = decide(part, by_arm, looks)
+        finding, seeds = decide(part, by_arm, looks)
     except Missing as missing:
-        return _part(part, None, str(missing), decides=decides)
+        return _part(part, None, str(missing), decides=decides), 0
     except Exception as error:  # a bug of this claim's, which must not stop the others
-        return _part(part, None, _broken(error), decides=decides)
-    return _part(part, finding, finding.text, decides=decides)
+        return _part(part, None, _broken(error), decides=decides), 0
+    return _part(part, finding, finding.text, decides=decides), seeds
 
 
 def _broken(error: Exception) -> str:

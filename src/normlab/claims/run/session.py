@@ -20,7 +20,7 @@ from normlab.claims.run.guests import (
     with_guest,
 )
 from normlab.claims.run.request import Profile, RunRequest, results_folder
-from normlab.claims.run.runner import Tally, designs, run_claims
+from normlab.claims.run.runner import Tally, designs, next_step, run_claims
 from normlab.claims.staleness import current
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS
@@ -120,7 +120,7 @@ def missing_jobs(request: RunRequest) -> list[Job]:
     known = current(store.done(), store.folder) if request.renew else store.done()
     jobs: dict[str, Job] = {}  # by key: claims share trials
     for design in designs(claims, request.profile, request.seeds):
-        for job in design.progress(known).jobs:
+        for job in next_step(design, known).jobs:
             jobs.setdefault(job.key, job)
     return list(jobs.values())
 
