@@ -57,11 +57,16 @@ def walked(design, score, status="ok"):
 def test_every_seed_of_every_arm_tries_the_same_rates():
     step = Design(claim(ARMS, first_seed=100), PROTOCOL).progress({})
     tried = {(job.arm, job.seed, rate(job)) for job in step.jobs if job.arm != "fixed"}
-    assert tried == {(arm, seed, r) for arm in "ab" for seed in (100, 101, 102) for r in (0.01, 0.1)}
+    assert tried == {
+        (arm, seed, r) for arm in "ab" for seed in (100, 101, 102) for r in (0.01, 0.1)
+    }
     assert sum(job.arm == "fixed" for job in step.jobs) == 3
     assert step.remaining == len(step.jobs) == 15
     few = Design(claim(ARMS), PROTOCOL).progress({}, {"a": 1, "fixed": 2})
-    assert [(job.arm, job.seed) for job in few.jobs] == [("a", 0)] * 2 + [("fixed", 0), ("fixed", 1)]
+    assert [(job.arm, job.seed) for job in few.jobs] == [("a", 0)] * 2 + [
+        ("fixed", 0),
+        ("fixed", 1),
+    ]
 
 
 def test_each_seed_takes_the_best_of_its_own_rates():

@@ -16,6 +16,7 @@ from normlab.claims.quantity import (
     metric_difference,
     perplexity_ratio,
     reached,
+    trains,
     value,
 )
 from normlab.claims.rules import AtLeast
@@ -31,7 +32,11 @@ def evidence(**metrics):
         rows = zip(*columns.values(), strict=True)
         records[arm] = {
             seed: Record(
-                f"{arm}{seed}", {}, seed=seed, metrics=dict(zip(columns, row, strict=True))
+                f"{arm}{seed}",
+                {},
+                seed=seed,
+                status="ok",
+                metrics=dict(zip(columns, row, strict=True)),
             )
             for seed, row in enumerate(rows)
         }
@@ -98,6 +103,16 @@ def test_a_value_in_its_own_unit():
     np.testing.assert_allclose(value("b").read(TWO), [40, 40, 40])
     assert value("b").unit == "%"
     np.testing.assert_allclose(value("b", "error", scale=2, unit="ulp").read(TWO), [6, 2, 2])
+
+
+def test_what_does_not_train_is_a_rate_and_may_be_left_out_of_a_mean():
+    trials = evidence(a={"test_accuracy": [0.5, 0.6, 0.1]}, b={"test_accuracy": [0.4, 0.4, 0.4]})
+    trials.records["a"][2].status = "diverged"
+    assert trains("a").read(trials).tolist() == [1, 1, 0]
+    whole, those = (difference("a", "b", trained=only).read(trials) for only in (False, True))
+    assert [len(sample) for sample in whole] == [3, 3]
+    np.testing.assert_allclose(those[0], [50, 60])
+    assert part(difference("a", "b")).decide(trials).text.endswith("1 of 3 seeds of a do not train")
 
 
 def test_only_seeds_that_every_arm_has_count():

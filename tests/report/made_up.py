@@ -19,7 +19,9 @@ from normlab.records.store import Store
 DEVICE = "cpu (x86_64, 1 thread)"
 
 
-def fill(folder: Path, claim: Claim, measure, profile="quick", leave_out=lambda job: False) -> Store:
+def fill(
+    folder: Path, claim: Claim, measure, profile="quick", leave_out=lambda job: False
+) -> Store:
     """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the
     plan is done."""
     protocol = claim.protocols[profile]

@@ -19,8 +19,10 @@ from normlab.records.verdict import Verdict
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation trial's value. Not `counted`: its seed is missing in another arm of every
-    part that reads its own, so no rule reads it."""
+    """One evaluation trial's value.
+
+    Not `counted`: no rule reads it, since other arms of every part that reads its arm lack the seed.
+    """
 
     seed: int
     value: float
@@ -56,7 +58,9 @@ class Trials:
             value = recorded_value(record, metric)
             if isinstance(value, int | float) and math.isfinite(value):
                 shown = metric_of(metric).scale * float(value)
-                points.append(Point(seed, shown, record.status == "diverged", self.counts(arm, seed)))
+                points.append(
+                    Point(seed, shown, record.status == "diverged", self.counts(arm, seed))
+                )
         return points
 
     def trivial_loss(self) -> float | None:
@@ -116,9 +120,7 @@ def _evaluation(
     return records
 
 
-def _tried(
-    progress: Progress, known: Mapping[str, Record]
-) -> dict[str, dict[float, list[Record]]]:
+def _tried(progress: Progress, known: Mapping[str, Record]) -> dict[str, dict[float, list[Record]]]:
     """By arm and learning rate, ascending; nothing for an arm that chooses none."""
     tried: dict[str, dict[float, list[Record]]] = {}
     for arm, by_seed in progress.tried.items():

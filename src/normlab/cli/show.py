@@ -13,7 +13,7 @@ def show(
     profile: Annotated[Profile, typer.Option(help="Whose jobs to show.")] = Profile.quick,
     results: Results = None,
 ) -> None:
-    """A claim: statement, rules, power, looks, cost, and the jobs of its next look. Runs nothing."""
+    """A claim: rules, power, looks, cost, and the jobs of its next look. Runs nothing."""
     from normlab.claims.design import Design
     from normlab.claims.registry import load_claim
     from normlab.claims.outlook import parts_in_words, plan_in_words
