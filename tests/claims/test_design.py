@@ -1,4 +1,4 @@
-"""Designs: every seed chooses its rate, the grid grows at its edges, the same seeds for each arm."""
+"""Designs: every seed chooses its rate, the grid grows at its edges, the same seeds for all."""
 
 from dataclasses import replace
 

@@ -21,7 +21,7 @@ from normlab.records.verdict import Verdict
 class Point:
     """One evaluation trial's value.
 
-    Not `counted`: no rule reads it, since other arms of every part that reads its arm lack the seed.
+    Not `counted`: no rule reads it, since some other arm of each part that does lacks the seed.
     """
 
     seed: int

@@ -15,9 +15,9 @@ def show(
 ) -> None:
     """A claim: rules, power, looks, cost, and the jobs of its next look. Runs nothing."""
     from normlab.claims.design import Design
-    from normlab.claims.registry import load_claim
     from normlab.claims.outlook import parts_in_words, plan_in_words
     from normlab.claims.power import check_powers
+    from normlab.claims.registry import load_claim
     from normlab.claims.run.runner import next_step
     from normlab.claims.run.session import named_protocol
     from normlab.cli.tables import claim_console, styled

@@ -14,7 +14,7 @@ from normlab.records.device import read_device
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
-from normlab.records.verdict import NO_DATA, OtherVerdict, PartVerdict, Verdict
+from normlab.records.verdict import NO_DATA, Earlier, OtherVerdict, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, number
 from normlab.report.figures import draw
 from normlab.report.panels import panels
@@ -33,6 +33,8 @@ class Clause:
     effect: str
     text: str
     strip: Markup
+    decides: bool = True
+    stands_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ class Card:
 
     claim: Claim
     verdict: str
-    clauses: list[Clause]
+    answer: str
+    clauses: list[Clause]  # then the scope
+    version: str
+    history: list[Earlier]
     n: int
     profile: str
     device: str
@@ -108,6 +113,9 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
     return Card(
         claim=claim,
         verdict=verdict.verdict,
+        answer=verdict.answer,
+        version=verdict.version,
+        history=list(verdict.history),
         clauses=[_clause(part) for part in verdict.parts],
         n=verdict.n,
         profile=verdict.profile or "",
@@ -144,7 +152,10 @@ def _elsewhere(other: OtherVerdict) -> str:
 def _clause(part: PartVerdict) -> Clause:
     strip = effect_strip(part)
     words = effect(part)
-    return Clause(part.name, part.statement, part.rule, part.verdict, words, part.text, strip)
+    return Clause(
+        part.name, part.statement, part.rule, part.verdict, words, part.text, strip,
+        part.decides, part.stands_for,
+    )  # fmt: skip
 
 
 def _arm(name: str, trials: Trials, chosen: Sequence[float]) -> ArmRow:

@@ -33,8 +33,8 @@ def stuck(
     It is stuck if its loss on the validation split is no better than that of a model which ignores
     its input there: above `STUCK` times the trivial loss of the same split. Post-LN without warm-up
     fails like that, and is not NaN. A run whose training loss is below `LEARNS` times that loss in
-    its last quarter does train, whatever its statistics give in evaluation, or however much it overfits. Of
-    fewer than `FEWEST_STEPS` steps nothing is said.
+    its last quarter does train, whatever its statistics give in evaluation, or however much it
+    overfits. Of fewer than `FEWEST_STEPS` steps nothing is said.
 
     Args:
         val_loss: nats, after the last step.
