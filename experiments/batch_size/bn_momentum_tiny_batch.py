@@ -11,9 +11,11 @@ Cost: normlab run bn-momentum-tiny-batch --profile cpu    2 minutes on one core
 
 from typing import TYPE_CHECKING, Any
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
-from normlab.claims.protocols.images import image_protocols
+from normlab.claims.looks import Looks
+from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from normlab.training.setup import Setup
 
 MOMENTA = (0.5, 0.3, 0.1, 0.03, 0.01, None)  # None: the average of all batches
+ARMS = ("2 samples", "4 samples")
 BATCHES = 600  # 0.99^600 of the starting values is left: 0.2 %
 
 Averages = dict[float | None, list[tuple[Any, Any]]]  # momentum -> mean and variance of each layer
@@ -86,11 +89,11 @@ def gain(momentum: float, words: str) -> Quantity:
         two, four = (
             50
             * (evidence.values(arm, f"accuracy_{momentum}") - evidence.values(arm, "accuracy_0.1"))
-            for arm in ("2 samples", "4 samples")
+            for arm in ARMS
         )
         return two + four
 
-    return Quantity(f"test accuracy, {words}, mean of n = 2 and 4", "points", read)
+    return Quantity(f"test accuracy, {words}, mean of n = 2 and 4", "points", read, ARMS)
 
 
 CLAIM = Claim(
@@ -102,21 +105,43 @@ CLAIM = Claim(
     prediction="partly supported: refuted by PyTorch's convention, where 0.5 is worse; supported "
     "by Keras'",
     arms=tuple(Arm(f"{n} samples", options={"normalization_batch": n}) for n in (2, 4, 8)),
-    protocols=as_options(image_protocols("optim.lr=0.1")),
+    protocols=as_options(
+        image_protocols("optim.lr=0.1", full_epochs=SHORT, looks=Looks(), full_looks=Looks())
+    ),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "weight of the new batch",
             "a momentum of 0.5 beats the default of 0.1 at 2 and 4 samples (PyTorch)",
             gain(0.5, "momentum 0.5 - momentum 0.1"),
             AtLeast(0.5),
+            expected=-1.7,
+            noise=1.1,
         ),
         Part(
             "share that is kept",
             "keeping 0.99 beats keeping 0.9 at 2 and 4 samples (Keras' momentum)",
             gain(0.01, "keeping 0.99 - keeping 0.9"),
             AtLeast(0.5),
+            expected=0.2,
+            noise=0.5,
         ),
+    ),
+    answers=Answers(
+        supported="In either convention a larger momentum wins at tiny batches: "
+        "{weight of the new batch.effect:.1f} points in PyTorch's, "
+        "{share that is kept.effect:.1f} in Keras'.",
+        refuted="A larger momentum wins in neither convention at 2 and 4 samples: "
+        "{weight of the new batch.effect:+.1f} points for 0.5 instead of 0.1 in PyTorch's, "
+        "{share that is kept.effect:+.1f} for 0.99 instead of 0.9 in Keras'.",
+        partly="It depends on the convention: 0.5 instead of 0.1 changes accuracy by "
+        "{weight of the new batch.effect:+.1f} points in PyTorch's, where the momentum is the "
+        "weight of the new batch; 0.99 instead of 0.9 by {share that is kept.effect:+.1f} in "
+        "Keras', where it is what is kept.",
+        inconclusive="In PyTorch's convention a larger momentum changes accuracy by "
+        "{weight of the new batch.effect:+.1f} points, in Keras' by "
+        "{share that is kept.effect:+.1f} ({share that is kept.low:.1f} to "
+        "{share that is kept.high:.1f}): not both are decided.",
     ),
     caveats=(
         "Averages are collected after training: during it, a longer memory also lags behind "

@@ -8,8 +8,9 @@ Cost: normlab run missing-eval-bug --profile cpu    2 minutes on 2 cores, all sh
 domain-shift-hurts-bn
 """
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Claim, Part
-from normlab.claims.protocols.images import image_protocols, inference_arm
+from normlab.claims.protocols.images import SHORT, image_protocols, inference_arm
 from normlab.claims.quantity import every, metric_difference, value
 from normlab.claims.rules import AtLeast, Exact
 
@@ -24,8 +25,8 @@ CLAIM = Claim(
     prediction="supported at batches of 16; more below, less above, and at 1 no flips but the "
     "worst accuracy",
     arms=(inference_arm("batchnorm"),),
-    protocols=image_protocols(),
-    parts=(
+    protocols=image_protocols(full_epochs=SHORT),
+    clauses=(
         Part(
             "flips",
             "in batches of 16, 5 % of predictions change with the batch mates",
@@ -37,6 +38,8 @@ CLAIM = Claim(
                 unit="%",
             ),
             AtLeast(5.0),
+            expected=20.0,
+            noise=3.0,
         ),
         Part(
             "accuracy",
@@ -48,7 +51,11 @@ CLAIM = Claim(
                 words="accuracy in eval mode - in train mode in batches of 16",
             ),
             AtLeast(2.0),
+            expected=4.0,
+            noise=1.0,
         ),
+    ),
+    scope=(
         Part(
             "eval mode",
             "in eval mode no prediction depends on batch or order",
@@ -61,6 +68,21 @@ CLAIM = Claim(
             # Classes, not logits: a flip is a flip.
             Exact(0.0),
         ),
+    ),
+    answers=Answers(
+        supported="In batches of 16 without eval(), {flips.effect:.0f} % of the predictions "
+        "({flips.low:.0f} to {flips.high:.0f}) change with the rest of the batch, and "
+        "{accuracy.effect:.1f} points of accuracy ({accuracy.low:.1f} to {accuracy.high:.1f}) are "
+        "lost.",
+        refuted="In batches of 16 without eval(), {flips.effect:.1f} % of the predictions change "
+        "with the rest of the batch and {accuracy.effect:.1f} points of accuracy are lost: less "
+        "than claimed.",
+        partly="In batches of 16 without eval(), {flips.effect:.1f} % of the predictions "
+        "({flips.low:.1f} to {flips.high:.1f}) change with the rest of the batch; the accuracy "
+        "falls by {accuracy.effect:.1f} points ({accuracy.low:.1f} to {accuracy.high:.1f}).",
+        inconclusive="In batches of 16 without eval(), {flips.effect:.1f} % of the predictions "
+        "change with the rest of the batch; the accuracy falls by {accuracy.effect:.1f} points "
+        "({accuracy.low:.1f} to {accuracy.high:.1f}), and whether by 2 is open.",
     ),
     caveats=(
         "Test images in random order: batches sorted by class are train_mode_sorted_16_accuracy in "

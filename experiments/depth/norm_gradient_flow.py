@@ -6,20 +6,25 @@ without skips: it is itself the cause of gradients that explode with depth.
 Measured: in a ReLU MLP of 20 hidden layers, how many decades the loss gradients at the outputs of
 the first and the last hidden linear layer lie apart, at He's initial scale, half and twice of it,
 before training and after 200 steps (at the rate, of three, with the lowest training loss; a net
-that none of them trains stays what it was). Each such cell is a part. The last two parts are the
-growth of the squared gradient per layer at He's scale. In the mean-field limit a ReLU layer keeps
-it, and BN divides it by the variance of its input, (pi - 1) / pi at He's scale: 1.47 per layer.
+that none of them trains stays what it was). The customary scale, before training, decides. The last
+two parts are the growth of the squared gradient per layer at He's scale. In the mean-field limit a
+ReLU layer keeps it, and BN divides it by the variance of its input, (pi - 1) / pi at He's scale:
+1.47 per layer.
 Cost: normlab run norm-gradient-flow --profile cpu    about a minute on 2 cores
 """
 
 import math
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.looks import Looks
+from normlab.claims.protocols.images import FEW
 from normlab.claims.quantity import difference, value
 from normlab.claims.rules import AtLeast, Between
 from normlab.records.measurement import Measurement
 
-GAINS = (0.5, 1.0, 2.0)
+SCALES = {0.5: "half scale", 1.0: "scale 1", 2.0: "twice the scale"}  # of He's
+GAINS = tuple(SCALES)
 NAMES = {"batchnorm": "BN", "layernorm": "LN"}
 CIFAR = ("data=cifar10", "data.subset=5000", "data.eval_subset=500", "data.image_size=16")
 
@@ -59,11 +64,13 @@ def cell(kind: str, gain: float, when: str) -> Part:
     words = f"{apart}, none - {NAMES[kind]}"
     arms = f"none {gain:g}", f"{kind} {gain:g}"
     return Part(
-        f"{NAMES[kind]}, scale {gain:g}, {when}",
+        f"{NAMES[kind]}, {SCALES[gain]}, {when}",
         f"{NAMES[kind]} brings first and last gradient together by a factor of 2",
         difference(*arms, f"decades_{when}", words=words, unit="decades"),
         # log10 of 2.
         AtLeast(0.3),
+        expected=0.0 if gain == 1 else 4.5,
+        noise=0.2 if when == "before" else 0.8,
     )
 
 
@@ -78,10 +85,12 @@ def growth(kind: str) -> Part:
     )
 
 
-def protocol(depth: int, steps: int, *overrides: str, seeds: int, seconds: float) -> Protocol:
+def protocol(
+    depth: int, steps: int, *overrides: str, looks: Looks = FEW, seconds: float = 3.0
+) -> Protocol:
     # Overrides twice: they say which data a protocol needs, and the trial reads its options.
     options = {"depth": depth, "steps": steps, "overrides": overrides}
-    return Protocol(overrides, options, seeds=seeds, seconds_per_trial=seconds)
+    return Protocol(overrides, options, looks=looks, seconds_per_trial=seconds)
 
 
 CLAIM = Claim(
@@ -98,19 +107,40 @@ CLAIM = Claim(
         for gain in GAINS
     ),
     protocols={
-        "cpu": protocol(20, 200, *CIFAR, seeds=5, seconds=3.0),
-        "cpu-embedded": protocol(20, 200, "data=digits", seeds=5, seconds=3.0),
-        "smoke": protocol(4, 3, "data=digits", seeds=1, seconds=0.1),
+        "quick": protocol(20, 200, *CIFAR),
+        "quick-embedded": protocol(20, 200, "data=digits"),
+        "full": protocol(20, 1000, *CIFAR, looks=Looks(), seconds=15.0),
+        "full-embedded": protocol(20, 1000, "data=digits", looks=Looks(), seconds=15.0),
+        "smoke": protocol(4, 3, "data=digits", looks=Looks((1,)), seconds=0.1),
     },
     trial=trial,
-    parts=(
+    clauses=(cell("batchnorm", 1.0, "before"), cell("layernorm", 1.0, "before")),
+    scope=(
         *(
             cell(kind, gain, when)
             for kind in NAMES
             for gain in GAINS
             for when in ("before", "after")
+            if (gain, when) != (1.0, "before")
         ),
         *map(growth, NAMES),
+    ),
+    answers=Answers(
+        supported="At He's initial scale first and last gradient are nearer to each other with "
+        "norms: by {BN, scale 1, before.effect:.1f} decades with BatchNorm and "
+        "{LN, scale 1, before.effect:.1f} with LayerNorm.",
+        refuted="At He's initial scale norms bring first and last gradient no nearer: "
+        "{BN, scale 1, before.effect:+.2f} decades ({BN, scale 1, before.low:.2f} to "
+        "{BN, scale 1, before.high:.2f}) with BatchNorm, {LN, scale 1, before.effect:+.2f} with "
+        "LayerNorm; at half that scale it is {BN, half scale, before.effect:+.1f} and "
+        "{LN, half scale, before.effect:+.1f}.",
+        partly="At He's initial scale one of two norms helps: first and last gradient come nearer "
+        "by {BN, scale 1, before.effect:+.2f} decades with BatchNorm and by "
+        "{LN, scale 1, before.effect:+.2f} with LayerNorm.",
+        inconclusive="At He's initial scale first and last gradient come nearer by "
+        "{BN, scale 1, before.effect:+.2f} decades with BatchNorm and by "
+        "{LN, scale 1, before.effect:+.2f} ({LN, scale 1, before.low:.2f} to "
+        "{LN, scale 1, before.high:.2f}) with LayerNorm: not both are decided.",
     ),
     caveats=(
         "At layer outputs: without norm the gradients of a ReLU net's weights are balanced at "

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from normlab.claims.claim import Arm, Protocol
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.looks import Looks
 from normlab.claims.metrics import Better
 from normlab.claims.metrics import metric as metric_of
+from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.quantity import Quantity
 
 RATES = (0.003, 0.01, 0.03)  # AdamW; extended where the best lies at the edge
@@ -21,10 +20,10 @@ CLASSIFY = ("data.task=classify", "data.vocabulary=2000")
 def document_protocols(*overrides: str, seconds: float = 4.0) -> dict[str, Protocol]:
     """Of encoders of documents, by profile.
 
-    smoke, cpu (AG News, width 32, 300 steps), cpu-embedded (lines of pydoc) and gpu (width 128,
-    2000 steps). Xavier's initial scale, with which word embeddings learn several times faster than
-    with N(0, 0.02²). Arms say how documents are padded and what is asked of them. `seconds`: a
-    trial's on one idle core.
+    smoke, quick and full (AG News, width 32, 300 and 2,000 steps), both with embedded data (lines
+    of pydoc), and gpu (width 128, 2,000 steps). Xavier's initial scale, with which word embeddings
+    learn several times faster than with N(0, 0.02²). Arms say how documents are padded and what is
+    asked of them. `seconds`: a trial's of quick on one idle core.
     """
 
     def net(data: str, *, width: int, heads: int, depth: int, steps: int) -> tuple[str, ...]:
@@ -41,25 +40,37 @@ def document_protocols(*overrides: str, seconds: float = 4.0) -> dict[str, Proto
             *overrides,
         )
 
-    small = {"width": 32, "heads": 2, "depth": 2, "steps": 300}
-    cpu = Protocol(
-        (*net("ag_news", **small), "data.eval_subset=600"),
-        seeds=5,
+    small = {"width": 32, "heads": 2, "depth": 2}
+    quick = Protocol(
+        (*net("ag_news", **small, steps=300), "data.eval_subset=600"),
         learning_rates=RATES,
-        tuning_seeds=1,
         seconds_per_trial=seconds,
+    )
+    full = replace(
+        quick,
+        overrides=(*net("ag_news", **small, steps=2000), "data.eval_subset=2000"),
+        timeout_s=3600.0,
+        seconds_per_trial=seconds * 2000 / 300,
     )
     smoke = net("pydoc_lines", width=8, heads=2, depth=1, steps=2)
     gpu = net("ag_news", width=128, heads=4, depth=4, steps=2000)
     return {
         "smoke": Protocol(
-            (*smoke, "data.subset=64", "data.eval_subset=16"), seeds=1, seconds_per_trial=0.3
+            (*smoke, "data.subset=64", "data.eval_subset=16"),
+            looks=Looks((1,)),
+            seconds_per_trial=0.3,
         ),
-        "cpu": cpu,
-        "cpu-embedded": replace(
-            cpu, overrides=net("pydoc_lines", **small), seconds_per_trial=seconds / 1.5
+        "quick": quick,
+        "quick-embedded": replace(
+            quick,
+            overrides=net("pydoc_lines", **small, steps=300),
+            seconds_per_trial=seconds / 1.5,
         ),
-        "gpu": replace(cpu, overrides=(*gpu, "trainer=gpu"), seconds_per_trial=20.0),
+        "full": full,
+        "full-embedded": replace(
+            full, overrides=net("pydoc_lines", **small, steps=2000), seconds_per_trial=seconds * 4
+        ),
+        "gpu": replace(quick, overrides=(*gpu, "trainer=gpu"), seconds_per_trial=20.0),
     }
 
 
@@ -114,27 +125,33 @@ def own_lengths_arm(norm: str, padding: str) -> Arm:
     return Arm(f"own lengths, {name}", overrides)
 
 
-def gap_and_cost(
+def padding_cost(arms: Sequence[str], masked: str, metric: str = "test_loss") -> Quantity:
+    """What padding costs BatchNorm: the mean over `arms`, whose norms see it, less `masked`."""
+    sign, mean = _sign(metric), _mean(arms)
+    weights = {**dict.fromkeys(arms, sign / len(arms)), masked: -sign}
+    words = f"{metric_of(metric).words}: what padding{mean} costs BatchNorm against none"
+    return contrast(weighted(metric, weights), words)
+
+
+def padding_beyond_half(
     arms: Sequence[str], masked: str, layernorm: str, metric: str = "test_loss"
 ) -> Quantity:
-    """(n, 2) for `MainReason`: what BatchNorm lacks to LayerNorm, and what padding costs it.
+    """cost - gap / 2: by how much what padding costs is more than half of what BatchNorm lacks.
 
-    gap = loss(arms) - loss(layernorm), cost = loss(arms) - loss(masked), where loss(arms) is the
-    mean over `arms`, whose norms see the padding; accuracies count in points that are lost.
+    With loss(arms) the mean over `arms`: cost = loss(arms) - loss(masked), gap = loss(arms) -
+    loss(layernorm), so that cost - gap / 2 = loss(arms) / 2 + loss(layernorm) / 2 - loss(masked).
     """
-    known = metric_of(metric)
-    # Positive where the padded arms are worse, for an accuracy as for a loss.
-    scale = -known.scale if known.better is Better.higher else known.scale
+    sign, mean = _sign(metric), _mean(arms)
+    half = sign / 2
+    weights = {**dict.fromkeys(arms, half / len(arms)), layernorm: half, masked: -sign}
+    words = f"{metric_of(metric).words}: cost of padding{mean} - half of what BatchNorm with it "
+    return contrast(weighted(metric, weights), words + "lacks to LayerNorm")
 
-    def read(evidence: Evidence) -> Values:
-        padded = scale * evidence.table(arms, metric).mean(axis=1)
-        gap, cost = (padded - scale * evidence.values(arm, metric) for arm in (layernorm, masked))
-        return np.stack([gap, cost], axis=1)
 
-    def beside(evidence: Evidence) -> str:
-        return f"padding costs {read(evidence)[:, 1].mean():.3g} {known.difference}"
+def _sign(metric: str) -> float:
+    """1 for a loss, -1 for an accuracy, which counts in what is lost."""
+    return -1.0 if metric_of(metric).better is Better.higher else 1.0
 
-    mean = f" (mean of {'; '.join(arms)})" if len(arms) > 1 else ""
-    words = f"{known.words}, by how much BatchNorm over padding{mean} is worse"
-    words += " than LayerNorm (gap) and than BatchNorm without padding (cost)"
-    return Quantity(words, known.difference, read, beside)
+
+def _mean(arms: Sequence[str]) -> str:
+    return f" (mean of {'; '.join(arms)})" if len(arms) > 1 else ""

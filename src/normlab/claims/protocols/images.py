@@ -4,58 +4,83 @@ from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from normlab.claims.claim import Arm, Protocol
+from normlab.claims.looks import Looks
 
 RATES = (0.01, 0.03, 0.1, 0.3)  # SGD-Nesterov; extended where the best lies at the edge
+FULL_RATES = (0.03, 0.1, 0.3)
+ONE, FEW = Looks((1,)), Looks((5, 8, 12))
+SHORT = 3  # epochs for what needs no network at its plateau
 SMALL_CIFAR = (
     "data=cifar10",
     "data.subset=5000",
-    "data.eval_subset=2000",
     "data.image_size=16",
     "data.batch_size=64",
 )
+# 45,000 images of 32x32: 352 steps an epoch.
+CIFAR = (
+    "data=cifar10",
+    "data.batch_size=128",
+    "data.crop_padding=2",
+    "model=speednet",
+    "trainer.channels_last=true",
+)
+SECONDS = 75.0  # an epoch of CIFAR and its evaluation, on one core
 
 
 class Amounts(TypedDict, total=False):
     """How much `image_protocols` runs; its own numbers where one is left out."""
 
     epochs: float
-    seeds: int
-    tuning_seeds: int
+    looks: Looks
     rates: tuple[float, ...]
+    full_epochs: float
+    full_looks: Looks
+    full_rates: tuple[float, ...]
     gpu_epochs: float
 
 
 def image_protocols(
     *overrides: str,
     epochs: float = 4,
-    seeds: int = 5,
-    tuning_seeds: int = 2,
+    looks: Looks = FEW,
     rates: tuple[float, ...] = RATES,
+    full_epochs: float = 8,
+    full_looks: Looks = FEW,
+    full_rates: tuple[float, ...] = FULL_RATES,
     gpu_epochs: float = 30,
 ) -> dict[str, Protocol]:
-    """smoke, cpu, cpu-embedded and gpu, with `overrides` last in each.
+    """smoke, quick, quick-embedded, full and gpu, with `overrides` last in each.
 
-    cpu is CIFAR-10, 5,000 images of 16x16; cpu-embedded is digits; gpu is all of CIFAR-10 and a
-    ResNet-20. The plain CNN runs on a CPU because it is where norms matter most per second.
+    quick: 5,000 images of CIFAR-10 at 16x16 and a plain CNN, where norms matter most per second;
+    quick-embedded: digits. full: all of CIFAR-10 at 32x32 and `model=speednet`, 8 epochs, after
+    which GroupNorm is within a point of its plateau; a claim that needs no such network has SHORT.
+    gpu: a ResNet-20. All test images in each.
     """
-    cpu = Protocol(
+    quick = Protocol(
         (*SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
-        seeds=seeds,
+        looks=looks,
         learning_rates=rates,
-        tuning_seeds=tuning_seeds,
-        seconds_per_trial=1.25 * epochs,
+        seconds_per_trial=2 + 1.25 * epochs,
     )
     # Digits are fewer and smaller, so that three times the epochs take less than half the time.
     digits = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}")
-    cifar = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu")
-    gpu = (*cifar, f"trainer.max_epochs={gpu_epochs:g}", *overrides)
+    full = Protocol(
+        (*CIFAR, f"trainer.max_epochs={full_epochs:g}", *overrides),
+        looks=full_looks,
+        learning_rates=full_rates,
+        timeout_s=600 + 10 * SECONDS * full_epochs,
+        seconds_per_trial=SECONDS * full_epochs,
+    )
+    resnet = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu")
+    gpu = (*resnet, f"trainer.max_epochs={gpu_epochs:g}", *overrides)
     return {
         "smoke": _smoke(overrides, rates),
-        "cpu": cpu,
-        "cpu-embedded": replace(
-            cpu, overrides=(*digits, *overrides), seconds_per_trial=0.4 * epochs
+        "quick": quick,
+        "quick-embedded": replace(
+            quick, overrides=(*digits, *overrides), seconds_per_trial=0.4 * epochs
         ),
-        "gpu": replace(cpu, overrides=gpu, seconds_per_trial=20.0),
+        "full": full,
+        "gpu": replace(full, overrides=gpu, timeout_s=1800.0, seconds_per_trial=20.0),
     }
 
 
@@ -64,28 +89,47 @@ def _smoke(overrides: tuple[str, ...], rates: tuple[float, ...]) -> Protocol:
     digits = ("data=digits", "data.subset=128", "data.eval_subset=64", "data.batch_size=64")
     return Protocol(
         (*digits, "trainer.max_steps=4", *overrides),
-        seeds=1,
-        # Two rates of one seed: it walks through the tuning as well.
+        looks=ONE,
+        # Two rates of one seed: it walks through their choice as well.
         learning_rates=rates[1:3],
-        tuning_seeds=1,
         extend=False,
         seconds_per_trial=0.2,
     )
 
 
 def tiny_protocols(*overrides: str, **amounts: Unpack[Amounts]) -> dict[str, Protocol]:
-    """`image_protocols` with images of 8x8 and 8 channels on a CPU: a second a trial, for claims of
-    many cells.
+    """`image_protocols` with images of 8x8 and 8 channels in quick, a second a trial, and of 16x16
+    in full: for claims of many cells, about the first steps of a training.
 
-    The arms name their model, so that `gpu` compares the same ones at full size.
+    full is quick with all 45,000 images, 16 channels and its own budget. The arms name their model,
+    so that `gpu` compares the same ones at full size.
     """
     tiny = ("data.image_size=8", "data.crop_padding=2", "model.width=8")
     protocols = image_protocols(*tiny, *overrides, **amounts)
-    cpu = protocols["cpu"]
+    quick = protocols["quick"]
     # A quarter of the pixels of SMALL_CIFAR, and fewer channels.
-    protocols["cpu"] = replace(cpu, seconds_per_trial=cpu.seconds_per_trial / 5)
-    protocols["gpu"] = image_protocols(*overrides, **amounts)["gpu"]
+    protocols["quick"] = replace(quick, seconds_per_trial=quick.seconds_per_trial / 5)
+    whole = image_protocols(*overrides, **amounts)
+    protocols["gpu"] = whole["gpu"]
+    epochs = amounts.get("full_epochs", 2)
+    small = ("data=cifar10", "data.image_size=16", "data.crop_padding=2", "data.batch_size=64")
+    protocols["full"] = replace(
+        whole["full"],
+        overrides=(*small, f"trainer.max_epochs={epochs:g}", "model.width=16", *overrides),
+        learning_rates=amounts.get("full_rates", amounts.get("rates", RATES)),
+        seconds_per_trial=12.0 * epochs,
+    )
     return protocols
+
+
+def per_sample_arm(kind: str) -> Arm:
+    """A norm that no other sample plays a part in, by its default options.
+
+    Claims share it, and so its trials.
+    """
+    # in-hurts-classification reads it of these two.
+    evaluations = ("contrast",) if kind in ("groupnorm", "instancenorm") else ()
+    return Arm(kind, (f"norm={kind}",), evaluations=evaluations, at={"norm": kind})
 
 
 def batchnorm_arm(n: int | None = None) -> Arm:
@@ -114,6 +158,19 @@ def inference_arm(kind: str) -> Arm:
     """
     evaluations = ("corruptions", "adaptation", "train_mode")
     return Arm(kind, (f"norm={kind}",), evaluations=evaluations, at={"norm": kind})
+
+
+def true_batch_protocols() -> dict[str, Protocol]:
+    """For `true_batch_arm`: at batch 2 an epoch of CIFAR-10 has 22,500 steps, and one is enough."""
+    protocols = image_protocols(
+        epochs=1.2,
+        rates=(0.003, 0.01, 0.03, 0.1, 0.3),
+        full_epochs=1,
+        full_rates=(0.003, 0.01, 0.03),
+        gpu_epochs=2,
+    )
+    protocols["full"] = replace(protocols["full"], seconds_per_trial=240.0, timeout_s=3600.0)
+    return protocols
 
 
 def true_batch_arm(kind: str, size: int, accumulate: int = 1) -> Arm:

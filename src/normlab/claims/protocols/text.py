@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from normlab.claims.claim import Arm, Protocol
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.looks import Looks
 
 RATES = (0.001, 0.003, 0.01)  # AdamW; extended where the best lies at the edge
-# Where the cpu profile takes 8 sequences, since a CPU pays for each of them.
+LOW_RATES = (0.0001, 0.0003, 0.001, 0.003)  # Post-LN trains at the lowest, if at all
+# Where a CPU takes 8 sequences, since it pays for each of them.
 GPU_BATCH = ("data.batch_size=16",)
 
 
 def text_protocols(
     *overrides: str,
     steps: int = 300,
-    seeds: int = 5,
-    tuning_seeds: int = 1,
+    full_steps: int = 1200,
+    looks: Looks | None = None,
     rates: tuple[float, ...] = RATES,
     seconds: float = 4.0,
     gpu_steps: int = 2000,
@@ -21,10 +26,11 @@ def text_protocols(
 ) -> dict[str, Protocol]:
     """Of causal models of characters, by profile.
 
-    smoke, cpu (tiny Shakespeare, 32 characters of context, width 32), cpu-embedded (pydoc) and gpu
-    (width 256). `overrides` come last in each, `gpu_overrides` after them in gpu. No decay of the
-    weights, no clipping: either would stand between a norm and what is claimed about it.
-    `seconds`: a trial's on one idle core.
+    smoke, quick and full (tiny Shakespeare, 32 characters of context, width 32, `steps` and
+    `full_steps`), both with embedded data (pydoc), and gpu (width 256). `overrides` come last in
+    each, `gpu_overrides` after them in gpu. No decay of the weights, no clipping: either would
+    stand between a norm and what is claimed about it. `seconds`: a trial's of quick on one idle
+    core.
     """
 
     def net(data: str, *, context: int, width: int, heads: int, batch: int) -> tuple[str, ...]:
@@ -41,56 +47,86 @@ def text_protocols(
         return (f"trainer.max_steps={budget}", "optim.weight_decay=0", *overrides)
 
     size = {"context": 32, "width": 32, "heads": 2, "batch": 32}
-    cpu = Protocol(
-        (*net("tiny_shakespeare", **size), *trained(steps)),
-        seeds=seeds,
+    published, embedded = net("tiny_shakespeare", **size), net("pydoc", **size)
+    quick = Protocol(
+        (*published, *trained(steps)),
+        looks=looks or Looks(),
         learning_rates=rates,
-        tuning_seeds=tuning_seeds,
         seconds_per_trial=seconds,
+    )
+    longer = seconds * full_steps / steps
+    full = replace(
+        quick,
+        overrides=(*published, *trained(full_steps)),
+        timeout_s=600 + 10 * longer,
+        seconds_per_trial=longer,
     )
     smoke = (*net("pydoc", context=8, width=8, heads=2, batch=4), *trained(2))
     # The steps once more: `overrides` may have set them.
     tiny = ("data.subset=2000", "data.eval_subset=200", "trainer.max_steps=2")
     gpu = net("tiny_shakespeare", context=256, width=256, heads=4, batch=64)
     return {
-        "smoke": Protocol((*smoke, *tiny), seeds=1, seconds_per_trial=0.2),
-        "cpu": cpu,
-        "cpu-embedded": replace(cpu, overrides=(*net("pydoc", **size), *trained(steps))),
+        "smoke": Protocol((*smoke, *tiny), looks=Looks((1,)), seconds_per_trial=0.2),
+        "quick": quick,
+        "quick-embedded": replace(quick, overrides=(*embedded, *trained(steps))),
+        "full": full,
+        "full-embedded": replace(full, overrides=(*embedded, *trained(full_steps))),
         "gpu": replace(
-            cpu,
+            quick,
             overrides=(*gpu, *trained(gpu_steps), "trainer=gpu", *gpu_overrides),
-            seeds=5,
+            looks=Looks((5, 8)),
             seconds_per_trial=40.0,
         ),
     }
 
 
-DEPTHS = (2, 6, 12, 24)
-PLACEMENTS = ("pre", "post", "deepnorm", "sandwich")
+DEPTHS = (6, 12, 18, 24)
+INITS = ("gpt2", "xavier")
 WARMUPS = {"no warm-up": 0.0, "warm-up": 0.25}  # shares of the steps
 
 
-def depth_arm(placement: str, depth: int, warmup: str) -> Arm:
+def depth_name(placement: str, depth: int, warmup: str, init: str) -> str:
+    """Of a cell of the depth map."""
+    return f"{placement}, {init}, {warmup}, {depth}"
+
+
+def depth_arm(placement: str, depth: int, warmup: str, init: str) -> Arm:
     """A cell of the depth map: claims that share it share its trials."""
     return Arm(
-        f"{placement}, {warmup}, {depth}",
+        depth_name(placement, depth, warmup, init),
         (
             "norm=layernorm",
             f"model.placement={placement}",
+            f"model.init={init}",
             f"model.depth={depth}",
             f"optim.warmup={WARMUPS[warmup]:g}",
         ),
-        at={"placement": placement, "warmup": warmup, "depth": depth},
+        at={"placement": placement, "init": init, "warmup": warmup, "depth": depth},
     )
 
 
 def depth_protocols() -> dict[str, Protocol]:
-    """The depth map's: 300 steps, 6 seeds; Xavier's initial scale, which DeepNorm's gains are for.
+    """The depth map's: 300 and 1,200 steps of 8 sequences, a quarter of them warm-up, where there
+    is one; each cell at a rate of its own, from 1e-4 up.
 
-    Three seeds ran first and could not decide: whether Post-LN of 6 layers trains is a matter of
-    the seed. Warm-up is a quarter of the steps, 75 of 300: a tenth would be 30, about what Adam's
-    averages span.
+    Looks begin at 8 seeds: shares of networks that train are told from a half by no fewer.
     """
     return text_protocols(
-        "model.init=xavier", "data.batch_size=8", seeds=6, gpu_overrides=GPU_BATCH
+        "data.batch_size=8",
+        looks=Looks((8, 12, 20)),
+        rates=LOW_RATES,
+        seconds=5.0,
+        gpu_overrides=GPU_BATCH,
     )
+
+
+def trains(evidence: Evidence, arm: str, reference: str) -> Values:
+    """(n,): 1 for each trial of `arm` that trains, else 0.
+
+    It trains if its test loss closes half of the gap from the unigram entropy, which a network has
+    that ignores its input, to the mean loss of `reference`.
+    """
+    trivial = evidence.values(arm, "trivial_loss")
+    bar = (trivial + evidence.values(reference, "test_loss").mean()) / 2
+    loss = evidence.values(arm, "test_loss")
+    return np.where(loss < bar, 1.0, 0.0)

@@ -1,76 +1,101 @@
-"""Quantities of timed claims: log ratios of times over a grid of cells. Torch-free.
+"""Protocols and quantities of timed claims: log ratios of times over a grid of cells. Torch-free.
 
-Void cells never count. A cell counts from three valid readings on; a grid of which fewer than half
-of the cells count decides nothing.
+A clause is about cells of one kind: a direction, a dtype, a memory format. Of these each reading
+has the mean logarithm. Void cells never count; a cell counts from three valid readings on; where
+fewer than half of the cells count, nothing is decided.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.claim import Protocol
+from normlab.claims.evidence import Evidence, PartMissing, Values
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import MIN_SEEDS
-from normlab.claims.rules.cells import typical
 from normlab.measure.timing.trials import GAIN, LOG
-from normlab.records.record import Record
 
+READINGS = Looks((10,))
 SHOWN = {LOG: "ratio of times", GAIN: "ratio by the norms alone"}  # on a card, by prefix
 
 
-def cell_ratios(arm: str, *, words: str = "") -> Quantity:
-    """(n, k) of the k cells of `arm`: for `MostCells`."""
+def timing_protocols(
+    smoke: Mapping[str, Any],
+    quick: Mapping[str, Any],
+    gpu: Mapping[str, Any] | None,
+    seconds: float,
+    *,
+    gpu_seconds: float = 20.0,
+    timeout_s: float = 1800.0,
+) -> dict[str, Protocol]:
+    """Ten readings of every cell, each of options; quick has the first three of full."""
+    timed: dict[str, Any] = {"seconds_per_trial": seconds, "timeout_s": timeout_s}
+    protocols = {
+        "smoke": Protocol(options=dict(smoke), looks=Looks((1,))),
+        "quick": Protocol(options=dict(quick), looks=Looks((3,)), **timed),
+        "full": Protocol(options=dict(quick), looks=READINGS, **timed),
+    }
+    if gpu is not None:
+        timed["seconds_per_trial"] = gpu_seconds
+        protocols["gpu"] = Protocol(options=dict(gpu), looks=READINGS, **timed)
+    return protocols
 
-    def read(evidence: Evidence) -> Values:
-        return _show(evidence, arm, LOG, _cells(evidence, arm, LOG))
 
-    return Quantity(f"{words or SHOWN[LOG]}, in each cell of `{arm}`", "times", read)
+def ratio_of(arm: str, *kind: str, prefix: str = LOG, words: str = "") -> Quantity:
+    """(n,): each reading's mean log ratio over the cells of `arm` whose names have all words of
+    `kind`: "float32", "forward", "channels_last".
 
-
-def typical_ratio(arm: str, prefix: str = LOG, suffix: str = "", *, words: str = "") -> Quantity:
-    """(n,): each reading's median over the cells of `arm`, the same cells in all: for `Between`.
-
-    Of cells whose names begin with `prefix`, which says what was divided by what, and end with
-    `suffix`.
+    Beside it the range of the cells, so that a mean over unlike ones is seen for what it is.
     """
 
     def read(evidence: Evidence) -> Values:
-        return typical(_show(evidence, arm, prefix, _cells(evidence, arm, prefix, suffix)))
+        values = _filled(_cells(evidence, arm, prefix, kind)).mean(axis=1)
+        evidence.show(arm, SHOWN[prefix], np.exp(values))
+        return np.asarray(values)
 
-    return Quantity(f"{words or SHOWN[prefix]}, median over the cells of `{arm}`", "times", read)
+    def beside(evidence: Evidence) -> str:
+        cells = np.exp(np.nanmean(_cells(evidence, arm, prefix, kind), axis=0))
+        return f"{len(cells)} cells from {cells.min():.3g} to {cells.max():.3g}"
+
+    where = f" ({', '.join(kind)})" if kind else ""
+    text = f"{words or SHOWN[prefix]}, mean over the cells of `{arm}`{where}"
+    return Quantity(text, "times", read, (arm,), beside)
 
 
-def _cells(evidence: Evidence, arm: str, prefix: str, suffix: str = "") -> Values:
+def _cells(evidence: Evidence, arm: str, prefix: str, kind: Sequence[str]) -> Values:
     """Log ratios (n, k) of the cells that count, NaN where a reading was void.
 
     Raises:
-        Missing: no seeds, or fewer than half of the cells have three valid readings.
+        PartMissing: fewer than half of the cells have three valid readings, or there is none.
     """
     records = evidence.trials(arm)
     # Of all readings: a cell that one of them lacks is void there, and the grid is the same.
     every = {name for record in records for name in record.metrics}
-    names = sorted(name for name in every if name.startswith(prefix) and name.endswith(suffix))
-    logs = np.empty((len(records), len(names)))
-    for row, record in enumerate(records):
-        logs[row] = [_value(record, name) for name in names]
+    names = sorted(name for name in every if name.startswith(prefix) and _is(name, kind))
+    if not names:
+        raise PartMissing(f"{arm}: no cell of {' '.join(kind) or 'any kind'} was measured")
+    logs = np.array([[_value(record.metrics.get(name)) for name in names] for record in records])
     # Of fewer readings than three, as in smoke runs, all must be valid.
-    kept = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
+    kept: Values = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
     if kept.shape[1] < max(1, len(names) / 2):
         void = f"{len(names) - kept.shape[1]} of {len(names)} cells are void"
-        raise Missing(
-            f"{arm}: {void}: run on a calm machine"
-            if names
-            else f"{arm}: no metric is named {prefix}...{suffix}: no cell was measured"
-        )
+        raise PartMissing(f"{arm}: {void}: run on a calm machine")
     return kept
 
 
-def _show(evidence: Evidence, arm: str, prefix: str, logs: Values) -> Values:
-    """`logs`, whose medians a card shows."""
-    evidence.show(arm, SHOWN[prefix], np.exp(typical(logs)))
-    return logs
+def _is(name: str, kind: Sequence[str]) -> bool:
+    """Whether a cell's name has each word of `kind`: `forward` is none of `forward_backward`."""
+    words = name.replace(",", " ").split()
+    return all(word in words for word in kind)
 
 
-def _value(record: Record, name: str) -> float:
-    value = record.metrics.get(name)
-    return math.nan if value is None else float(value)
+def _filled(logs: Values) -> Values:
+    """Void readings as the mean of their cell's others: the same cells in every reading."""
+    return np.where(np.isfinite(logs), logs, np.nanmean(logs, axis=0))
+
+
+def _value(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
