@@ -39,6 +39,7 @@ def print_verdicts(
 
     All if none is asked for.
     """
+    from normlab.claims.family import family
     from normlab.claims.registry import load_all, load_claim
     from normlab.claims.verdicts import verdicts, write
     from normlab.records.places import RESULTS
@@ -58,11 +59,16 @@ def print_verdicts(
         print(to_json(decided), end="")
     else:
         _print_table(decided)
+        if not asked:
+            print(family(decided).words)
     return decided
 
 
 def _print_table(decided: Sequence["Verdict"]) -> None:
-    """A line for a claim of one part; for others, one for the claim and one for each part."""
+    """A line for a claim of one part; for others, one for the claim and one for each part.
+
+    The claim's answer comes first; scope is marked.
+    """
     from normlab.cli.tables import STYLES, claim_console, in_lines, plain_table, styled
 
     table = plain_table("claim", "verdict", "evidence", "finding")
@@ -74,9 +80,12 @@ def _print_table(decided: Sequence["Verdict"]) -> None:
         finding = [styled(note, "dim") for note in notes]
         if not several:
             finding.insert(0, styled(one.parts[0].text, None))
+        if one.answer:
+            finding.insert(0, styled(one.answer, "bold"))
         word = styled(one.verdict, STYLES.get(one.verdict))
         table.add_row(one.slug, word, evidence, in_lines(finding))
         for part in one.parts if several else ():
             word = styled(part.verdict, STYLES.get(part.verdict))
-            table.add_row(f"  {part.name}", word, "", part.text)
+            name = part.name if part.decides else f"(scope) {part.name}"
+            table.add_row(f"  {name}", word, "", part.text)
     claim_console().print(table)
