@@ -17,13 +17,39 @@ def verdict(
     slugs: Annotated[list[str] | None, typer.Argument(help="Claims; all if left out.")] = None,
     as_json: Json = False,
     results: Results = None,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Check that the commit of every deciding record holds its rule."
+        ),
+    ] = False,
 ) -> None:
     """Decide claims from their records and write results/verdicts.json."""
+    if prove:
+        sys.exit(_prove(slugs or (), results))
     decided = print_verdicts(slugs or (), results, as_json=as_json)
     broken = [one.slug for one in decided if _is_broken(one)]
     if broken:
         print(f"error: a rule of {', '.join(broken)} cannot be computed.", file=sys.stderr)
         sys.exit(1)
+
+
+def _prove(slugs: Sequence[str], results: Path | None) -> int:
+    """Print what the records of claims do not prove, or that nothing is missing; exit status."""
+    from normlab.claims.registry import load_all, load_claim
+    from normlab.claims.run.proof import problems
+    from normlab.claims.verdicts import verdicts
+    from normlab.records.places import RESULTS
+    from normlab.records.store import Store
+
+    claims = [load_claim(slug) for slug in slugs] or load_all()
+    store = Store(results or RESULTS)
+    found = problems(claims, verdicts(claims, store), store)
+    for problem in found:
+        print(problem, file=sys.stderr)
+    if not found:
+        print("The commit of every record that decides holds the version of its claim.")
+    return int(bool(found))
 
 
 def _is_broken(verdict: "Verdict") -> bool:
