@@ -9,9 +9,10 @@ from made_up import DEVICE, better, claim, fill, record
 from normlab.claims.claim import Arm, Part, Protocol
 from normlab.claims.design import Design
 from normlab.claims.figure import Band, Cells
-from normlab.claims.protocols.timing import cell_ratios
+from normlab.claims.looks import Looks
+from normlab.claims.protocols.timing import ratio_of
 from normlab.claims.registry import load_claim
-from normlab.claims.rules import MostCells
+from normlab.claims.rules import Between
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdict, verdicts
 from normlab.records.store import Store
@@ -46,7 +47,7 @@ def figure(one, store):
 
 
 def test_cells_have_a_line_for_each_arm_and_the_band(tmp_path):
-    part = Part("inside", "inside", cell_ratios("copies, a"), MostCells(0.36, 0.93))
+    part = Part("inside", "inside", ratio_of("copies, a"), Between(0.36, 0.93))
     band = Band(0.36, 0.93, "7 to 64 % faster")
     shown = Cells("width of a row", "time in copies", ("copies, a", "copies, b"), band)
     arms = (Arm("copies, a", ("norm=frn",)), Arm("copies, b"), Arm("other", ("norm=none",)))

@@ -25,12 +25,19 @@ MARKS = "<!-- {0}:begin -->\ntyped\n<!-- {0}:end -->\n"
 def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     """What the tables read of a card. `parts`: name -> (verdict, effect)."""
     clauses = [
-        SimpleNamespace(name=name, statement=f"that of {name}", verdict=outcome, effect=effect)
+        SimpleNamespace(
+            name=name,
+            statement=f"that of {name}",
+            verdict=outcome,
+            effect=effect,
+            decides=True,
+            stands_for="",
+        )
         for name, (outcome, effect) in (parts or {"one": (verdict, "1.5 (1 to 2) points")}).items()
     ]
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
-        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale,
+        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale, answer="", history=[],
         evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
@@ -101,7 +108,7 @@ def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
     assert "4 claims: 2 supported, 1 partly supported and 1 no data." in text
     assert text.index("[`early`]") < text.index("[`late`]") < text.index("[`mixed`]")
     assert "It \\| is &lt;so&gt;." in text and "**supported** (stale)" in text
-    assert "| 3 parts: 2 supported and 1 refuted | 5 |" in text
+    assert "| 3 clauses: 2 supported and 1 refuted | 5 |" in text
     assert "| 1.5 (1 to 2) points | 5 |" in text
     assert "- b, **refuted**: that of b\n" in text and "- c, **supported**: that of c. 2\n" in text
     assert text.count("<details>") == text.count("</details>") == 2

@@ -17,6 +17,7 @@ from normlab.claims.rules import Finding, combine
 from normlab.claims.sequence import decide, wanted_seeds
 from normlab.claims.staleness import stale_reasons
 from normlab.claims.version import version
+from normlab.errors import NormLabError
 from normlab.records.files import write_atomically
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -30,6 +31,7 @@ from normlab.records.verdict import (
     to_json,
 )
 
+BROKEN_ANSWER = "its answer cannot be made"  # an answer begins with it
 BROKEN_RULE = "its rule cannot be computed"  # a part's text begins with it
 
 
@@ -116,11 +118,10 @@ def _decide(
     parts = [part for part, _ in looked]
     overall = combine(part.verdict for part in parts if part.decides)
     counted = _counted(by_arm)
-    by_name = {part.name: part for part in parts}
     return Verdict(
         **_about(claim, parts),
         verdict=overall,
-        answer=claim.answers.answer(overall, by_name),
+        answer=_answer(claim, overall, parts),
         version=now,
         history=history(claim.slug, profile, now, folder),
         profile=profile,
@@ -135,6 +136,14 @@ def _decide(
             EvidenceTrial(arm, record.seed, record.key, record.status) for arm, record in counted
         ),
     )
+
+
+def _answer(claim: Claim, verdict: str, parts: Sequence[PartVerdict]) -> str:
+    """The claim's sentence; that it cannot be made, for a reason, stops no other claim."""
+    try:
+        return claim.answers.answer(verdict, {part.name: part for part in parts})
+    except (NormLabError, ValueError) as error:
+        return f"{BROKEN_ANSWER}: {error}"
 
 
 def _decided(
