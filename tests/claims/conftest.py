@@ -9,7 +9,9 @@ import signal
 import time
 from pathlib import Path
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast
 
@@ -42,14 +44,18 @@ CLAIM = Claim(
     prediction="supported",
     arms=(ARMS,),
     protocols={
-        "cpu": Protocol(
-            seeds=SEEDS, options={"seconds": 0.02, "folder": FOLDER}, timeout_s=TIMEOUT
+        "quick": Protocol(
+            looks=Looks((SEEDS,)),
+            options={"seconds": 0.02, "folder": FOLDER},
+            timeout_s=TIMEOUT,
         )
     },
     trial=trial,
-    parts=(
+    clauses=(
         Part("greater", "A > B", difference("A", "B", "score", unit="points"), AtLeast(1.0)),
     ),
+    answers=Answers(supported="A is {greater.effect:.0f} greater.", refuted="A is no greater."),
+    first_seed=0,
 )
 '''
 

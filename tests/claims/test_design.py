@@ -1,9 +1,13 @@
-"""Designs: tuning first, the grid extended at its edges, the same seeds for every arm."""
+"""Designs: every seed chooses its rate, the grid grows at its edges, the same seeds for all."""
+
+from dataclasses import replace
 
 import pytest
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part, Protocol
-from normlab.claims.design import FIRST_TUNING_SEED, Design
+from normlab.claims.design import Design
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import value
 from normlab.claims.rules import AtLeast
 from normlab.claims.run.execute import execute
@@ -15,7 +19,8 @@ BASE = ("data=digits", "trainer.max_steps=4")
 
 def claim(arms, **options):
     parts = (Part("p", "s", value("a"), AtLeast(1.0)),)
-    return Claim("toy", "s", ("d",), "s", "p", parts, arms, **options)
+    given = {"arms": arms, "first_seed": 0, **options}
+    return Claim("toy", "s", ("d",), "s", "p", parts, Answers("yes", "no"), **given)
 
 
 ARMS = (
@@ -23,13 +28,13 @@ ARMS = (
     Arm("b", ("norm=none",)),
     Arm("fixed", ("norm=layernorm",), tune=False),
 )
-PROTOCOL = Protocol(BASE, seeds=3, learning_rates=(0.01, 0.1), tuning_seeds=2)
+PROTOCOL = Protocol(BASE, {}, Looks((3,)), (0.01, 0.1))
 
 
-def run(jobs, score):
+def run(jobs, score, status="ok"):
     """Records of jobs whose validation accuracy is `score(job)`."""
     return {
-        job.key: Record(job.key, {}, status="ok", metrics={"val_accuracy": score(job)})
+        job.key: Record(job.key, {}, status=status, metrics={"val_accuracy": score(job)})
         for job in jobs
     }
 
@@ -38,59 +43,72 @@ def rate(job):
     return float(job.overrides[-1].split("=")[1])
 
 
-def test_tuning_comes_first_and_seeds_never_meet():
-    step = Design(claim(ARMS), PROTOCOL).progress({})
-    tuned = [job for job in step.jobs if job.stage == "tune"]
-    assert len(tuned) == 2 * 2 * 2
-    assert {job.seed for job in tuned} == {FIRST_TUNING_SEED, FIRST_TUNING_SEED + 1}
-    evaluated = [job for job in step.jobs if job.stage == "evaluate"]
-    assert {job.arm for job in evaluated} == {"fixed"}
-    assert {job.seed for job in evaluated} == {0, 1, 2}
-    assert step.remaining == len(step.jobs) + 2 * 3
+def walked(design, score, status="ok"):
+    """The last step of a design whose jobs all run."""
+    records = {}
+    for _ in range(12):
+        step = design.progress(records)
+        if not step.jobs:
+            return step
+        records |= run(step.jobs, score, status)
+    raise AssertionError("the grid grows without end")
 
 
-def test_best_rate_inside_the_grid_is_taken():
-    protocol = Protocol(BASE, seeds=3, learning_rates=(0.01, 0.1, 1.0), tuning_seeds=1)
-    first = Design(claim(ARMS[:1]), protocol).progress({})
-    records = run(first.jobs, lambda job: 0.9 if rate(job) == 0.1 else 0.5)
-    second = Design(claim(ARMS[:1]), protocol).progress(records)
-    assert second.learning_rates == {"a": 0.1}
-    assert [rate(job) for job in second.jobs] == [0.1] * 3
+def test_every_seed_of_every_arm_tries_the_same_rates():
+    step = Design(claim(ARMS, first_seed=100), PROTOCOL).progress({})
+    tried = {(job.arm, job.seed, rate(job)) for job in step.jobs if job.arm != "fixed"}
+    assert tried == {
+        (arm, seed, r) for arm in "ab" for seed in (100, 101, 102) for r in (0.01, 0.1)
+    }
+    assert sum(job.arm == "fixed" for job in step.jobs) == 3
+    assert step.remaining == len(step.jobs) == 15
+    few = Design(claim(ARMS), PROTOCOL).progress({}, {"a": 1, "fixed": 2})
+    assert [(job.arm, job.seed) for job in few.jobs] == [("a", 0)] * 2 + [
+        ("fixed", 0),
+        ("fixed", 1),
+    ]
+
+
+def test_each_seed_takes_the_best_of_its_own_rates():
+    protocol = Protocol(BASE, {}, Looks((3,)), (0.01, 0.1, 1.0), extend=False)
+    best = {0: 0.1, 1: 1.0, 2: 0.1}
+    step = walked(Design(claim(ARMS[:1]), protocol), lambda job: float(rate(job) == best[job.seed]))
+    assert {seed: rate(job) for seed, job in step.evaluation["a"].items()} == best
+    assert step.rates("a") == [0.1, 0.1, 1.0]
 
 
 def test_grid_is_extended_where_the_best_lies_at_its_edge():
-    records = {}
-    tried = set()
-    for _ in range(10):
-        step = Design(claim(ARMS[:1]), PROTOCOL).progress(records)
-        jobs = [job for job in step.jobs if job.stage == "tune"]
-        if not jobs:
-            break
-        tried |= {rate(job) for job in jobs}
-        records |= run(jobs, lambda job: -abs(rate(job) - 10.0))
-    assert tried == {0.01, 0.1, 1.0, 10.0, 100.0}
-    assert step.learning_rates == {"a": 10.0}
-    fixed = Protocol(BASE, seeds=3, learning_rates=(0.01, 0.1), tuning_seeds=2, extend=False)
-    step = Design(claim(ARMS[:1]), fixed).progress(records)
-    assert step.learning_rates == {"a": 0.1}
+    step = walked(Design(claim(ARMS[:1]), PROTOCOL), lambda job: -abs(rate(job) - 10.0))
+    assert set(step.tried["a"][0]) == {0.01, 0.1, 1.0, 10.0, 100.0}
+    assert step.rates("a") == [10.0] * 3
+    fixed = Protocol(BASE, {}, Looks((3,)), (0.01, 0.1), extend=False)
+    step = walked(Design(claim(ARMS[:1]), fixed), lambda job: -abs(rate(job) - 10.0))
+    assert step.rates("a") == [0.1] * 3
 
 
-def test_failed_and_not_finite_tuning_trials_are_the_worst():
-    first = Design(claim(ARMS[:1]), PROTOCOL).progress({})
-    records = run(first.jobs, lambda job: 0.5)
-    for job in first.jobs:
-        if rate(job) == 0.1 and job.seed == FIRST_TUNING_SEED:
-            records[job.key].status = "failed"
-            records[job.key].metrics = {}
-    step = Design(claim(ARMS[:1]), PROTOCOL).progress(records)
-    # 0.01 is the best and at the edge: the grid grows downwards.
-    assert all(rate(job) < 0.01 for job in step.jobs)
+def test_failed_and_diverged_rates_are_the_worst():
+    design = Design(claim(ARMS[:1]), Protocol(BASE, {}, Looks((1,)), (0.01, 0.1)))
+    for status, metrics in (("failed", {}), ("diverged", {"val_accuracy": 0.9})):
+        first = design.progress({})
+        records = run(first.jobs, lambda job: 0.5)
+        for job in first.jobs:
+            if rate(job) == 0.1:
+                records[job.key].status, records[job.key].metrics = status, metrics
+        # 0.01 is the best and at the edge: the grid grows downwards.
+        assert [rate(job) for job in design.progress(records).jobs] == [0.001]
+
+
+def test_where_nothing_trains_the_grid_grows_down_and_then_up_to_its_limit():
+    design = Design(claim(ARMS[:1]), Protocol(BASE, {}, Looks((1,)), (0.01, 0.1)))
+    step = walked(design, lambda job: 0.1, "diverged")
+    assert sorted(step.tried["a"][0]) == [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0]
+    assert len(step.evaluation["a"]) == 1
 
 
 @pytest.mark.parametrize("evaluations", [(), ("precise",)])
 def test_planned_keys_are_those_of_the_records(evaluations, tmp_path):
     arm = Arm("a", ("norm=batchnorm", "norm.ghost_batch=4"), evaluations=evaluations)
-    step = Design(claim((arm,)), Protocol(BASE, seeds=1)).progress({})
+    step = Design(claim((arm,)), Protocol(BASE, {}, Looks((1,)))).progress({})
     record = execute(step.jobs[0], tmp_path)
     assert record.status in ("ok", "diverged"), record.message  # four steps do not get far
     composed = trial_key(to_dict(compose(list(step.jobs[0].overrides))))
@@ -123,11 +141,11 @@ def test_values_set_on_a_kept_configuration_are_as_hydra_sets_them(overrides):
 
 def test_equal_overrides_give_equal_keys_in_other_claims():
     keys = []
-    for one in (claim(ARMS[:1]), Claim("other", "s", ("d",), "s", "p", (), ARMS[:1])):
+    for one in (claim(ARMS[:1]), replace(claim(ARMS[:1]), slug="other", clauses=())):
         keys.append([job.key for job in Design(one, PROTOCOL).progress({}).jobs])
     assert keys[0] == keys[1]
 
 
-def test_a_trial_of_a_stage_is_planned_once_however_often_it_is_asked_for():
+def test_a_trial_is_planned_once_however_often_it_is_asked_for():
     design = Design(claim(ARMS), PROTOCOL)
-    assert design.jobs(ARMS[0], 0.1, "tune") is design.jobs(ARMS[0], 0.1, "tune")
+    assert design.job(ARMS[0], 0.1, 5) is design.job(ARMS[0], 0.1, 5)

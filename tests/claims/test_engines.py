@@ -12,7 +12,7 @@ from normlab.claims.run.engines import build_engine
 @pytest.fixture
 def job(toy):
     claim = load_claim("toy", toy(seeds=1))
-    return Design(claim, claim.protocols["cpu"]).progress({}).jobs[0]
+    return Design(claim, claim.protocols["quick"]).progress({}).jobs[0]
 
 
 def test_a_worker_that_raises_is_not_called_dead(job, toy):

@@ -4,7 +4,9 @@ verdict alone."""
 import numpy as np
 import pytest
 
+from normlab.claims.claim import Protocol
 from normlab.claims.design import Design
+from normlab.claims.looks import Looks
 from normlab.claims.registry import load_all, load_claim
 from normlab.claims.run.guests import _in_words, compare, norm_overrides, with_guest
 from normlab.claims.run.request import RunRequest
@@ -54,15 +56,15 @@ def test_names_that_are_neither_kind_nor_path_are_refused():
         norm_overrides("fern")
 
 
-def test_the_comparison_is_paired_by_seed(tmp_path):
+def test_the_comparison_is_of_two_samples(tmp_path):
     claim, places = with_guest(load_claim("gn-beats-ln-vision"), "frn")
     (guest, host), *_ = places.items()
-    protocol = claim.protocols["cpu"]
-    fixed = type(protocol)(protocol.overrides, seeds=3)
+    protocol = claim.protocols["quick"]
+    fixed = Protocol(protocol.overrides, looks=Looks((3,)))
     with Store(tmp_path) as store:
         for arm, values in ((guest, (0.5, 0.6, 0.7)), (host, (0.45, 0.56, 0.64))):
-            for seed, job in Design(claim, fixed).progress({}).evaluation[arm].items():
-                metrics = {"test_accuracy": values[seed]}
+            for seed, by_rate in Design(claim, fixed).progress({}).tried[arm].items():
+                metrics, job = {"test_accuracy": values[seed - claim.first_seed]}, by_rate[None]
                 store.append(
                     claim.slug,
                     Record(job.key, {}, claim.slug, arm, seed, "evaluate", "ok", metrics=metrics),
@@ -74,7 +76,7 @@ def test_the_comparison_is_paired_by_seed(tmp_path):
 
 def test_no_data_is_said(tmp_path):
     claim, places = with_guest(load_claim("gn-beats-ln-vision"), "frn")
-    for row in compare(claim, places, claim.protocols["cpu"], Store(tmp_path)):
+    for row in compare(claim, places, claim.protocols["quick"], Store(tmp_path)):
         assert "no seed" in row.finding
 
 

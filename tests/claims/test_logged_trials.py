@@ -7,7 +7,9 @@ from wandb_server import sync
 
 TRAINED = '''"""A claim of one arm that trains for four steps."""
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import value
 from normlab.claims.rules import AtLeast
 
@@ -19,15 +21,16 @@ CLAIM = Claim(
     prediction="supported",
     arms=(Arm("groups", ("norm=groupnorm",)),),
     protocols={
-        "cpu": Protocol(
+        "quick": Protocol(
             ("data=digits", "trainer.max_steps=4"),
-            seeds=1,
+            looks=Looks((1,)),
             learning_rates=(0.01, 0.1),
-            tuning_seeds=1,
             extend=False,
         )
     },
-    parts=(Part("all", "It trains.", value("groups", "val_accuracy"), AtLeast(1.0)),),
+    clauses=(Part("all", "It trains.", value("groups", "val_accuracy"), AtLeast(1.0)),),
+    answers=Answers("It does.", "It does not."),
+    first_seed=0,
 )
 '''
 

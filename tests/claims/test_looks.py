@@ -72,7 +72,7 @@ def test_looking_at_plain_intervals_would_be_wrong_in_one_case_of_eight():
 
 
 def test_looks_that_are_not_calibrated_are_refused():
-    with pytest.raises(NormLabError, match="4, 7 seeds are not calibrated.*5, 8, 12, 20"):
+    with pytest.raises(NormLabError, match=r"4, 7 seeds are not calibrated.*5, 8, 12, 20"):
         Looks((4, 7))
     assert Looks((7,)).level.two_sided == 0.05
     assert Looks().reached(9) == [5, 8]

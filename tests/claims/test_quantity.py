@@ -16,9 +16,11 @@ from normlab.claims.quantity import (
     metric_difference,
     perplexity_ratio,
     reached,
+    trains,
     value,
 )
 from normlab.claims.rules import AtLeast
+from normlab.claims.stats import t_interval
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA
 
@@ -30,7 +32,11 @@ def evidence(**metrics):
         rows = zip(*columns.values(), strict=True)
         records[arm] = {
             seed: Record(
-                f"{arm}{seed}", {}, seed=seed, metrics=dict(zip(columns, row, strict=True))
+                f"{arm}{seed}",
+                {},
+                seed=seed,
+                status="ok",
+                metrics=dict(zip(columns, row, strict=True)),
             )
             for seed, row in enumerate(rows)
         }
@@ -46,8 +52,8 @@ TWO = evidence(
 def test_an_accuracy_is_in_points_and_a_loss_in_nats():
     accuracy, loss = difference("a", "b"), difference("a", "b", "test_loss")
     assert accuracy.unit == "points" and loss.unit == "nats"
-    np.testing.assert_allclose(accuracy.read(TWO), [10, 20, 30])
-    np.testing.assert_allclose(loss.read(TWO), [1, 0.5, 0])
+    np.testing.assert_allclose(accuracy.read(TWO), [[50, 60, 70], [-40, -40, -40]])
+    np.testing.assert_allclose(loss.read(TWO), [[2, 2, 2], [-1, -1.5, -2]])
     assert accuracy.words == "test accuracy: a - b"
     assert difference("a", "b", words="a less b").words == "a less b"
 
@@ -68,7 +74,8 @@ def test_two_metrics_of_the_same_trials():
 
 def test_an_interaction_is_the_difference_of_two_differences():
     quantity = interaction(("a", "b"), ("b", "a"))
-    np.testing.assert_allclose(quantity.read(TWO), [20, 40, 60])
+    assert t_interval(quantity.read(TWO)).mean == pytest.approx(40)
+    assert len(quantity.read(TWO)) == 4
     assert quantity.unit == "points"
     assert quantity.words == "test accuracy: (a - b) - (b - a)"
 
@@ -76,7 +83,7 @@ def test_an_interaction_is_the_difference_of_two_differences():
 def test_a_perplexity_ratio_is_a_logarithm():
     quantity = perplexity_ratio("a", "b")
     assert quantity.unit == "times"
-    np.testing.assert_allclose(np.exp(quantity.read(TWO)), np.exp([1, 0.5, 0]))
+    np.testing.assert_allclose(quantity.read(TWO), [[2, 2, 2], [-1, -1.5, -2]])
 
 
 def test_the_largest_is_taken_draw_by_draw():
@@ -98,9 +105,19 @@ def test_a_value_in_its_own_unit():
     np.testing.assert_allclose(value("b", "error", scale=2, unit="ulp").read(TWO), [6, 2, 2])
 
 
-def test_only_seeds_that_every_arm_has_are_paired():
+def test_what_does_not_train_is_a_rate_and_may_be_left_out_of_a_mean():
+    trials = evidence(a={"test_accuracy": [0.5, 0.6, 0.1]}, b={"test_accuracy": [0.4, 0.4, 0.4]})
+    trials.records["a"][2].status = "diverged"
+    assert trains("a").read(trials).tolist() == [1, 1, 0]
+    whole, those = (difference("a", "b", trained=only).read(trials) for only in (False, True))
+    assert [len(sample) for sample in whole] == [3, 3]
+    np.testing.assert_allclose(those[0], [50, 60])
+    assert part(difference("a", "b")).decide(trials).text.endswith("1 of 3 seeds of a do not train")
+
+
+def test_only_seeds_that_every_arm_has_count():
     fewer = evidence(a={"test_accuracy": [0.5, 0.6]}, b={"test_accuracy": [0.4, 0.4, 0.4]})
-    np.testing.assert_allclose(difference("a", "b").read(fewer), [10, 20])
+    np.testing.assert_allclose(difference("a", "b").read(fewer), [[50, 60], [-40, -40]])
 
 
 def part(quantity):
@@ -110,7 +127,7 @@ def part(quantity):
 def test_a_part_says_what_is_measured_and_what_is_asked():
     quantity = difference("a", "b", words="accuracy of a - that of b")
     assert part(quantity).rule_words == (
-        "accuracy of a - that of b (points): supported from 5, refuted below 2.5"
+        "accuracy of a - that of b (points): supported above 5, refuted below"
     )
 
 

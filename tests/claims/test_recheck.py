@@ -49,7 +49,7 @@ def test_renew_runs_again_what_older_code_has_recorded(toy, tmp_path, file, agai
 
     def run(renew):
         return run_claims(
-            [claim], "cpu", Store(results), build_engine("local", 1, folder), renew=renew
+            [claim], "quick", Store(results), build_engine("local", 1, folder), renew=renew
         ).done
 
     assert run(False) == 6
@@ -65,7 +65,7 @@ def older(toy, tmp_path):
     """(claim, results, folder) of a toy whose records were made by another norms/batch.py."""
     folder, results = toy(seeds=3), tmp_path / "results"
     claim = load_claim("toy", folder)
-    run_claims([claim], "cpu", Store(results), build_engine("local", 1, folder))
+    run_claims([claim], "quick", Store(results), build_engine("local", 1, folder))
     made_by_other_code(results, "norms/batch.py")
     assert verdict(claim, Store(results)).stale == ("code changed since: norms/batch.py",)
     return claim, results, folder
@@ -250,7 +250,7 @@ def two_ways(toy, tmp_path, monkeypatch):
     """Like `older`, with two ways through the code: rechecks it, killed after so many trials."""
     folder, results = toy('arm("A", 3.0), arm("B", 1.0, "other")', seeds=2), tmp_path / "results"
     claim = load_claim("toy", folder)
-    run_claims([claim], "cpu", Store(results), build_engine("local", 1, folder))
+    run_claims([claim], "quick", Store(results), build_engine("local", 1, folder))
     made_by_other_code(results, "norms/batch.py")
 
     def recheck_until_killed(count):

@@ -23,7 +23,7 @@ from normlab.records.store import Store
 def run(folder, results, engine="local", **options):
     claim = load_claim("toy", folder)
     store = Store(results)
-    tally = run_claims([claim], "cpu", store, build_engine(engine, 2, folder), **options)
+    tally = run_claims([claim], "quick", store, build_engine(engine, 2, folder), **options)
     return tally, Store(results)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from normlab.claims.claim import Protocol
 from normlab.claims.design import Design
+from normlab.claims.looks import Looks
 from normlab.claims.registry import load_claim
 from normlab.claims.run import session
 from normlab.claims.run.request import RunRequest
@@ -33,8 +34,8 @@ def test_missing_jobs_are_listed_once_and_what_measures_time_last(toy, tmp_path,
 
 def test_a_plan_is_expected_to_cost_what_its_own_trials_did(toy):
     claim = load_claim("toy", toy(seeds=2))
-    protocol = claim.protocols["cpu"]
-    other = Protocol(seeds=2, options={"seconds": 9.0, "folder": ""})
+    protocol = claim.protocols["quick"]
+    other = Protocol(looks=Looks((2,)), options={"seconds": 9.0, "folder": ""})
     known = {}
     for planned, seconds in ((protocol, 2.0), (other, 100.0)):
         for job in Design(claim, planned).progress({}).jobs:

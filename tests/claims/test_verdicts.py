@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.design import Design
 from normlab.claims.evidence import PartWithoutData
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import Quantity, value
 from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
@@ -27,7 +29,7 @@ def decided(toy, tmp_path):
     folder, results = toy(seeds=5), tmp_path / "results"
     claim = load_claim("toy", folder)
     with Store(results) as store:
-        for job in Design(claim, claim.protocols["cpu"]).progress({}).jobs:
+        for job in Design(claim, claim.protocols["quick"]).progress({}).jobs:
             store.append("toy", execute(job, folder))
     return claim, results, lambda: verdict(claim, Store(results))
 
@@ -41,7 +43,7 @@ def rewrite(results: Path, change):
 def test_supported_with_all_its_numbers(decided):
     _, _, decide = decided
     row = decide()
-    assert row.verdict == "supported" and row.profile == "cpu" and row.n == 5
+    assert row.verdict == "supported" and row.profile == "quick" and row.n == 5
     assert row.parts[0].effect == pytest.approx(2.0) and len(row.evidence) == 10
     assert row.missing == () and row.stale == () and "cpu" in row.device
     assert to_json([row]) == to_json([decide()])
@@ -87,7 +89,7 @@ def test_a_part_without_data_leaves_the_claim_without_and_the_others_decided(dec
         raise PartWithoutData("not here")
 
     unmeasured = Part("elsewhere", "A > B", Quantity("A - B", "points", read), AtLeast(1.0))
-    row = verdict(replace(claim, parts=(*claim.parts, unmeasured)), Store(results))
+    row = verdict(replace(claim, clauses=(*claim.parts, unmeasured)), Store(results))
     assert row.verdict == "no data" and row.n == 5
     assert [part.verdict for part in row.parts] == ["supported", "no data"]
 
@@ -98,7 +100,7 @@ def test_two_seeds_fewer_is_inconclusive_and_says_so(decided):
     row = decide()
     assert row.verdict == "inconclusive" and row.n == 3
     assert row.missing == ("A: 3 of 5 seeds",)
-    assert {trial.seed for trial in row.evidence} == {0, 1, 2}  # equal n in every arm
+    assert row.parts[0].text.startswith("3 of 5 seeds in every arm: 2 points")
 
 
 def test_an_altered_metric_moves_the_verdict(decided):
@@ -167,31 +169,29 @@ def test_diverged_trials_count(decided):
     assert row.n == 5 and row.verdict != "supported"
 
 
-def test_a_rate_at_which_tuning_failed_is_the_worst_and_hides_no_evidence(tmp_path):
-    """As for the run, which counts the failure and goes on to evaluate."""
-    protocol = Protocol(
-        ("data=digits",), seeds=3, learning_rates=(0.01, 0.1, 1.0), tuning_seeds=1, extend=False
-    )
+def test_a_rate_that_failed_is_the_worst_and_hides_no_evidence(tmp_path):
+    """As for the run, which counts the failure and goes on."""
+    protocol = Protocol(("data=digits",), {}, Looks((3,)), (0.01, 0.1, 1.0), extend=False)
     part = Part("high", "accuracy is high", value("a"), AtLeast(1.0))
     claim = Claim(
-        "tuned", "s", ("d",), "s", "p", (part,), (Arm("a", ("norm=none",)),), {"cpu": protocol}
-    )
+        "tuned", "s", ("d",), "s", "p", (part,), Answers("yes", "no"),
+        arms=(Arm("a", ("norm=none",)),), protocols={"quick": protocol},
+    )  # fmt: skip
     design, store = Design(claim, protocol), Store(tmp_path)
     with store:
-        for rate in protocol.learning_rates:
-            (job,) = design.jobs(claim.arms[0], rate, "tune")
-            status = "failed" if rate == 1.0 else "ok"
-            store.append("tuned", trial(job, status, val_accuracy=1 - rate))
-        for job in design.jobs(claim.arms[0], 0.01, "evaluate"):
-            store.append("tuned", trial(job, test_accuracy=0.9))
+        for seed in (100, 101, 102):
+            for rate in protocol.learning_rates:
+                job, failed = design.job(claim.arms[0], rate, seed), rate == 1.0
+                metrics = {} if failed else {"val_accuracy": 1 - rate, "test_accuracy": 0.9}
+                store.append("tuned", trial(job, "failed" if failed else "ok", **metrics))
     row = verdict(claim, store)
-    assert row.n == 3 and row.learning_rates == {"a": 0.01}
+    assert row.n == 3 and row.learning_rates == {"a": (0.01, 0.01, 0.01)}
     assert len(collect(claim, row, store).all()) == 3
 
 
 def trial(job, status="ok", **metrics):
     return Record(
-        job.key, {}, stage=job.stage, seed=job.seed, status=status, metrics=metrics, device="cpu"
+        job.key, {}, stage="evaluate", seed=job.seed, status=status, metrics=metrics, device="cpu"
     )
 
 
@@ -202,8 +202,8 @@ def test_a_broken_rule_of_one_claim_stops_no_other(decided):
         raise ZeroDivisionError("by 0")
 
     part = replace(claim.parts[0], quantity=Quantity("A - B", "points", broken))
-    both = verdicts([replace(claim, parts=(part, *claim.parts)), claim], Store(results))
-    assert [one.verdict for one in both] == ["inconclusive", "supported"]
+    both = verdicts([replace(claim, clauses=(part, *claim.parts)), claim], Store(results))
+    assert [one.verdict for one in both] == ["no data", "supported"]
     assert re.match(
         r"its rule cannot be computed: ZeroDivisionError: by 0 \(test_verdicts\.py, line \d+\)",
         both[0].parts[0].text,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part, Protocol
 from normlab.claims.design import Design
+from normlab.claims.looks import Looks
 from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast, Within
 from normlab.records.provenance import code_state
@@ -17,7 +19,9 @@ from normlab.records.store import Store
 DEVICE = "cpu (x86_64, 1 thread)"
 
 
-def fill(folder: Path, claim: Claim, measure, profile="cpu", leave_out=lambda job: False) -> Store:
+def fill(
+    folder: Path, claim: Claim, measure, profile="quick", leave_out=lambda job: False
+) -> Store:
     """Append what `measure(job, noise)` gives, metrics or a part of a Record's fields, until the
     plan is done."""
     protocol = claim.protocols[profile]
@@ -44,7 +48,7 @@ def record(claim: Claim, job, fields) -> Record:
         "versions": {"python": "3.11.2", "torch": "2.13.0"},
         "duration_s": 4.5,
     }
-    about = {"claim": claim.slug, "arm": job.arm, "seed": job.seed, "stage": job.stage}
+    about = {"claim": claim.slug, "arm": job.arm, "seed": job.seed, "stage": "evaluate"}
     return Record(job.key, **about, **{**base, **given})
 
 
@@ -69,9 +73,11 @@ def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:
         "documents": ("A <b>bold</b> & plain document",),
         "source": "Nobody.",
         "prediction": "supported",
-        "parts": rules[:parts],
+        "clauses": rules[:parts],
+        "answers": Answers("New is {gain.effect:.1f} points better.", "New is no better."),
+        "first_seed": 0,
         "arms": (Arm("new", ("norm=frn",)), Arm("old")),
-        "protocols": {"cpu": Protocol(("data=digits",), seeds=seeds)},
+        "protocols": {"quick": Protocol(("data=digits",), looks=Looks((seeds,)))},
         "caveats": ("Invented | numbers.",),
         "would_change": "Real ones.",
     }

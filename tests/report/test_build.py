@@ -162,7 +162,7 @@ def test_failed_trials_and_divergence_are_shown(tmp_path):
     from normlab.records.store import Store
 
     with Store(tmp_path) as store:
-        (job,) = Design(one, one.protocols["cpu"]).progress(store.done()).jobs
+        (job,) = Design(one, one.protocols["quick"]).progress(store.done()).jobs
         store.append(one.slug, record(one, job, fail_the_last(job, 0.0)))
     assert "new, seed 0: failed: OutOfMemoryError: &lt;4 GiB&gt;" in page(tmp_path, one)
 

@@ -142,11 +142,11 @@ def two_devices(tmp_path):
     one = claim(
         parts=1,
         protocols={
-            "cpu": Protocol(("data=digits",)),
+            "quick": Protocol(("data=digits",)),
             "gpu": Protocol(("data=digits", "data.batch_size=32")),
         },
     )
-    fill(tmp_path, one, better(0.03), profile="cpu")
+    fill(tmp_path, one, better(0.03), profile="quick")
     with Store(tmp_path) as store:
         for job in Design(one, one.protocols["gpu"]).progress(store.done()).jobs:
             given = {"metrics": better(-0.03)(job, 0.0), "device": "Made-up GPU"}
@@ -158,7 +158,7 @@ def test_the_stronger_device_decides_and_the_other_is_shown(two_devices):
     one, folder = two_devices
     row = verdict(one, Store(folder))
     assert (row.verdict, row.profile, row.device) == ("refuted", "gpu", "Made-up GPU")
-    assert row.others == (OtherVerdict("cpu", DEVICE, "supported", 5),)
+    assert row.others == (OtherVerdict("quick", DEVICE, "supported", 5),)
     html = page(folder, one)
     assert (
         "By itself, other evidence says" in html
@@ -175,7 +175,7 @@ def test_one_device_has_no_others(tmp_path):
 
 
 def test_a_third_device_of_the_same_profile_is_shown_by_itself(tmp_path):
-    one = claim(parts=1, protocols={"cpu": Protocol(("data=digits",), seeds=5)})
+    one = claim(parts=1, protocols={"quick": Protocol(("data=digits",), looks=Looks((5,)))})
 
     def measure(job, noise):
         elsewhere = {"device": "another machine"} if job.seed > 2 else {}
@@ -183,4 +183,4 @@ def test_a_third_device_of_the_same_profile_is_shown_by_itself(tmp_path):
 
     row = verdict(one, fill(tmp_path, one, measure))
     assert row.device == DEVICE and row.n == 3
-    assert row.others == (OtherVerdict("cpu", "another machine", "inconclusive", 2),)
+    assert row.others == (OtherVerdict("quick", "another machine", "inconclusive", 2),)

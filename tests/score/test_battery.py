@@ -233,13 +233,13 @@ def test_a_bound_is_decided_by_the_interval_and_by_three_seeds_or_more(found, ve
 
 
 def test_the_strongest_decided_word_is_said():
-    assert strongest_word({BETTER: "partly supported", WORSE: "refuted", SAME: "supported"}) == (
+    assert strongest_word({BETTER: "inconclusive", WORSE: "refuted", SAME: "supported"}) == (
         SAME,
         "supported",
     )
-    assert strongest_word({BETTER: "refuted", WORSE: "partly supported", SAME: "inconclusive"}) == (
+    assert strongest_word({BETTER: "refuted", WORSE: "supported", SAME: "refuted"}) == (
         WORSE,
-        "partly supported",
+        "supported",
     )
     assert strongest_word({BETTER: "inconclusive", WORSE: "refuted", SAME: "inconclusive"}) == (
         "",
@@ -252,7 +252,7 @@ def fill(store, subject, seeds, accuracy, code):
     claim = battery.trained_claim(subject, "images", [battery.base_arm(subject)])
     known = {}
     for _ in range(8):  # tuning, its extensions, evaluation
-        for job in Design(claim, claim.protocols["cpu-embedded"], seeds).progress(known).jobs:
+        for job in Design(claim, claim.protocols["quick-embedded"], seeds).progress(known).jobs:
             metrics = {
                 "val_accuracy": 0.5,
                 "test_accuracy": accuracy + 0.001 * job.seed,
@@ -264,7 +264,7 @@ def fill(store, subject, seeds, accuracy, code):
                 claim.slug,
                 job.arm,
                 job.seed,
-                job.stage,
+                "evaluate",
                 "ok",
                 metrics=metrics,
                 code=code,
@@ -285,7 +285,7 @@ def test_no_entry_without_all_seeds_in_both_arms(tmp_path, monkeypatch):
         with ScoreStore(tmp_path / str(seeds), frn) as store:
             fill(store, frn, 5, 0.5, code_state())
             fill(store, groupnorm, seeds, 0.4, code_state())
-        return score(frn, [groupnorm], "cpu", store).lines[0]
+        return score(frn, [groupnorm], "quick", store).lines[0]
 
     line = entry(4)
     assert (

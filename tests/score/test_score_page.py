@@ -62,7 +62,7 @@ def made_up():
             Line(row, cells, {"groupnorm": Comparison("groupnorm", word, sure, "", 1.0, 0.5, 1.5)})
         )
     data, devices = frozenset({"digits"}), frozenset({"cpu (x86_64, 1 thread)"})
-    return Score(frn, (groupnorm,), "cpu", tuple(lines), data, devices)
+    return Score(frn, (groupnorm,), "quick", tuple(lines), data, devices)
 
 
 def test_every_sentence_comes_from_a_decided_row(made_up):
@@ -118,7 +118,7 @@ def test_the_pages_command_is_one_that_a_shell_reads_back(made_up, own, monkeypa
     subject = subject_of("own_norms.Optional", given)
     assert subject.short == "Optional"
     words = shlex.split(
-        unescape(re.search("normlab score .*--profile cpu", page_of(made_up, subject))[0])
+        unescape(re.search("normlab score .*--profile quick", page_of(made_up, subject))[0])
     )
     options = [words[i + 1] for i, word in enumerate(words) if word == "--option"]
     assert words[:3] == ["normlab", "score", "own_norms.Optional"]

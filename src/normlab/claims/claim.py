@@ -92,9 +92,16 @@ class Part:
             n = len(evidence.seeds)
             return Finding(INCONCLUSIVE, None, None, None, unit, n, str(missing))
         finding = self.rule.decide(values, unit, level)
-        if self.quantity.beside is None:
-            return finding
-        return replace(finding, text=f"{finding.text}; {self.quantity.beside(evidence)}")
+        remarks = [self.quantity.beside(evidence)] if self.quantity.beside else []
+        remarks += _not_trained(evidence)
+        return replace(finding, text="; ".join([finding.text, *remarks]))
+
+
+def _not_trained(evidence: Evidence) -> list[str]:
+    """For each arm of which some do not train, how many."""
+    counts = {arm: int((~evidence.trained(arm)).sum()) for arm in evidence.records}
+    n = len(evidence.seeds)
+    return [f"{count} of {n} seeds of {arm} do not train" for arm, count in counts.items() if count]
 
 
 Trial = Callable[[Options, int], Measurement | Mapping[str, Any]]
@@ -117,7 +124,8 @@ class Claim:
     answers: Answers  # one sentence for a reader who sees nothing else, written before the run
     scope: tuple[Part, ...] = ()  # where it holds, controls, mechanisms: decides nothing
     arms: tuple[Arm, ...] = ()
-    protocols: Mapping[str, Protocol] = field(default_factory=dict)  # by profile: smoke, cpu, gpu
+    # By profile: smoke, quick, full, gpu.
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
     trial: Trial | None = None
     # Raised when `trial` computes something else: its records then run again.
     trial_version: int = 1

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.claims.stats import Values as Values  # the files of claims take it from here
 from normlab.records.record import Record
@@ -59,6 +60,14 @@ class Evidence:
         """
         values = [self._value(record, arm, metric) for record in self.trials(arm)]
         return np.array(values, dtype=float)
+
+    def trained(self, arm: str) -> NDArray[np.bool_]:
+        """(n,) whether a trial trained: it neither diverged nor was stuck at its end.
+
+        Raises:
+            Missing: no shared seeds.
+        """
+        return np.array([record.status == "ok" for record in self.trials(arm)])
 
     def compute(self, arm: str, label: str, measure: Callable[[Record], float]) -> Values:
         """(n,) of what `measure` makes of each record of `arm`: from its curve, say.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlab.claims.claim import Part
+from normlab.claims.claim import Claim, Part, Protocol
 from normlab.claims.looks import Looks
 from normlab.claims.rules import IntervalRule
 from normlab.errors import NormLabError
@@ -44,16 +44,22 @@ def power(part: Part, looks: Looks, seed: int = 0) -> Power | None:
         open_ = ~np.isin(verdict, (SUPPORTED, REFUTED))
         verdict[open_] = at_look[open_]
         by_look[size] = float(np.isin(verdict, (SUPPORTED, REFUTED)).mean())
-    shares = (float((verdict == word).mean()) for word in (SUPPORTED, REFUTED))
-    return Power(*shares, by_look)
+    supported, refuted = (float((verdict == word).mean()) for word in (SUPPORTED, REFUTED))
+    return Power(supported, refuted, by_look)
 
 
-def check_power(slug: str, part: Part, looks: Looks) -> None:
-    """Raises NormLabError where the rule would decide less than half of the time."""
-    found = power(part, looks)
-    if found is not None and found.by_look[looks.most] < LEAST:
-        raise NormLabError(
-            f"{slug}, {part.name}: an effect of {part.expected:g} with a noise of {part.noise:g} "
-            f"is decided in {found.by_look[looks.most]:.0%} of cases at {looks.most} seeds; plan "
-            f"for at least {LEAST:.0%}: more seeds, less noise, or another threshold."
-        )
+def check_powers(claim: Claim, protocol: Protocol) -> None:
+    """Return if every clause of known effect and noise is decided at least half of the time.
+
+    Raises:
+        NormLabError: one is not, at the largest number of seeds.
+    """
+    for part in claim.clauses:
+        found = power(part, protocol.looks)
+        most = protocol.looks.most
+        if found is not None and found.by_look[most] < LEAST:
+            raise NormLabError(
+                f"{claim.slug}, {part.name}: an effect of {part.expected:g} with a noise of "
+                f"{part.noise:g} is decided in {found.by_look[most]:.0%} of cases at {most} seeds: "
+                f"plan for at least {LEAST:.0%}, with more seeds or another threshold."
+            )

@@ -12,10 +12,12 @@ PROFILES = tuple(Profile)
 # those are not there.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "smoke": ("smoke",),
-    "cpu": ("cpu", "cpu-embedded"),
+    "quick": ("quick", "quick-embedded"),
+    "full": ("full", "full-embedded"),
     "gpu": ("gpu",),
 }
-STRENGTH = ("gpu", "cpu", "cpu-embedded")  # of evidence; smoke is none
+# Of evidence; smoke is none.
+STRENGTH = ("gpu", "full", "full-embedded", "quick", "quick-embedded")
 
 
 def protocol_name(claim: Claim, profile: str) -> str | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.evidence import Evidence
 from normlab.claims.metrics import metric as metric_of
-from normlab.claims.stats import Sample
+from normlab.claims.stats import Sample, Values
 
 LARGEST_ERROR = "largest error"
 # These say which number it is, and read before it: largest error 2e-7. All others follow theirs.
@@ -45,20 +45,34 @@ def difference(
     words: str = "",
     scale: float | None = None,
     unit: str = "",
+    trained: bool = False,
 ) -> Quantity:
-    """arm - baseline, independent samples, in the metric's own unit: points, nats."""
+    """arm - baseline, independent samples, in the metric's own unit: points, nats.
+
+    trained: of the trials that train alone, where whether they do is a part of its own.
+    """
     known = metric_of(metric)
     factor = known.scale if scale is None else scale
     said = words or f"{known.words}: {arm} - {baseline}"
-    return Quantity(
-        said,
-        unit or known.difference,
-        lambda evidence: (
-            factor * evidence.values(arm, metric),
-            -factor * evidence.values(baseline, metric),
-        ),
-        (arm, baseline),
-    )
+
+    def read(evidence: Evidence) -> Sample:
+        both = (factor * evidence.values(arm, metric), -factor * evidence.values(baseline, metric))
+        if not trained:
+            return both
+        return both[0][evidence.trained(arm)], both[1][evidence.trained(baseline)]
+
+    if trained:
+        said = f"{said}, of those that train"
+    return Quantity(said, unit or known.difference, read, (arm, baseline))
+
+
+def trains(arm: str, *, words: str = "") -> Quantity:
+    """(n,): 1 for a seed that trains at some rate of its grid, else 0: for `Rate`."""
+
+    def read(evidence: Evidence) -> Values:
+        return evidence.trained(arm).astype(float)
+
+    return Quantity(words or f"share of seeds of {arm} that train", "of the seeds", read, (arm,))
 
 
 def metric_difference(

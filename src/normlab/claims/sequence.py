@@ -1,12 +1,14 @@
 """A part over the looks of its protocol: decided at the first look that can, and so it stays."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.evidence import ByArm, Evidence, Missing
 from normlab.claims.looks import Looks
 from normlab.claims.rules import Finding
-from normlab.records.verdict import REFUTED, SUPPORTED
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA, REFUTED, SUPPORTED
 
 DECIDED = (SUPPORTED, REFUTED)
 
@@ -26,26 +28,36 @@ def first_seeds(evidence: Evidence, size: int) -> Evidence:
     return Evidence(by_arm)
 
 
-def decide(part: Part, records: ByArm, looks: Looks) -> Finding:
+class Look(NamedTuple):
+    """What a part has come to, and by how many seeds of every arm that it reads."""
+
+    finding: Finding
+    seeds: int
+
+
+def decide(part: Part, records: ByArm, looks: Looks) -> Look:
     """The finding of the first look that decides `part`, else of the last that was reached.
 
-    Before the first look nothing is decided: what is there counts as too few seeds.
+    Before the first look nothing is decided: what is there is shown, and inconclusive.
 
     Raises:
         Missing: no seed has a trial in every arm that the part reads, or a metric is not there.
     """
     evidence = evidence_of(part, records)
-    if not evidence.seeds:
+    n = len(evidence.seeds)
+    if not n:
         raise Missing("no seed has a trial in every arm")
-    reached = looks.reached(len(evidence.seeds))
+    reached = looks.reached(n)
     if not reached:
-        raise Missing(f"{len(evidence.seeds)} of {looks.sizes[0]} seeds in every arm")
-    finding = part.decide(first_seeds(evidence, reached[0]), looks.level)
-    for size in reached[1:]:
+        finding = part.decide(evidence, looks.level)
+        text = f"{n} of {looks.sizes[0]} seeds in every arm: {finding.text}"
+        undecided = NO_DATA if finding.verdict == NO_DATA else INCONCLUSIVE
+        return Look(replace(finding, verdict=undecided, text=text), n)
+    for size in reached:
+        finding = part.decide(first_seeds(evidence, size), looks.level)
         if finding.verdict in DECIDED:
             break
-        finding = part.decide(first_seeds(evidence, size), looks.level)
-    return finding
+    return Look(finding, size)
 
 
 def wanted_seeds(claim: Claim, looks: Looks, records: ByArm) -> Mapping[str, int]:
@@ -56,7 +68,7 @@ def wanted_seeds(claim: Claim, looks: Looks, records: ByArm) -> Mapping[str, int
         following = [size for size in looks.sizes if size > len(evidence.seeds)]
         if not evidence.seeds or not looks.reached(len(evidence.seeds)):
             continue  # its first look is still to come
-        if following and decide(clause, records, looks).verdict not in DECIDED:
+        if following and decide(clause, records, looks).finding.verdict not in DECIDED:
             for arm in evidence.records:
                 wanted[arm] = max(wanted[arm], following[0])
     return wanted

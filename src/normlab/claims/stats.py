@@ -87,6 +87,13 @@ def samples_of(sample: Sample) -> tuple[Values, ...]:
     return tuple(finite(values) for values in samples)
 
 
+def scaled(sample: Sample, factor: float) -> Sample:
+    """Each value times `factor`, samples kept apart."""
+    if isinstance(sample, tuple):
+        return tuple(factor * values for values in sample)
+    return factor * sample
+
+
 def one_sample(sample: Sample) -> Values:
     """The only sample of `sample`: what an identity, a rate or a list decides about.
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from normlab.claims.claim import Claim
 from normlab.claims.design import Design, Progress
-from normlab.claims.evidence import Evidence, recorded_value
+from normlab.claims.evidence import ByArm, recorded_value
 from normlab.claims.metrics import metric as metric_of
+from normlab.claims.sequence import evidence_of
 from normlab.claims.stats import t_interval
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
@@ -18,8 +19,10 @@ from normlab.records.verdict import Verdict
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation trial's value. Not `counted`: its seed is missing in another arm, so no
-    rule reads it."""
+    """One evaluation trial's value.
+
+    Not `counted`: no rule reads it, since some other arm of each part that does lacks the seed.
+    """
 
     seed: int
     value: float
@@ -33,10 +36,16 @@ class Trials:
     about."""
 
     records: dict[str, dict[int, Record]] = field(default_factory=dict)
-    seeds: list[int] = field(default_factory=list)  # that every arm has
-    tuning: dict[str, dict[float, list[Record]]] = field(default_factory=dict)
+    # By arm: those that every other arm of a part has, too.
+    seeds: dict[str, frozenset[int]] = field(default_factory=dict)
+    # By arm and learning rate, chosen by its seed or not.
+    tried: dict[str, dict[float, list[Record]]] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)  # of the first seed of each arm
     failures: list[str] = field(default_factory=list)
+
+    def counts(self, arm: str, seed: int) -> bool:
+        """Whether a rule may read that trial."""
+        return seed in self.seeds.get(arm, ())
 
     def points(self, arm: str, metric: str) -> list[Point]:
         """A metric of an arm's trials by seed, accuracy in per cent.
@@ -49,7 +58,9 @@ class Trials:
             value = recorded_value(record, metric)
             if isinstance(value, int | float) and math.isfinite(value):
                 shown = metric_of(metric).scale * float(value)
-                points.append(Point(seed, shown, record.status == "diverged", seed in self.seeds))
+                points.append(
+                    Point(seed, shown, record.status == "diverged", self.counts(arm, seed))
+                )
         return points
 
     def trivial_loss(self) -> float | None:
@@ -57,11 +68,12 @@ class Trials:
         losses = [record.metrics.get("trivial_loss") for record in self.all()]
         return losses[0] if losses and isinstance(losses[0], float) else None
 
-    def all(self) -> list[Record]:
-        """Every evaluation trial, by arm and then by seed."""
+    def all(self, *, counted: bool = False) -> list[Record]:
+        """Every evaluation trial, or every one that counts, by arm and then by seed."""
         records = []
-        for by_seed in self.records.values():
-            records += [by_seed[seed] for seed in sorted(by_seed)]
+        for arm, by_seed in self.records.items():
+            kept = [seed for seed in sorted(by_seed) if not counted or self.counts(arm, seed)]
+            records += [by_seed[seed] for seed in kept]
         return records
 
 
@@ -74,13 +86,26 @@ def collect(claim: Claim, verdict: Verdict, store: Store) -> Trials:
     jobs = [job for by_seed in progress.evaluation.values() for job in by_seed.values()]
     trials = Trials(
         records=_evaluation(claim, progress, known, verdict.device or ""),
-        tuning=_tuning(progress, known),
+        tried=_tried(progress, known),
         # Reversed: the command of an arm's first seed is written last, and stays.
         commands={job.arm: job.command for job in reversed(jobs)},
         failures=_failures({job.key for job in jobs}, store),
     )
-    trials.seeds = Evidence(trials.records).seeds
+    trials.seeds = counted_seeds(claim, trials.records)
     return trials
+
+
+def counted_seeds(claim: Claim, records: ByArm) -> dict[str, frozenset[int]]:
+    """By arm, the seeds that all arms have of a part that reads it; all of an arm that none reads.
+
+    Clauses are decided at looks of their own, so that arms may have different numbers of seeds.
+    """
+    seeds: dict[str, frozenset[int]] = {}
+    for part in claim.parts:
+        evidence = evidence_of(part, records)
+        for arm in evidence.records:
+            seeds[arm] = seeds.get(arm, frozenset()).union(evidence.seeds)
+    return {arm: seeds.get(arm, frozenset(by_seed)) for arm, by_seed in records.items()}
 
 
 def _evaluation(
@@ -95,16 +120,17 @@ def _evaluation(
     return records
 
 
-def _tuning(
-    progress: Progress, known: Mapping[str, Record]
-) -> dict[str, dict[float, list[Record]]]:
-    """By arm and learning rate."""
-    tuning: dict[str, dict[float, list[Record]]] = {}
-    for arm, rates in progress.tuning.items():
-        tuning[arm] = {}
-        for rate, jobs in rates.items():
-            tuning[arm][rate] = [known[job.key] for job in jobs if job.key in known]
-    return tuning
+def _tried(progress: Progress, known: Mapping[str, Record]) -> dict[str, dict[float, list[Record]]]:
+    """By arm and learning rate, ascending; nothing for an arm that chooses none."""
+    tried: dict[str, dict[float, list[Record]]] = {}
+    for arm, by_seed in progress.tried.items():
+        found: dict[float, list[Record]] = {}
+        for by_rate in by_seed.values():
+            for rate, job in by_rate.items():
+                if rate is not None and job.key in known:
+                    found.setdefault(rate, []).append(known[job.key])
+        tried[arm] = dict(sorted(found.items()))
+    return tried
 
 
 def _failures(planned: set[str], store: Store) -> list[str]:

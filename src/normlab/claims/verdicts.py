@@ -9,9 +9,10 @@ from typing import TypedDict
 
 from normlab.claims.claim import Claim, Part
 from normlab.claims.design import Design
-from normlab.claims.evidence import ByArm, Evidence, Missing
+from normlab.claims.evidence import ByArm, Missing
 from normlab.claims.looks import Looks
 from normlab.claims.profiles import STRENGTH
+from normlab.claims.registered import history, not_run
 from normlab.claims.rules import Finding, combine
 from normlab.claims.sequence import decide, wanted_seeds
 from normlab.claims.staleness import stale_reasons
@@ -105,10 +106,14 @@ def _decide(
     folder: Path,
 ) -> Verdict:
     looks = claim.protocols[profile].looks
+    now = version(claim, profile)
+    other = not_run(claim, profile, now, folder)
     wanted = wanted_seeds(claim, looks, by_arm)
     short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted[arm]}
-    missing = tuple(f"{arm}: {count} of {wanted[arm]} seeds" for arm, count in short.items())
-    parts = [_decided(claim, part, by_arm, looks) for part in claim.parts]
+    missing = [other] if other else []
+    missing += [f"{arm}: {count} of {wanted[arm]} seeds" for arm, count in short.items()]
+    looked = [_decided(claim, part, by_arm, looks, other) for part in claim.parts]
+    parts = [part for part, _ in looked]
     overall = combine(part.verdict for part in parts if part.decides)
     counted = _counted(by_arm)
     by_name = {part.name: part for part in parts}
@@ -116,13 +121,15 @@ def _decide(
         **_about(claim, parts),
         verdict=overall,
         answer=claim.answers.answer(overall, by_name),
-        version=version(claim, profile),
+        version=now,
+        history=history(claim.slug, profile, now, folder),
         profile=profile,
-        n=len(Evidence(by_arm).seeds),
+        # Of the clause with the fewest: each is decided at a look of its own.
+        n=min((seeds for part, seeds in looked if part.decides and seeds), default=0),
         device=device,
         data=tuple(sorted({record.data.get("name", "") for _, record in counted})),
         learning_rates=rates,
-        missing=missing,
+        missing=tuple(missing),
         stale=tuple(stale_reasons([record for _, record in counted], folder)),
         evidence=tuple(
             EvidenceTrial(arm, record.seed, record.key, record.status) for arm, record in counted
@@ -130,16 +137,23 @@ def _decide(
     )
 
 
-def _decided(claim: Claim, part: Part, by_arm: ByArm, looks: Looks) -> PartVerdict:
-    """A part as it is kept: decided, open, or without data for a reason."""
+def _decided(
+    claim: Claim, part: Part, by_arm: ByArm, looks: Looks, other: str
+) -> tuple[PartVerdict, int]:
+    """A part as it is kept, decided, open, or without data for a reason; and by how many seeds.
+
+    other: why these trials may not decide it.
+    """
     decides = part in claim.clauses
+    if other:
+        return _part(part, None, other, decides=decides), 0
     try:
-        finding = decide(part, by_arm, looks)
+        finding, seeds = decide(part, by_arm, looks)
     except Missing as missing:
-        return _part(part, None, str(missing), decides=decides)
+        return _part(part, None, str(missing), decides=decides), 0
     except Exception as error:  # a bug of this claim's, which must not stop the others
-        return _part(part, None, _broken(error), decides=decides)
-    return _part(part, finding, finding.text, decides=decides)
+        return _part(part, None, _broken(error), decides=decides), 0
+    return _part(part, finding, finding.text, decides=decides), seeds
 
 
 def _broken(error: Exception) -> str:

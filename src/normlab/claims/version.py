@@ -2,7 +2,7 @@
 
 A change of any makes another version, which needs fresh seeds (`Claim.first_seed`): whoever has
 seen what a rule gives may not mend it and decide by the same trials. Words for readers, figures,
-costs and scope change nothing.
+costs and scope change nothing. A change of this file would make every version another: leave it.
 """
 
 import hashlib
@@ -47,6 +47,7 @@ def _protocol(protocol: Protocol) -> list[object]:
         protocol.overrides,
         sorted(protocol.options.items()),
         protocol.looks.sizes,
+        protocol.looks.level,
         protocol.learning_rates,
         protocol.extend,
     ]

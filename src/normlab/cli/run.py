@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run(
     slugs: Annotated[list[str] | None, typer.Argument(help="Claims; leave out with --all.")] = None,
     all_claims: Annotated[bool, typer.Option("--all", help="Every claim.")] = False,
-    profile: Annotated[Profile, typer.Option(help="How much is run.")] = Profile.cpu,
+    profile: Annotated[Profile, typer.Option(help="How much is run.")] = Profile.quick,
     seeds: Annotated[
         int | None, typer.Option(help="Evaluation seeds, for every arm alike.")
     ] = None,

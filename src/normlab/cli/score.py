@@ -25,7 +25,7 @@ def score(
     ] = None,
     profile: Annotated[
         ScoreProfile, typer.Option(help="How much is run; smoke is no evidence.")
-    ] = ScoreProfile.cpu,
+    ] = ScoreProfile.quick,
     workers: Workers = None,
     timed: Annotated[
         bool, typer.Option("--timed/--untimed", help="Measure the cost, too, after all else.")

@@ -10,13 +10,16 @@ from normlab.cli.options import Results
 
 def show(
     slug: Annotated[str, typer.Argument(help="The claim.")],
-    profile: Annotated[Profile, typer.Option(help="Whose jobs to show.")] = Profile.cpu,
+    profile: Annotated[Profile, typer.Option(help="Whose jobs to show.")] = Profile.quick,
     results: Results = None,
 ) -> None:
-    """A claim: statement, rules, planned jobs with their commands and cost. Runs nothing."""
+    """A claim: rules, power, looks, cost, and the jobs of its next look. Runs nothing."""
     from normlab.claims.design import Design
+    from normlab.claims.outlook import parts_in_words, plan_in_words
+    from normlab.claims.power import check_powers
     from normlab.claims.registry import load_claim
-    from normlab.claims.run.session import named_protocol, seconds_per_trial
+    from normlab.claims.run.runner import next_step
+    from normlab.claims.run.session import named_protocol
     from normlab.cli.tables import claim_console, styled
     from normlab.records.places import RESULTS
     from normlab.records.store import Store
@@ -29,19 +32,13 @@ def show(
     documents = "; ".join(claim.documents)
     console.print(f"said by: {documents}\nprimary source: {claim.source}", highlight=False)
     console.print(f"prediction: {claim.prediction}", highlight=False)
-    for part in claim.parts:
-        console.print(f"  {part.name}: {part.statement}", highlight=False)
-        console.print(f"    rule: {part.rule_words}", highlight=False)
+    for words in parts_in_words(claim, protocol):
+        console.print(words, highlight=False)
     known = Store(results or RESULTS).done()
-    step = Design(claim, protocol).progress(known)
-    minutes = seconds_per_trial(protocol, step, known) * step.remaining / 60
-    rates = len(protocol.learning_rates)
-    tuned = f", tuned over {rates} rates or more" if rates else ""
-    console.print(
-        f"profile {name}: {len(claim.arms)} arms x {protocol.seeds} seeds{tuned}; "
-        f"{step.remaining} trials to run, about {minutes:.1f} minutes of one core",
-        highlight=False,
-    )
+    step = next_step(Design(claim, protocol), known)
+    console.print(plan_in_words(claim, name, protocol, known), highlight=False)
     for job in step.jobs:
         # Unbroken, so that the command can be copied.
-        console.print(f"  {job.stage:8s} {job.arm}: {job.command}", highlight=False, soft_wrap=True)
+        console.print(f"  {job.arm}: {job.command}", highlight=False, soft_wrap=True)
+    # Last, so that a reader sees which clause it is.
+    check_powers(claim, protocol)

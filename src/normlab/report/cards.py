@@ -2,6 +2,7 @@
 only lays it out."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from normlab.records.device import read_device
 from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
-from normlab.records.verdict import NO_DATA, OtherVerdict, PartVerdict, Verdict
+from normlab.records.verdict import NO_DATA, Earlier, OtherVerdict, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, number
 from normlab.report.figures import draw
 from normlab.report.panels import panels
@@ -32,6 +33,8 @@ class Clause:
     effect: str
     text: str
     strip: Markup
+    decides: bool = True
+    stands_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ class Card:
 
     claim: Claim
     verdict: str
-    clauses: list[Clause]
+    answer: str
+    clauses: list[Clause]  # then the scope
+    version: str
+    history: list[Earlier]
     n: int
     profile: str
     device: str
@@ -97,16 +103,19 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
     """Of a claim and its verdict."""
     trials = collect(claim, verdict, store)
     evaluated = trials.all()
-    # Data, versions and commits are told of what is evidence: seeds that every arm has.
-    counted = [record for record in evaluated if record.seed in trials.seeds]
-    tuned = _tuned(trials)
-    # Smoke is no evidence, and cpu-embedded is what `cpu` runs where data are missing.
-    profiles = [name for name in ("cpu", "gpu") if name in claim.protocols]
+    # Data, versions and commits are told of what is evidence.
+    counted = trials.all(counted=True)
+    tuned = _not_chosen(trials)
+    # Smoke is no evidence; the embedded ones are what a profile runs where data are missing.
+    profiles = [name for name in ("quick", "full", "gpu") if name in claim.protocols]
     # Shared trials lie in the file of the claim that ran them first.
     files = Counter(record.claim for record in (*evaluated, *tuned) if record.claim)
     return Card(
         claim=claim,
         verdict=verdict.verdict,
+        answer=verdict.answer,
+        version=verdict.version,
+        history=list(verdict.history),
         clauses=[_clause(part) for part in verdict.parts],
         n=verdict.n,
         profile=verdict.profile or "",
@@ -115,7 +124,7 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         data="; ".join(sorted({data_label(record) for record in counted})),
         figure=draw(claim, trials),
         strips=[arm_strips(panel) for panel in panels(claim, trials)],
-        arms=[_arm(name, trials, verdict.learning_rates.get(name)) for name in trials.records],
+        arms=[_arm(name, trials, verdict.learning_rates.get(name, ())) for name in trials.records],
         commands=[f"normlab run {claim.slug} --profile {name}" for name in profiles],
         cost=_cost(evaluated, tuned),
         made_by=_made_by(counted),
@@ -126,12 +135,13 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
     )
 
 
-def _tuned(trials: Trials) -> list[Record]:
-    """Every tuning trial."""
+def _not_chosen(trials: Trials) -> list[Record]:
+    """The trials at rates that their seed did not choose."""
+    chosen = {record.key for record in trials.all()}
     records = []
-    for by_rate in trials.tuning.values():
+    for by_rate in trials.tried.values():
         for at_rate in by_rate.values():
-            records += at_rate
+            records += [record for record in at_rate if record.key not in chosen]
     return records
 
 
@@ -142,27 +152,36 @@ def _elsewhere(other: OtherVerdict) -> str:
 def _clause(part: PartVerdict) -> Clause:
     strip = effect_strip(part)
     words = effect(part)
-    return Clause(part.name, part.statement, part.rule, part.verdict, words, part.text, strip)
+    return Clause(
+        part.name, part.statement, part.rule, part.verdict, words, part.text, strip,
+        part.decides, part.stands_for,
+    )  # fmt: skip
 
 
-def _arm(name: str, trials: Trials, rate: float | None) -> ArmRow:
-    by_seed, rates = trials.records[name], trials.tuning.get(name, {})
+def _arm(name: str, trials: Trials, chosen: Sequence[float]) -> ArmRow:
+    by_seed, rates = trials.records[name], trials.tried.get(name, {})
     diverged = sum(record.status == "diverged" for record in by_seed.values())
     tried = f"{len(rates)} tried, {min(rates):g} to {max(rates):g}" if rates else ""
     count = f"{len(by_seed)}" + (f", {diverged} diverged" if diverged else "")
-    return ArmRow(
-        name, f"{rate:g}" if rate is not None else "", tried, count, trials.commands.get(name, "")
-    )
+    return ArmRow(name, _rates(chosen), tried, count, trials.commands.get(name, ""))
 
 
-def _cost(evaluated: list[Record], tuned: list[Record]) -> str:
+def _rates(chosen: Sequence[float]) -> str:
+    """What the seeds of an arm chose: `0.1`, or `0.03 (2), 0.1 (3)`."""
+    times = sorted(Counter(chosen).items())
+    if len(times) == 1:
+        return f"{times[0][0]:g}"
+    return ", ".join(f"{rate:g} ({count})" for rate, count in times)
+
+
+def _cost(evaluated: list[Record], others: list[Record]) -> str:
     if not evaluated:
         return ""
-    seconds = sum(record.duration_s for record in (*evaluated, *tuned))
+    seconds = sum(record.duration_s for record in (*evaluated, *others))
     time = f"{number(seconds / 60)} minutes" if seconds >= 60 else f"{number(seconds, 2)} seconds"
-    tuning = f" and {len(tuned)} tuning" if tuned else ""
+    beside = f" and {len(others)} at other learning rates" if others else ""
     core = " of one core" if read_device(evaluated[0].device).is_one_core else ""
-    return f"{len(evaluated)} evaluation{tuning} trials, {time}{core}"
+    return f"{len(evaluated)} trials{beside}, {time}{core}"
 
 
 def _made_by(records: list[Record]) -> str:

@@ -26,7 +26,7 @@ def cells(claim: Claim, figure: Cells, trials: Trials) -> Markup:
     for arm, by_seed in trials.records.items():
         if figure.arms and arm not in figure.arms:
             continue
-        counted = {seed: record for seed, record in by_seed.items() if seed in trials.seeds}
+        counted = {seed: one for seed, one in by_seed.items() if trials.counts(arm, seed)}
         one = _series(arm, counted, len(series))
         if one.means:
             series.append(one)

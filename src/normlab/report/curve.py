@@ -19,8 +19,7 @@ def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
     """Thin lines are trials, the thick one is their mean over the steps that all of them have."""
     series: list[Series] = []
     for arm, by_seed in trials.records.items():
-        # A mean over other seeds than another arm's would not compare.
-        counted = [record for seed, record in by_seed.items() if seed in trials.seeds]
+        counted = [record for seed, record in by_seed.items() if trials.counts(arm, seed)]
         traces = [_trace(record.curve, figure.name) for record in counted]
         traces = [trace for trace in traces if trace]
         if traces:

@@ -6,7 +6,7 @@ from normlab.records.verdict import VERDICTS
 from normlab.records.words import listed
 from normlab.report.cards import Card
 
-EMPTY = "No trial is recorded yet: `normlab run SLUG --profile cpu`, then `normlab report`."
+EMPTY = "No trial is recorded yet: `normlab run SLUG --profile quick`, then `normlab report`."
 # What is markup in Markdown or HTML, and how it is written to be read as it is.
 _SAFE = {"\\": "\\\\", "&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "*": "\\*", "\n": " "}
 

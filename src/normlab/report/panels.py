@@ -2,39 +2,39 @@
 measure."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass, field, replace
 
 from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.metrics import metric as metric_of
+from normlab.claims.sequence import evidence_of
 from normlab.claims.trials import Point, Trials
 
 
 @dataclass(frozen=True)
 class Watched(Evidence):
-    """Evidence that notes what is read: by metric, or by what a measure is called, and arm, the
-    values by seed."""
+    """Evidence that notes what is read: the arms by metric, and by what a measure is called and arm
+    the values by seed."""
 
-    reads: dict[str, dict[str, Values]] = field(default_factory=dict)
-    measures: dict[str, dict[str, Values]] = field(default_factory=dict)
+    reads: dict[str, set[str]] = field(default_factory=dict)
+    measures: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
 
     def values(self, arm: str, metric: str = "test_accuracy") -> Values:
         values = super().values(arm, metric)
-        self.reads.setdefault(metric, {})[arm] = values
+        self.reads.setdefault(metric, set()).add(arm)
         return values
 
     def show(self, arm: str, label: str, values: Values) -> None:
         """Under its label; another quantity of the same arm and label gets a number."""
         name, count = label, 1
+        by_seed = dict(zip(self.seeds, values.tolist(), strict=True))
         # Several parts may show one quantity, or two that differ under one label.
         while arm in self.measures.get(name, {}):
-            if np.array_equal(self.measures[name][arm], values):
+            if self.measures[name][arm] == by_seed:
                 return
             count += 1
             name = f"{label} ({count})"
-        self.measures.setdefault(name, {})[arm] = values
+        self.measures.setdefault(name, {})[arm] = by_seed
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
     """A panel for each metric that the claim's rules read; if they read nothing yet, for the
     first that is there."""
     # What a rule reads is not declared anywhere: it is decided once more, and watched.
-    evidence = Watched(trials.records)
-    for part in claim.parts if trials.seeds else ():
+    evidence = Watched({})
+    for part in claim.parts:
+        records = evidence_of(part, trials.records).records
         # Whatever was read before something was missing, or the rule broke, is shown.
         with suppress(Exception):
-            part.decide(evidence)
+            part.decide(replace(evidence, records=records))
     names = list(evidence.reads)
     if not names and not evidence.measures:
         names = _first_metric(trials)
@@ -83,10 +84,12 @@ def _metric_panel(claim: Claim, trials: Trials, name: str, evidence: Watched) ->
     return Panel(name, metric_of(name).label, arms, read)
 
 
-def _measure_panel(trials: Trials, label: str, by_arm: dict[str, Values]) -> Panel:
+def _measure_panel(trials: Trials, label: str, by_arm: dict[str, dict[int, float]]) -> Panel:
     arms = {}
-    for arm, values in by_arm.items():
-        records = [trials.records[arm][seed] for seed in trials.seeds]
-        pairs = zip(records, values.tolist(), strict=True)
-        arms[arm] = [Point(one.seed, value, one.status == "diverged") for one, value in pairs]
+    for arm, by_seed in by_arm.items():
+        records = trials.records[arm]
+        arms[arm] = [
+            Point(seed, value, records[seed].status == "diverged")
+            for seed, value in by_seed.items()
+        ]
     return Panel(label, label, arms, frozenset(arms))

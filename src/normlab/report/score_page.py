@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import INCONCLUSIVE, NO_DATA, REFUTED, SUPPORTED
 from normlab.records.words import device_label, listed
 from normlab.report.build import HERE
 from normlab.report.marks import SYMBOLS
@@ -120,6 +120,4 @@ def _cell(line: Line, cell: Cell) -> PageCell:
 def _kind(comparison: Comparison) -> str:
     """Of the style sheet."""
     # Better or worse by less than the margin has the colour of neither.
-    if comparison.verdict == PARTLY:
-        return CLASSES[PARTLY]
     return _WORD_KINDS.get(comparison.word, KINDS[comparison.verdict])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
+from normlab.records.verdict import REFUTED, SUPPORTED
 from normlab.records.words import listed, number, numbers
 from normlab.score.row import Row
 from normlab.score.table import BARRED, BETTER, SAME, WORSE, Cell, Comparison, Score
@@ -42,9 +42,7 @@ def against(score: Score) -> dict[str, list[str]]:
         rows = [(line.row.name, line.comparisons[other.name]) for line in score.lines]
         names = {
             f"{BETTER} at": _names(rows, BETTER, SUPPORTED),
-            f"{BETTER}, by less than the margin, at": _names(rows, BETTER, PARTLY),
             f"{WORSE} at": _names(rows, WORSE, SUPPORTED),
-            f"{WORSE}, by less than the margin, at": _names(rows, WORSE, PARTLY),
             f"{SAME} at": _names(rows, SAME, SUPPORTED),
             "undecided:": [name for name, one in rows if not one.word and one.verdict != BARRED],
             "not compared:": [name for name, one in rows if one.verdict == BARRED],

@@ -51,24 +51,31 @@ def _claim(card: Card) -> str:
 
 
 def _short(card: Card) -> str:
-    """The effect of a claim with one part; of others how many parts came out how."""
+    """The claim's answer; without one the effect of its clause, or how many came out how."""
     if card.verdict == NO_DATA:
         return ""
-    if len(card.clauses) == 1:
-        return plain(card.clauses[0].effect)
-    times = Counter(clause.verdict for clause in card.clauses)
+    if card.answer:
+        return plain(card.answer)
+    clauses = [clause for clause in card.clauses if clause.decides]
+    if len(clauses) == 1:
+        return plain(clauses[0].effect)
+    times = Counter(clause.verdict for clause in clauses)
     if len(times) == 1:
-        return f"{len(card.clauses)} parts, all {card.clauses[0].verdict}"
+        return f"{len(clauses)} clauses, all {clauses[0].verdict}"
     outcomes = [f"{times[verdict]} {verdict}" for verdict in VERDICTS if times[verdict]]
-    return f"{len(card.clauses)} parts: {listed(outcomes)}"
+    return f"{len(clauses)} clauses: {listed(outcomes)}"
 
 
 def _details(card: Card) -> str:
     documents = plain("; ".join(card.claim.documents))
     head = f"**{card.claim.slug}**: {documents}. {plain(card.evidence)}"
-    return "\n".join([f"{head}\n", *(f"- {_part(clause)}" for clause in card.clauses)])
+    earlier = [f"- {one.version}: **{one.verdict}**, {plain(one.text)}" for one in card.history]
+    return "\n".join([f"{head}\n", *(f"- {_part(clause)}" for clause in card.clauses), *earlier])
 
 
 def _part(clause: Clause) -> str:
-    head = f"{plain(clause.name)}, **{clause.verdict}**: {plain(clause.statement)}"
+    kind = "" if clause.decides else "scope, "
+    head = f"{kind}{plain(clause.name)}, **{clause.verdict}**: {plain(clause.statement)}"
+    if clause.stands_for:
+        head += f" (stands for {plain(clause.stands_for)})"
     return f"{head}. {plain(clause.effect)}" if clause.effect else head

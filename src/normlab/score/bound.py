@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from normlab.claims import stats
-from normlab.claims.rules import AtLeast, Exact, Finding, Rule, Values
+from normlab.claims.looks import ONE_LOOK, Level
+from normlab.claims.rules import AtLeast, Exact, Finding, Rule, Sample
 from normlab.score.row import Row
 
 
@@ -24,9 +25,9 @@ class Bound(Rule):
             return Exact(self.row.bound).words
         return f"supported if the interval is {self.row.asked}, refuted if it is beyond"
 
-    def decide(self, values: Values, unit: str) -> Finding:
+    def decide(self, values: Sample, unit: str, level: Level = ONE_LOOK) -> Finding:
         """(n,) of one norm; effects are as the row shows them."""
-        row = self.row
+        row, values = self.row, stats.one_sample(values)
         if row.exact:
             return Exact(row.bound).decide(values, unit)
         # Any distance from the bound will do, so the margin is 0.

@@ -8,13 +8,13 @@ from normlab.claims.design import Design
 from normlab.claims.profiles import protocol_name, protocol_of
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast, Within
+from normlab.claims.stats import scaled
 from normlab.claims.trials import Point, Trials
 from normlab.claims.verdicts import verdict_under
 from normlab.records.store import Store
 from normlab.records.verdict import (
     INCONCLUSIVE,
     NO_DATA,
-    PARTLY,
     REFUTED,
     SUPPORTED,
     Verdict,
@@ -62,8 +62,7 @@ def _accuracies(subject: Subject, profile: str, store: Store) -> dict[int, list[
         return {n: [] for n in arms}
     recorded = Design(claim, protocol).progress(store.tried()).recorded(store.done())
     # Nothing is compared here: every seed counts, whichever arms have it.
-    seeds = sorted(set().union(*recorded.values()))
-    trials = Trials(recorded, seeds)
+    trials = Trials(recorded, {arm: frozenset(by_seed) for arm, by_seed in recorded.items()})
     return {n: trials.points(arm.name, "test_accuracy") for n, arm in arms.items()}
 
 
@@ -137,7 +136,7 @@ def _difference_parts(row: Row, subject: Subject, other: Subject) -> tuple[Part,
     def difference(sign: int) -> Quantity:
         words = f"{row.measured}; {subject.name} - {other.name}"
         return Quantity(
-            words, row.unit, lambda evidence: sign * row.difference(evidence, subject, other)
+            words, row.unit, lambda evidence: scaled(row.difference(evidence, subject, other), sign)
         )
 
     # Three questions to the same differences; `strongest_word` takes what is shown best.
@@ -155,8 +154,8 @@ def _claim(row: Row, subject: Subject, arms: Sequence[Arm], parts: tuple[Part, .
     # Of these the claim's own trial measures; the others are trainings of the norm's own file.
     direct = {"layer": layer.CLAIM, "cost": cost.CLAIM}.get(row.family)
     if direct is None:
-        return replace(trained_claim(subject, row.family, unique), parts=parts)
-    return replace(direct, arms=unique, parts=parts, protocols=PROTOCOLS[row.family])
+        return replace(trained_claim(subject, row.family, unique), clauses=parts)
+    return replace(direct, arms=unique, clauses=parts, protocols=PROTOCOLS[row.family])
 
 
 def _shown(row: Row, other: Subject, verdict: Verdict) -> Comparison:
@@ -176,13 +175,11 @@ def _shown(row: Row, other: Subject, verdict: Verdict) -> Comparison:
 def strongest_word(verdicts: Mapping[str, str]) -> tuple[str, str]:
     """The strongest that is decided of BETTER, WORSE and SAME, and how sure it is.
 
-    First a difference of the margin, or none of the margin, then a smaller difference.
+    A difference of the margin, or none of the margin.
     """
-    # `Within` is never partly shown.
-    for certainty, words in ((SUPPORTED, (BETTER, WORSE, SAME)), (PARTLY, (BETTER, WORSE))):
-        for word in words:
-            if verdicts[word] == certainty:
-                return word, certainty
+    for word in (BETTER, WORSE, SAME):
+        if verdicts[word] == SUPPORTED:
+            return word, SUPPORTED
     return "", NO_DATA if verdicts[BETTER] == NO_DATA else INCONCLUSIVE
 
 

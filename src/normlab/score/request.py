@@ -14,7 +14,7 @@ class ScoreProfile(StrEnum):
     """How much a score runs."""
 
     smoke = "smoke"
-    cpu = "cpu"
+    quick = "quick"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ScoreRequest:
     norm: str  # a kind, or a dotted path to a class
     against: tuple[str, ...] = REFERENCES
     options: tuple[str, ...] = ()  # of the norm, NAME=VALUE
-    profile: ScoreProfile = ScoreProfile.cpu
+    profile: ScoreProfile = ScoreProfile.quick
     workers: int | None = None  # None: one per core
     timed: bool = True  # measure the cost, too, after all else
     minutes: float | None = None  # after which no trial is started

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from normlab.claims.claim import Arm
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.evidence import Evidence
+from normlab.claims.stats import Sample
 from normlab.score.subject import Subject
 from normlab.score.values import Read
 
@@ -39,7 +40,7 @@ class Row:
     exact: bool = False
     barred: Callable[[Subject], str] = never  # why a norm cannot enter, "" if it can
     pair: Callable[[Subject, Subject], tuple[Arm, ...]] | None = None
-    against: Callable[[Evidence, Subject, Subject], Values] | None = None
+    against: Callable[[Evidence, Subject, Subject], Sample] | None = None
 
     def shown(self, value: float) -> float:
         """As it is shown: without the logarithm."""
@@ -59,8 +60,8 @@ class Row:
         arms = self.pair(subject, other) if self.pair else (*self.arms(subject), *self.arms(other))
         return tuple({arm.name: arm for arm in arms}.values())
 
-    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> Values:
-        """(n,) subject - other, paired by seed."""
+    def difference(self, evidence: Evidence, subject: Subject, other: Subject) -> Sample:
+        """subject - other: two independent samples (n,), or ratios (n,) that one trial measured."""
         if self.against:
             return self.against(evidence, subject, other)
-        return self.value(evidence, subject) - self.value(evidence, other)
+        return self.value(evidence, subject), -self.value(evidence, other)

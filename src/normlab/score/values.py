@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from normlab.claims.claim import Arm
 from normlab.claims.evidence import Evidence, Missing, Values
+from normlab.claims.stats import Sample
 from normlab.score import battery
 from normlab.score.battery import SGD_BATCH
 from normlab.score.subject import Subject
@@ -73,8 +74,8 @@ def smallest_batch(
     return logarithms
 
 
-def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> Values:
-    """log2 (n,) of the smallest normalization batch over the other's.
+def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> Sample:
+    """log2 of the smallest normalization batch, and minus the other's: two samples (n,).
 
     Both by the sizes that both were run with. Where one needs no batch it has the smallest size
     that the other was run with: below that nothing is known of it.
@@ -82,7 +83,7 @@ def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> Value
     own, others = set(battery.sizes(subject)), set(battery.sizes(other))
     if own and others:
         shared = sorted(own & others)
-        return smallest_batch(evidence, subject, shared) - smallest_batch(evidence, other, shared)
+        return smallest_batch(evidence, subject, shared), -smallest_batch(evidence, other, shared)
     floor = np.log2(min(own | others, default=1))
 
     def smallest(norm: Subject) -> Values:
@@ -90,7 +91,7 @@ def smaller_batch(evidence: Evidence, subject: Subject, other: Subject) -> Value
             return smallest_batch(evidence, norm)
         return np.full(len(learns(evidence, norm)), floor)
 
-    return smallest(subject) - smallest(other)
+    return smallest(subject), -smallest(other)
 
 
 def decades(arm: Callable[[Subject, float], Arm], settings: tuple[float, ...], step: float) -> Read:

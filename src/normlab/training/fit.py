@@ -1,6 +1,7 @@
 """fit(cfg) -> Record: one trial from a configuration, read from top to bottom."""
 
 import datetime
+import math
 import sys
 import time
 from pathlib import Path
@@ -10,10 +11,11 @@ from normlab.config.compose import to_dict
 from normlab.config.schema import Config
 from normlab.records.machine import versions
 from normlab.records.provenance import code_state
-from normlab.records.record import Record, target_hash, trial_key
+from normlab.records.record import Metrics, Record, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoints import check_checkpoint
 from normlab.training.devices import device_name, device_of, synchronise
+from normlab.training.divergence import stuck
 from normlab.training.evaluations import check_evaluations, evaluation
 from normlab.training.evaluations.beforehand import check_beforehand
 from normlab.training.lightning import L
@@ -84,6 +86,7 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
             # The seconds are of this process: so are the steps, where a run was resumed.
             rate = round((task.step - first) * samples_per_step / trained_s)
             record.metrics = {**_final_metrics(setup, task.curve), "samples_per_s": rate}
+            task.message = task.message or _not_trained(setup, record.metrics, task.curve) or ""
         record.duration_s = round(time.perf_counter() - start, 3)
         for probe in probes:
             record.probes += probe.rows
@@ -117,6 +120,14 @@ def _new_record(cfg: Config, config: dict[str, Any], setup: Setup) -> Record:
         data=setup.source,
         code=code_state(),
     )
+
+
+def _not_trained(setup: Setup, metrics: Metrics, curve: dict[str, list[Any]]) -> str | None:
+    """Why a run that came to its last step has no network that trains, or None."""
+    loss, losses = metrics["val_loss"], curve["train_loss"]
+    if loss is None or not math.isfinite(loss):
+        return "the validation loss is not finite after the last step"
+    return stuck(loss, losses, setup.data.trivial_loss, setup.steps)
 
 
 def _final_metrics(setup: Setup, curve: dict[str, list[Any]]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Task(L.LightningModule):
             logger.log_metrics(values, step=self.step)
         steps, losses = self.curve["step"], self.curve["train_loss"]
         trivial_loss = self.training_setup.data.trivial_loss
-        reason = divergence(steps, losses, self.training_setup.steps, trivial_loss)
+        reason = divergence(steps, losses, trivial_loss)
         if reason:
             # The first reason stays, where a run goes on in spite of it.
             self.message = self.message or reason

@@ -78,7 +78,7 @@ def _run(
 
 def _records(commit: str, jobs: Sequence[Job], experiments: Path, folder: Path) -> Iterator[Record]:
     there = folder / _inside(experiments)
-    _extract(commit, folder)
+    extract(commit, folder)
     process = subprocess.Popen(
         [sys.executable, "-P", run_jobs.__file__, str(there)],
         env={**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"},
@@ -104,8 +104,12 @@ def _inside(folder: Path) -> Path:
     return folder.resolve().relative_to(CHECKOUT)
 
 
-def _extract(commit: str, folder: Path) -> None:
-    """Put the code of `commit` into a new `folder`, which is no repository."""
+def extract(commit: str, folder: Path) -> None:
+    """Put the code of `commit` into a new `folder`, which is no repository.
+
+    Raises:
+        NormLabError: it is not in this repository.
+    """
     command = ["git", "-C", str(CHECKOUT), "archive", "--format=tar", commit, "--", *_PARTS]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:

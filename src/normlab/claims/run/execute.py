@@ -18,6 +18,8 @@ from normlab.records.measurement import as_measurement
 from normlab.records.provenance import code_state
 from normlab.records.record import Record
 
+# Of every trial: a seed chooses its rate among trials that all could be its evaluation.
+STAGE = "evaluate"
 RUNS = Path("runs") / "claims"  # of trials with loggers: SLUG/KEY below it
 
 
@@ -38,7 +40,7 @@ def execute(job: Job, experiments: Path) -> Record:
     if record.key != job.key:  # a bug of ours: it would run again and again
         raise RuntimeError(f"planned as {job.key}, ran as {record.key}")
     # For whom it runs is no part of a trial, and not in its key.
-    record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, job.stage, job.seed
+    record.claim, record.arm, record.stage, record.seed = job.claim, job.arm, STAGE, job.seed
     record.started = record.started or started
     # `fit` gives its own; a trial that gives none is timed here.
     record.duration_s = record.duration_s or round(time.perf_counter() - began, 3)
@@ -79,7 +81,7 @@ def _train(job: Job) -> Record:
         return fit(compose((*job.overrides, "logger=none", "trainer.progress=false")))
     cfg = compose((*job.overrides, "trainer.progress=false"))
     # wandb's tags and job type; not in the key.
-    cfg.claim, cfg.arm, cfg.stage = job.claim, job.arm, job.stage
+    cfg.claim, cfg.arm, cfg.stage = job.claim, job.arm, STAGE
     if cfg.logger.wandb is not None:
         cfg.logger.wandb.group = job.claim
     run_dir = RUNS / job.claim / job.key
@@ -126,7 +128,7 @@ def unfinished(job: Job, status: str, message: str) -> Record:
         claim=job.claim,
         arm=job.arm,
         seed=job.seed,
-        stage=job.stage,
+        stage=STAGE,
         status=status,
         message=message,
         code=code_state(),

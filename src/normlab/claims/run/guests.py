@@ -35,7 +35,7 @@ class GuestComparison:
     host: str
     guest_mean: str = ""
     host_mean: str = ""
-    finding: str = ""  # the paired difference with its 95 % interval, or what is missing
+    finding: str = ""  # the difference with its 95 % interval, or what is missing
 
 
 def norm_overrides(norm: str) -> tuple[str, ...]:
@@ -182,15 +182,16 @@ def _comparison(evidence: Evidence, guest: str, host: str, name: str) -> GuestCo
     scale = metric.scale
     try:
         means = [f"{scale * evidence.values(arm, name).mean():.4g}" for arm in (guest, host)]
-        difference = evidence.difference(guest, host, name, scale)
+        own, others = (scale * evidence.values(arm, name) for arm in (guest, host))
     except Missing as missing:
         return GuestComparison(guest, host, finding=str(missing))
-    finding = _in_words(difference, metric.difference)
+    finding = _in_words((own, -others), metric.difference)
     return GuestComparison(guest, host, means[0], means[1], finding)
 
 
-def _in_words(difference: Values, unit: str) -> str:
-    """A paired difference (n,) with its 95 % t interval: undecided, for no rule was written."""
+def _in_words(difference: tuple[Values, Values], unit: str) -> str:
+    """A difference of two samples (n,) with its 95 % interval: undecided, no rule was written."""
     mean, low, high = (float(end) for end in t_interval(difference))
-    interval = f" [{low:.3g}, {high:.3g}]" if len(difference) > 1 else ""
-    return f"{mean:+.3g}{interval} {unit}, n = {len(difference)}"
+    n = len(difference[0])
+    interval = f" [{low:.3g}, {high:.3g}]" if n > 1 else ""
+    return f"{mean:+.3g}{interval} {unit}, n = {n}"

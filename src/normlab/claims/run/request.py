@@ -17,7 +17,8 @@ class Profile(StrEnum):
     """How much is run."""
 
     smoke = "smoke"
-    cpu = "cpu"
+    quick = "quick"
+    full = "full"
     gpu = "gpu"
 
 
@@ -43,7 +44,7 @@ class RunRequest:
 
     slugs: tuple[str, ...] = ()
     all_claims: bool = False
-    profile: Profile = Profile.cpu
+    profile: Profile = Profile.quick
     seeds: int | None = None  # for every arm alike; None: as many as the protocol says
     workers: int | None = None  # None: one per core
     engine: EngineName = EngineName.local

@@ -4,6 +4,7 @@ A script by itself: the normlab that it imports is that of an earlier commit. It
 each line, as JSON; its output has the record of each, as soon as it is there.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -20,8 +21,12 @@ def main() -> None:
     except ImportError:  # of the first generation
         from normlab.claims.execute import execute  # type: ignore[no-redef]
         from normlab.claims.plan import Job  # type: ignore[no-redef]
+    # Of the first generation of rules, which told stages apart.
+    staged = "stage" in {item.name for item in dataclasses.fields(Job)}
     for line in sys.stdin.read().splitlines():
         fields = json.loads(line)
+        if staged:
+            fields["stage"] = "evaluate"
         fields["overrides"] = tuple(fields["overrides"])
         if fields["options"] is not None:
             fields["options"] = tuple((name, value) for name, value in fields["options"])

@@ -116,10 +116,18 @@ class _Run:
         self.known = dict(known)
         self.deadline = deadline
         self.in_flight: dict[Future[Record], Job] = {}
+        self._steps: dict[int, Progress] = {}  # by the design's id
+
+    def _step(self, design: Design) -> Progress:
+        """What a claim needs next: planned anew only where one of its own trials has been run."""
+        step = self._steps.get(id(design))
+        if step is None or any(job.key in self.known for job in step.jobs):
+            step = self._steps[id(design)] = next_step(design, self.known)
+        return step
 
     def start(self, design: Design) -> int:
         """Start the next trials of a claim, as many as there is room for; how many remain."""
-        step = next_step(design, self.known)
+        step = self._step(design)
         # Claims share trials: one that is in flight for another is not started again.
         started = {job.key for job in self.in_flight.values()}
         # Twice the workers, so that none waits for the plan; what measures time runs with nothing

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from normlab.claims.claim import Claim, Protocol
 from normlab.claims.design import Job, Progress
+from normlab.claims.power import check_powers
 from normlab.claims.profiles import protocol_name, protocol_of
+from normlab.claims.registered import register
 from normlab.claims.registry import load_all, load_claim, slugs
+from normlab.claims.run.committed import check_committed
 from normlab.claims.run.engines import build_engine
 from normlab.claims.run.execute import RUNS, with_loggers
 from normlab.claims.run.guests import (
@@ -20,12 +23,13 @@ from normlab.claims.run.guests import (
     with_guest,
 )
 from normlab.claims.run.request import Profile, RunRequest, results_folder
-from normlab.claims.run.runner import Tally, designs, run_claims
+from normlab.claims.run.runner import Tally, designs, next_step, run_claims
 from normlab.claims.staleness import current
 from normlab.errors import NormLabError
-from normlab.records.places import EXPERIMENTS
+from normlab.records.places import EXPERIMENTS, newest
 from normlab.records.record import Record
 from normlab.records.store import Store
+from normlab.records.verdict import FILE, read_verdicts
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def missing_jobs(request: RunRequest) -> list[Job]:
     known = current(store.done(), store.folder) if request.renew else store.done()
     jobs: dict[str, Job] = {}  # by key: claims share trials
     for design in designs(claims, request.profile, request.seeds):
-        for job in design.progress(known).jobs:
+        for job in next_step(design, known).jobs:
             jobs.setdefault(job.key, job)
     return list(jobs.values())
 
@@ -135,6 +139,7 @@ def run_session(request: RunRequest) -> RunReport:
     selection, store = select(request), _store(request)
     began = time.perf_counter()
     deadline = None if request.minutes is None else began + 60 * request.minutes
+    _begin(request, selection.claims, store)
     engine = build_engine(request.engine, request.workers, EXPERIMENTS)
     tally = run_claims(
         selection.claims,
@@ -153,6 +158,28 @@ def run_session(request: RunRequest) -> RunReport:
             guests[claim.slug] = compare(claim, hosts, protocol, store)
     logs = RUNS if request.loggers else None
     return RunReport(selection.claims, tally, seconds, store.folder, logs, guests)
+
+
+def _begin(request: RunRequest, claims: Sequence[Claim], store: Store) -> None:
+    """Before evidence: its code is committed, its clauses can be decided, its version is noted.
+
+    Raises:
+        NormLabError: one of these is not so.
+    """
+    if request.profile is Profile.smoke:  # which decides nothing
+        return
+    commit = check_committed(store.folder)
+    decided: list[tuple[Claim, str]] = []
+    for selected in claims:
+        # As it is written: without a guest, and without loggers.
+        claim = load_claim(selected.slug)
+        name = protocol_name(claim, request.profile)
+        if name is not None:
+            check_powers(claim, claim.protocols[name])
+            decided.append((claim, name))
+    with store:  # which no other run writes to meanwhile
+        known = read_verdicts(store.folder) if newest(store.folder, FILE).exists() else {}
+        register(decided, store.folder, commit, known)
 
 
 def _store(request: RunRequest) -> Store:

@@ -30,7 +30,7 @@ from normlab.records.store import DONE
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """One row per baseline; `ratio` = our trials per hour over the baseline's, goal 5."""
     protocols = image_protocols()
-    name = "cpu" if is_here("cifar10") else "cpu-embedded"
+    name = "quick" if is_here("cifar10") else "quick-embedded"
     base = protocols[name].overrides
     sizes = (2, 16) if quick else (2, 4, 8, 16, 32, 64)
     workers = os.cpu_count() or 1
@@ -58,7 +58,7 @@ def _ours(engine: LocalEngine, base: tuple[str, ...], sizes: tuple[int, ...], la
         overrides = (*base, "norm=batchnorm", f"norm.ghost_batch={n}", f"seed={seed}")
         # As a `Design` does it: the seed is set afterwards, and composed once for all seeds.
         key = trial_key({**plain_config(overrides[:-1]), "seed": seed})
-        jobs.append(Job(key, "bench", label, seed, "evaluate", overrides))
+        jobs.append(Job(key, "bench", label, seed, overrides))
     began = time.perf_counter()
     for _, record in run_all(engine, jobs):
         if record.status not in DONE:  # its time would be that of no trial

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -94,14 +94,32 @@ def all_series(records: Iterable[Record], rows: Iterable[Mapping[str, Json]]) ->
     """
     records = list(records)
     # A sweep of train.py has no stage, and its runs are both.
-    evaluated = [record for record in records if record.stage in ("evaluate", None)]
-    tuned = [record for record in records if record.stage in ("tune", None)]
+    evaluated, tuned = [], [record for record in records if record.stage in ("tune", None)]
+    for of_seed in _by_seed(record for record in records if record.stage in ("evaluate", None)):
+        evaluated.append(max(of_seed, key=_score))
+        # Of a seed that chose its rate itself.
+        tuned += of_seed if len(of_seed) > 1 else []
     return [
         *_lines(BATCH, evaluated, _norm_batch_trace, together=1),
         *_lines(RATES, tuned, _rate_trace, together=2),
         *_lines(CURVES, evaluated, _curve_trace, together=2),
         *_cost(rows),
     ]
+
+
+def _by_seed(records: Iterable[Record]) -> list[list[Record]]:
+    """The trials of one arm and seed of a claim together; a run of train.py stands for itself."""
+    groups: dict[object, list[Record]] = defaultdict(list)
+    for record in records:
+        options = {name: value for name, value in record.config.items() if name != "optim"}
+        name = json.dumps([record.claim, record.arm, options], sort_keys=True)
+        groups[name if record.claim else record.key].append(record)
+    return list(groups.values())
+
+
+def _score(record: Record) -> float:
+    loss = record.metrics.get("val_loss")
+    return -inf if loss is None or record.status != "ok" else -loss
 
 
 Charts = dict[str, dict[str, dict[int, list[float]]]]  # chart -> name -> x -> values

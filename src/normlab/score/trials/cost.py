@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Claim, Options, Protocol
+from normlab.claims.looks import Looks
 
 SHAPES = {"NCHW": (64, 32, 16, 16), "NTC": (32, 64, 128), "NC": (2048, 128)}
 COPY = "copy"
@@ -55,11 +57,15 @@ CLAIM = Claim(
     documents=(),
     source="",
     prediction="",
-    parts=(),
+    clauses=(),
+    answers=Answers("", ""),
     protocols={
-        "cpu": Protocol(options={"rounds": 15, "min_seconds": 0.004}, seconds_per_trial=1.0),
-        "smoke": Protocol(options={"rounds": 2, "min_seconds": 0.0001}, seeds=1),
+        "quick": Protocol(
+            options={"rounds": 15, "min_seconds": 0.004}, looks=Looks((5,)), seconds_per_trial=1.0
+        ),
+        "smoke": Protocol(options={"rounds": 2, "min_seconds": 0.0001}, looks=Looks((1,))),
     },
     trial=trial,
     timed=True,
+    first_seed=0,
 )

@@ -1,6 +1,8 @@
 """One draw of what is measured on a layer itself: see normlab.score.measures."""
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Claim, Options, Protocol
+from normlab.claims.looks import Looks
 
 DRAWS = 20
 
@@ -18,7 +20,12 @@ CLAIM = Claim(
     documents=(),
     source="",
     prediction="",
-    parts=(),
-    protocols={"cpu": Protocol(seeds=DRAWS, seconds_per_trial=0.05), "smoke": Protocol(seeds=2)},
+    clauses=(),
+    answers=Answers("", ""),
+    protocols={
+        "quick": Protocol(looks=Looks((DRAWS,)), seconds_per_trial=0.05),
+        "smoke": Protocol(looks=Looks((2,))),
+    },
     trial=trial,
+    first_seed=0,
 )
