@@ -1,9 +1,11 @@
 """Refreshing BatchNorm's statistics on unlabelled data of the target domain mitigates the shift.
 
 Said by: "How BN, IN and LN differ".
-Primary source: Schneider et al. 2020 (arXiv 2006.16971, abstract: ImageNet-C, mean corruption error 76.7 % to 62.2 % with full
-adaptation); Niu et al. 2023 (SAR) on where it fails: small batches, mixed shifts, label imbalance.
-Measured: each group of N images of a corrupted stream is predicted with its own statistics. Streams on which it may fail are named before the run: scope, with the same rule.
+Primary source: Schneider et al. 2020 (arXiv 2006.16971, abstract: ImageNet-C, mean corruption error
+76.7 % to 62.2 % with full adaptation); Niu et al. 2023 (SAR) on where it fails: small batches,
+mixed shifts, label imbalance.
+Measured: each group of N images of a corrupted stream is predicted with its own statistics. Streams
+on which it may fail are named before the run: scope, with the same rule.
 Cost: normlab run bn-adapt-running-stats --profile cpu    nothing more to run after
 domain-shift-hurts-bn
 """
@@ -11,7 +13,7 @@ domain-shift-hurts-bn
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Claim, Part
 from normlab.claims.evidence import Evidence, Values
-from normlab.claims.protocols.images import image_protocols, inference_arm
+from normlab.claims.protocols.images import SHORT, image_protocols, inference_arm
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
 
@@ -41,39 +43,60 @@ CLAIM = Claim(
     "other cells",
     arms=(inference_arm("batchnorm"),),
     protocols=image_protocols(full_epochs=SHORT),
-    clauses=(Part(
+    clauses=(
+        Part(
             "256 images",
             "with 256 images of one corruption in random order, 30 % of the lost accuracy comes "
             "back",
             share_recovered("256 images of one corruption", "adapted_256_accuracy"),
-            AtLeast(30.0), expected=46.0, noise=8.0),),
-    scope=(Part(
+            AtLeast(30.0),
+            expected=46.0,
+            noise=8.0,
+        ),
+    ),
+    scope=(
+        Part(
             "4 images",
             "the same holds with 4 images",
             share_recovered("4 images of one corruption", "adapted_4_accuracy"),
             AtLeast(30.0),
-        ), Part(
+        ),
+        Part(
             "1 image",
             "the same holds with 1 image",
             share_recovered("1 image", "adapted_1_accuracy"),
             AtLeast(30.0),
-        ), Part(
+        ),
+        Part(
             "sorted",
             "the same holds with 256 images of a stream sorted by class",
             share_recovered("256 images of a stream sorted by class", "adapted_sorted_accuracy"),
             AtLeast(30.0),
-        ), Part(
+        ),
+        Part(
             "mixed",
             "the same holds with 256 images that mix all corruptions",
             share_recovered(
                 "256 images that mix all corruptions", "adapted_mixed_accuracy", "mixed_accuracy"
             ),
             AtLeast(30.0),
-        )),
+        ),
+    ),
     answers=Answers(
-   supported="With the statistics of 256 unlabelled images of one corruption {256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to {256 images.high:.0f}); with 4 images {4 images.effect:.0f} %, on a stream sorted by class {sorted.effect:.0f} %, on mixed corruptions {mixed.effect:.0f} %.",
-   refuted="With the statistics of 256 unlabelled images of one corruption only {256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to {256 images.high:.0f}).",
-   inconclusive="With the statistics of 256 unlabelled images of one corruption {256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to {256 images.high:.0f}): whether 30 is open."),
-    caveats=("Full adaptation: no weight on the statistics of the training data, which would soften the failures.",),
+        supported="With the statistics of 256 unlabelled images of one corruption "
+        "{256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to "
+        "{256 images.high:.0f}); with 4 images {4 images.effect:.0f} %, on a stream sorted by "
+        "class {sorted.effect:.0f} %, on mixed corruptions {mixed.effect:.0f} %.",
+        refuted="With the statistics of 256 unlabelled images of one corruption only "
+        "{256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to "
+        "{256 images.high:.0f}).",
+        inconclusive="With the statistics of 256 unlabelled images of one corruption "
+        "{256 images.effect:.0f} % of the lost accuracy returns ({256 images.low:.0f} to "
+        "{256 images.high:.0f}): whether 30 is open.",
+    ),
+    caveats=(
+        "Full adaptation: no weight on the statistics of the training data, which would soften "
+        "the failures.",
+    ),
     would_change="A mix with the training statistics that helps in every cell.",
 )

@@ -2,7 +2,9 @@
 
 Said by: "How BN, IN and LN differ".
 Primary source: none says it of unadapted networks.
-Measured: what corruptions cost each norm. Clean accuracy must match, as a network that knows less has less to lose: BatchNorm is trained for budgets from a quarter of an epoch up, and its fall at the clean accuracy of another norm is read off the line through them.
+Measured: what corruptions cost each norm. Clean accuracy must match, as a network that knows less
+has less to lose: BatchNorm is trained for budgets from a quarter of an epoch up, and its fall at
+the clean accuracy of another norm is read off the line through them.
 Cost: normlab run ln-in-robust-shift --profile cpu    3 minutes on 2 cores after
 domain-shift-hurts-bn
 """
@@ -15,8 +17,8 @@ import numpy as np
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.evidence import Evidence, Values
-from normlab.claims.protocols.images import image_protocols, inference_arm
-from normlab.claims.quantity import Quantity
+from normlab.claims.protocols.images import SHORT, image_protocols, inference_arm
+from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast
 
 # Kinds of corruption, by what a part calls them.
@@ -28,7 +30,7 @@ CORRUPTIONS = {
 NAMES = {"layernorm": "LayerNorm", "instancenorm": "InstanceNorm"}
 # Epochs of BatchNorm whose clean accuracies span those of the others.
 BUDGETS = (0.25, 0.5, 1.0, 2.0)
-LADDER = tuple(f"batchnorm {epochs:g} epochs" for epochs in BUDGETS) + ("batchnorm",)
+LADDER = (*(f"batchnorm {epochs:g} epochs" for epochs in BUDGETS), "batchnorm")
 
 PROTOCOLS = image_protocols(full_epochs=SHORT)
 # The arms below have a budget in epochs, and smoke's is in steps.
@@ -100,20 +102,54 @@ CLAIM = Claim(
     "another question.",
     prediction="partly supported: InstanceNorm under brightness and contrast, none under noise and "
     "blur",
-    arms=(*(inference_arm(kind) for kind in ("batchnorm", "layernorm", "groupnorm", "instancenorm")), *map(short, BUDGETS)),
+    arms=(
+        *(inference_arm(kind) for kind in ("batchnorm", "layernorm", "groupnorm", "instancenorm")),
+        *map(short, BUDGETS),
+    ),
     protocols=PROTOCOLS,
     clauses=tuple(part(arm, "eight corruptions") for arm in NAMES),
-    scope=(*(part(arm, corruptions) for corruptions in CORRUPTIONS if corruptions != "eight corruptions" for arm in NAMES),
-   # The order of the long run, which lets claims use fewer epochs.
-   Part("order, BN and GN", "after these epochs BN is above GN, as after more", difference("batchnorm", "groupnorm", words="test accuracy, BN - GN"), AtLeast(0.0)),
-   Part("order, GN and LN", "and GN above LN", difference("groupnorm", "layernorm", words="test accuracy, GN - LN"), AtLeast(0.0))),
+    scope=(
+        *(
+            part(arm, corruptions)
+            for corruptions in CORRUPTIONS
+            if corruptions != "eight corruptions"
+            for arm in NAMES
+        ),
+        # The order of the long run, which lets claims use fewer epochs.
+        Part(
+            "order, BN and GN",
+            "after these epochs BN is above GN, as after more",
+            difference("batchnorm", "groupnorm", words="test accuracy, BN - GN"),
+            AtLeast(0.0),
+        ),
+        Part(
+            "order, GN and LN",
+            "and GN above LN",
+            difference("groupnorm", "layernorm", words="test accuracy, GN - LN"),
+            AtLeast(0.0),
+        ),
+    ),
     answers=Answers(
-   supported="At equal clean accuracy eight corruptions cost LayerNorm {layernorm.effect:.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than BatchNorm, and InstanceNorm {instancenorm.effect:.1f} less.",
-   refuted="At equal clean accuracy neither loses 3 points less than BatchNorm under eight corruptions: LayerNorm {layernorm.effect:+.1f} ({layernorm.low:.1f} to {layernorm.high:.1f}), InstanceNorm {instancenorm.effect:+.1f}.",
-   partly="At equal clean accuracy eight corruptions cost LayerNorm {layernorm.effect:+.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than BatchNorm and InstanceNorm {instancenorm.effect:+.1f} ({instancenorm.low:.1f} to {instancenorm.high:.1f}) less: one of both by 3.",
-   inconclusive="At equal clean accuracy eight corruptions cost LayerNorm {layernorm.effect:+.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than BatchNorm and InstanceNorm {instancenorm.effect:+.1f} ({instancenorm.low:.1f} to {instancenorm.high:.1f}) less: whether both by 3 is open."),
-    caveats=("BatchNorm is trained for less to match: equal clean accuracy, unequal training.",
-   "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm reaches.",
-   "LayerNorm here is over channels and positions, as GroupNorm with one group."),
+        supported="At equal clean accuracy eight corruptions cost LayerNorm "
+        "{layernorm.effect:.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than "
+        "BatchNorm, and InstanceNorm {instancenorm.effect:.1f} less.",
+        refuted="At equal clean accuracy neither loses 3 points less than BatchNorm under eight "
+        "corruptions: LayerNorm {layernorm.effect:+.1f} ({layernorm.low:.1f} to "
+        "{layernorm.high:.1f}), InstanceNorm {instancenorm.effect:+.1f}.",
+        partly="At equal clean accuracy eight corruptions cost LayerNorm {layernorm.effect:+.1f} "
+        "points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than BatchNorm and "
+        "InstanceNorm {instancenorm.effect:+.1f} ({instancenorm.low:.1f} to "
+        "{instancenorm.high:.1f}) less: one of both by 3.",
+        inconclusive="At equal clean accuracy eight corruptions cost LayerNorm "
+        "{layernorm.effect:+.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than "
+        "BatchNorm and InstanceNorm {instancenorm.effect:+.1f} ({instancenorm.low:.1f} to "
+        "{instancenorm.high:.1f}) less: whether both by 3 is open.",
+    ),
+    caveats=(
+        "BatchNorm is trained for less to match: equal clean accuracy, unequal training.",
+        "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm "
+        "reaches.",
+        "LayerNorm here is over channels and positions, as GroupNorm with one group.",
+    ),
     would_change="Arms of equal clean accuracy and equal training, from other networks.",
 )

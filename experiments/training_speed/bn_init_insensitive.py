@@ -49,7 +49,8 @@ CLAIM = Claim(
     prediction="supported: wider by 2 decades or more",
     arms=tuple(arm(kind, gain) for kind in ("none", "batchnorm") for gain in GAINS),
     protocols=tiny_protocols(epochs=3, rates=(0.03, 0.1, 0.3), full_epochs=2),
-    clauses=(Part(
+    clauses=(
+        Part(
             "width",
             "the gains that train well span a decade more with BN than without",
             Quantity(
@@ -59,14 +60,27 @@ CLAIM = Claim(
                 lambda evidence: (width(evidence, "batchnorm"), -width(evidence, "none")),
                 (*names("batchnorm"), *names("none")),
             ),
-            AtLeast(1.0), expected=2.0, noise=0.5),),
+            AtLeast(1.0),
+            expected=2.0,
+            noise=0.5,
+        ),
+    ),
     answers=Answers(
-   supported="With BatchNorm the initial scales that train well span {width.effect:.1f} decades ({width.low:.1f} to {width.high:.1f}) more than without a norm.",
-   refuted="With BatchNorm the initial scales that train well span {width.effect:+.1f} decades ({width.low:.1f} to {width.high:.1f}) more than without a norm: less than 1.",
-   inconclusive="With BatchNorm the initial scales that train well span {width.effect:+.1f} decades ({width.low:.1f} to {width.high:.1f}) more than without a norm: whether 1 is open."),
-    caveats=("The last linear layer is not normalized, and its initial scale is not varied.",
-   "With BN the scale of a weight is no scale of the function; it still divides the learning rate by its square.",
-   "Small images and short runs, 8x8 in quick and 16x16 in full: it is the start of a training that an initial scale decides.",
-   "Rates among which no net trains are not told apart."),
+        supported="With BatchNorm the initial scales that train well span {width.effect:.1f} "
+        "decades ({width.low:.1f} to {width.high:.1f}) more than without a norm.",
+        refuted="With BatchNorm the initial scales that train well span {width.effect:+.1f} "
+        "decades ({width.low:.1f} to {width.high:.1f}) more than without a norm: less than 1.",
+        inconclusive="With BatchNorm the initial scales that train well span {width.effect:+.1f} "
+        "decades ({width.low:.1f} to {width.high:.1f}) more than without a norm: whether 1 is "
+        "open.",
+    ),
+    caveats=(
+        "The last linear layer is not normalized, and its initial scale is not varied.",
+        "With BN the scale of a weight is no scale of the function; it still divides the learning "
+        "rate by its square.",
+        "Small images and short runs, 8x8 in quick and 16x16 in full: it is the start of a "
+        "training that an initial scale decides.",
+        "Rates among which no net trains are not told apart.",
+    ),
     would_change="A net without norm that trains as well over as many decades.",
 )

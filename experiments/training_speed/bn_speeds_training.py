@@ -2,12 +2,15 @@
 
 Said by: "BatchNorm vs LayerNorm" (a lesson), "How BN, IN and LN differ" and "Batch Normalization, a
 walkthrough".
-Primary source: Ioffe & Szegedy 2015 (arXiv 1502.03167, version 3), whose abstract has "the same accuracy with 14 times fewer
-training steps"; that is with larger learning rates and more, all at once.
+Primary source: Ioffe & Szegedy 2015 (arXiv 1502.03167, version 3), whose abstract has "the same
+accuracy with 14 times fewer training steps"; that is with larger learning rates and more, all at
+once.
 Measured: as there: how many times fewer steps BN needs to the training loss that the net without
 norm has at the end of its budget. The rate is constant, so that no schedule says when the loss
-falls, and chosen by each seed by its training loss at the end. The loss is the mean between two entries of the curve, and both arms' steps are those to the first entry at or below the target, the mean of the last losses without norm; a net that never gets there counts with the whole budget. BN at the learning rate that is best without
-norm tells how much of it is the rate.
+falls, and chosen by each seed by its training loss at the end. The loss is the mean between two
+entries of the curve, and both arms' steps are those to the first entry at or below the target, the
+mean of the last losses without norm; a net that never gets there counts with the whole budget. BN
+at the learning rate that is best without norm tells how much of it is the rate.
 
 Cost: normlab run bn-speeds-training --profile cpu    about a minute on 2 cores
 """
@@ -21,6 +24,7 @@ from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.quantity import Quantity
+from normlab.claims.rules import Between
 from normlab.records.record import Record
 
 LAST = 3  # entries of the curve that are the loss at the end
@@ -95,8 +99,12 @@ CLAIM = Claim(
     arms=arms(),
     protocols=tiny_protocols("optim.decay=constant", epochs=4, full_epochs=2),
     tuning_metric="train_loss",
-    clauses=(faster("5 layers", "BN needs half the steps in 5 layers", "batchnorm 5", "none 5"), faster("10 layers", "BN needs half the steps in 10 layers", "batchnorm 10", "none 10")),
-    scope=(*(
+    clauses=(
+        faster("5 layers", "BN needs half the steps in 5 layers", "batchnorm 5", "none 5"),
+        faster("10 layers", "BN needs half the steps in 10 layers", "batchnorm 10", "none 10"),
+    ),
+    scope=(
+        *(
             faster(
                 f"{n} layers, same rate",
                 f"and so it does at the rate that is best without norm, in {n} layers",
@@ -104,15 +112,30 @@ CLAIM = Claim(
                 f"none {n}",
             )
             for n in DEPTHS
-        ),),
+        ),
+    ),
     answers=Answers(
-   supported="With BatchNorm a net without norm's last training loss is reached in {5 layers.effect:.1f} times fewer steps ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers and {10 layers.effect:.1f} times at 10; at the rate of the net without norm in {5 layers, same rate.effect:.1f} and {10 layers, same rate.effect:.1f}.",
-   refuted="BatchNorm does not halve the steps: {5 layers.effect:.1f} times fewer ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers, {10 layers.effect:.1f} times at 10.",
-   partly="BatchNorm halves the steps at one of two depths: {5 layers.effect:.1f} times fewer ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers, {10 layers.effect:.1f} times ({10 layers.low:.1f} to {10 layers.high:.1f}) at 10.",
-   inconclusive="BatchNorm needs {5 layers.effect:.1f} times fewer steps ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers and {10 layers.effect:.1f} times ({10 layers.low:.1f} to {10 layers.high:.1f}) at 10: whether both 2 is open."),
-    caveats=("Steps, not seconds: a step with BN takes longer. Stability is in bn-lr-5-10x and bn-init-insensitive.",
-   "About the start of a training: small images, 8x8 in quick and 16x16 in full, and few epochs.",
-   "The rate of none, 0.03, is what most seeds without norm chose in the first generation."),
+        supported="With BatchNorm a net without norm's last training loss is reached in "
+        "{5 layers.effect:.1f} times fewer steps ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 "
+        "layers and {10 layers.effect:.1f} times at 10; at the rate of the net without norm in "
+        "{5 layers, same rate.effect:.1f} and {10 layers, same rate.effect:.1f}.",
+        refuted="BatchNorm does not halve the steps: {5 layers.effect:.1f} times fewer "
+        "({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers, {10 layers.effect:.1f} times at "
+        "10.",
+        partly="BatchNorm halves the steps at one of two depths: {5 layers.effect:.1f} times "
+        "fewer ({5 layers.low:.1f} to {5 layers.high:.1f}) at 5 layers, {10 layers.effect:.1f} "
+        "times ({10 layers.low:.1f} to {10 layers.high:.1f}) at 10.",
+        inconclusive="BatchNorm needs {5 layers.effect:.1f} times fewer steps ({5 layers.low:.1f} "
+        "to {5 layers.high:.1f}) at 5 layers and {10 layers.effect:.1f} times "
+        "({10 layers.low:.1f} to {10 layers.high:.1f}) at 10: whether both 2 is open.",
+    ),
+    caveats=(
+        "Steps, not seconds: a step with BN takes longer. Stability is in bn-lr-5-10x and "
+        "bn-init-insensitive.",
+        "About the start of a training: small images, 8x8 in quick and 16x16 in full, and few "
+        "epochs.",
+        "The rate of none, 0.03, is what most seeds without norm chose in the first generation.",
+    ),
     would_change="A ratio below 1.2, or above 2 at the same learning rate, in nets and data of "
     "full size.",
 )
