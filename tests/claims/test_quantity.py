@@ -105,14 +105,17 @@ def test_a_value_in_its_own_unit():
     np.testing.assert_allclose(value("b", "error", scale=2, unit="ulp").read(TWO), [6, 2, 2])
 
 
-def test_what_does_not_train_is_a_rate_and_may_be_left_out_of_a_mean():
+def test_what_does_not_train_is_a_rate_and_no_part_of_a_mean():
     trials = evidence(a={"test_accuracy": [0.5, 0.6, 0.1]}, b={"test_accuracy": [0.4, 0.4, 0.4]})
     trials.records["a"][2].status = "diverged"
     assert trains("a").read(trials).tolist() == [1, 1, 0]
-    whole, those = (difference("a", "b", trained=only).read(trials) for only in (False, True))
-    assert [len(sample) for sample in whole] == [3, 3]
-    np.testing.assert_allclose(those[0], [50, 60])
+    np.testing.assert_allclose(difference("a", "b").read(trials)[0], [50, 60])
+    np.testing.assert_allclose(value("a").read(trials), [50, 60])
     assert part(difference("a", "b")).decide(trials).text.endswith("1 of 3 seeds of a do not train")
+    for record in trials.trials("a"):
+        record.status = "diverged"
+    # All of them do not: that is one outcome, and no mixture of two.
+    np.testing.assert_allclose(difference("a", "b").read(trials)[0], [50, 60, 10])
 
 
 def test_only_seeds_that_every_arm_has_count():

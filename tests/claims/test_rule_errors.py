@@ -1,27 +1,25 @@
-"""How often each rule is wrong, and how often it finds what is there: simulations at n = 3 and 5.
+"""How often each rule is wrong, and how often it finds what is there, at a single look of n = 3, 5.
 
-Noise has a standard deviation of 1, so margins are in standard deviations of a paired difference
-(of one value for trends). FALSE bounds the share of false verdicts by the kind of noise, ONE_SIDED
-those that one end of a 95 % interval decides: 5 % and 2.5 % for normal and symmetric heavy-tailed
-noise, which is also what the difference of two equally skewed arms is. An exponential tail on one
-side only is beyond any t interval at these n; its larger share is bounded here, so that it is known
-and not hidden.
+Noise has a standard deviation of 1, so thresholds are in standard deviations of one effect. FALSE
+bounds the share of false verdicts by the kind of noise, ONE_SIDED those that one end of a 95 %
+interval decides: 5 % and 2.5 % for normal and symmetric heavy-tailed noise, which is also what the
+difference of two equally skewed arms is. An exponential tail on one side only is beyond any t
+interval at these n; its larger share is bounded here, so that it is known and not hidden. Two arms,
+rates that seeds choose, looks and collapse: test_false_verdicts.py.
 """
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 import scipy.stats
 
 from normlab.claims import rules
-from normlab.claims.rules import AtLeast, Between, Finding, Rate, Rises, Within
+from normlab.claims.rules import AtLeast, Between, Rate, Rises, Within
 from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED
 
-EXPERIMENTS = 20_000
+EXPERIMENTS = 8_000
 MARGINS = (0.25, 0.75, 1.5, 4.0)
-POSITIVE = (SUPPORTED, PARTLY)
 NOISE = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "heavy": lambda rng, shape: rng.standard_t(3, shape) / np.sqrt(3),
@@ -33,14 +31,14 @@ NOISE = {
 }
 # With three standard errors of the simulation for normal noise, where the rules use up their level.
 FALSE = {
-    "normal": 0.05 + 0.0046,
+    "normal": 0.05 + 0.0073,
     "heavy": 0.05,
     "paired skew": 0.05,
     "skewed up": 0.18,
     "skewed down": 0.18,
 }
 ONE_SIDED = {
-    "normal": 0.025 + 0.0033,
+    "normal": 0.025 + 0.0052,
     "heavy": 0.025,
     "paired skew": 0.025,
     "skewed up": 0.13,
@@ -63,18 +61,15 @@ def share(decision: rules.Decision, *verdicts: str) -> float:
 
 @each_n
 @each_noise
-def test_a_difference_is_seldom_wrong(n, kind):
+def test_an_effect_of_the_threshold_is_seldom_called_either(n, kind):
     z = noise(kind, n)
     for margin in (0.0, *MARGINS):
         decide = AtLeast(margin).decide_all
-        no_effect, opposite = decide(z), decide(z - 1)
-        assert share(no_effect, *POSITIVE) <= ONE_SIDED[kind]
-        assert share(opposite, *POSITIVE) <= ONE_SIDED[kind]
-        half = decide(z + margin / 2)  # as small as refuted says
-        assert share(half, SUPPORTED) <= FALSE[kind]
-        assert share(half, REFUTED) <= ONE_SIDED[kind]
-        planned = decide(z + margin)
-        assert share(planned, REFUTED) <= ONE_SIDED[kind]
+        at_it = decide(z + margin)
+        assert share(at_it, SUPPORTED) <= ONE_SIDED[kind]
+        assert share(at_it, REFUTED) <= ONE_SIDED[kind]
+        assert share(decide(z + margin - 0.5), SUPPORTED) <= ONE_SIDED[kind]
+        assert share(decide(z + margin + 0.5), REFUTED) <= ONE_SIDED[kind]
 
 
 @each_n
@@ -91,52 +86,41 @@ def test_equivalence_is_seldom_wrong(n, kind):
 
 @each_n
 @each_noise
-@pytest.mark.parametrize("wide", [(0.25, 16.0), (0.5, 4.0)])
-def test_a_ratio_is_seldom_wrong(n, kind, wide):
-    inner = (0.5, 4.0)
-    decide = Between(*inner, wide).decide_all
+def test_a_ratio_is_seldom_wrong(n, kind):
+    edges = (0.5, 4.0)
+    decide = Between(*edges).decide_all
     for spread in (0.05, 1.0):
         z = spread * noise(kind, n)
-        for edge in np.log(inner):
-            assert share(decide(z + edge), SUPPORTED) <= ONE_SIDED[kind]
-        for edge in np.log(wide):
-            decision = decide(z + edge)
-            assert share(decision, *POSITIVE) <= ONE_SIDED[kind]
-            assert share(decision, REFUTED) <= ONE_SIDED[kind]
-
-
-@each_n
-@each_noise
-def test_a_ratio_that_must_reach_a_number_is_seldom_wrong(n, kind):
-    decide = rules.AtLeastTimes(2.0, above=1.5, partly=1.2).decide_all
-    for spread in (0.05, 1.0):
-        z = spread * noise(kind, n)
-        assert share(decide(z + math.log(1.5)), SUPPORTED) <= ONE_SIDED[kind]
-        edge = decide(z + math.log(1.2))
-        assert share(edge, *POSITIVE) <= ONE_SIDED[kind]
-        assert share(edge, REFUTED) <= ONE_SIDED[kind]
-        assert share(decide(z + math.log(2.0)), REFUTED) <= ONE_SIDED[kind]
+        for edge in np.log(edges):
+            at_it = decide(z + edge)
+            assert share(at_it, SUPPORTED) <= ONE_SIDED[kind]
+            assert share(at_it, REFUTED) <= ONE_SIDED[kind]
 
 
 @each_n
 @each_noise
 def test_a_trend_is_seldom_wrong(n, kind):
+    # One tail on one side: five independent settings, which skew alike, cancel most of it.
     z = noise(kind, n, 5)
-    rise = np.array([0, 1, 2, 3, 4.0])[None, :, None] / 4
+    rise = np.array([0, 1, 2, 3, 4.0])[:, None] / 4
     falls = {
-        "hump": np.array([0, 8, 8, 8, 7.0])[None, :, None],  # rises by far, then falls by 1
-        "dip": np.array([0, 8, 16, 24, 23.0])[None, :, None],  # the hardest: one pair alone falls
-        "wave": np.array([0, 3, 2, 5, 4.0])[None, :, None],
+        "hump": np.array([0, 8, 8, 8, 7.0])[:, None],  # rises by far, then falls by 1
+        "dip": np.array([0, 8, 16, 24, 23.0])[:, None],  # the hardest: one pair alone falls
+        "wave": np.array([0, 3, 2, 5, 4.0])[:, None],
     }
     for margin in (1.0, 4.0):
-        decide = Rises(DOUBLING, margin).decide_all
-        assert share(decide(z), *POSITIVE) <= ONE_SIDED[kind]
-        half, planned = decide(z + margin / 2 * rise), decide(z + margin * rise)
-        assert share(half, SUPPORTED) <= FALSE[kind]
-        assert share(half, REFUTED) <= ONE_SIDED[kind]
-        assert share(planned, REFUTED) <= ONE_SIDED[kind]
+        rule = Rises(DOUBLING, margin)
+        at_it = rule.decide_all(settings(z + margin * rise))
+        assert share(at_it, SUPPORTED) <= ONE_SIDED[kind]
+        assert share(at_it, REFUTED) <= ONE_SIDED[kind]
         for curve in falls.values():
-            assert share(decide(z + margin * curve), SUPPORTED) <= FALSE[kind]
+            decision = rule.decide_all(settings(z + margin * curve))
+            assert share(decision, SUPPORTED) <= FALSE[kind]
+
+
+def settings(table):
+    """(n, k, experiments) as k independent samples."""
+    return tuple(table[:, k] for k in range(table.shape[1]))
 
 
 @each_n
@@ -144,12 +128,12 @@ def test_an_interaction_is_seldom_wrong(n):
     """Two effects of one size, noise in all four arms."""
     rng = np.random.default_rng(3)
     a1, a0, b1, b0 = rng.standard_normal((4, n, EXPERIMENTS))
-    z = ((a1 + 3) - (a0 + 1)) - ((b1 + 2) - b0)
     decide = AtLeast(0.5).decide_all
-    assert share(decide(z), *POSITIVE) <= ONE_SIDED["normal"]
-    assert share(decide(z + 0.5), REFUTED) <= ONE_SIDED["normal"]
-    # Four arms have twice the standard deviation of one.
-    assert share(decide(z + 0.5 + 2 * SPARE[n]), SUPPORTED) >= 0.8
+    at_it = decide((a1 + 3, -a0 - 1, -b1 - 1.5, b0))
+    assert share(at_it, SUPPORTED) <= ONE_SIDED["normal"]
+    assert share(at_it, REFUTED) <= ONE_SIDED["normal"]
+    # Four arms have twice the standard deviation of one, and four times the degrees of freedom.
+    assert share(decide((a1 + 3 + 2 * SPARE[n], -a0 - 1, -b1 - 1.5, b0)), SUPPORTED) >= 0.8
 
 
 def outcomes(successes, trials):
@@ -173,40 +157,22 @@ def test_an_identity_that_often_fails_is_seldom_supported():
     assert (1 - 0.14) ** rules.MIN_DRAWS <= 0.05
 
 
-def whole(decision: rules.Decision) -> np.ndarray:
-    """Verdicts of `combine` over axis 0 of decisions (parts, experiments)."""
-    combined = []
-    for verdicts, p_values in zip(decision.verdict.T, decision.p.T, strict=True):
-        parts = zip(verdicts, p_values, strict=True)
-        findings = [Finding(str(v), 0.0, 0.0, 0.0, "", 5, "", float(p)) for v, p in parts]
-        combined.append(rules.combine(findings))
-    return np.array(combined)
-
-
 @each_n
-@pytest.mark.parametrize("parts", [2, 3, 5, 8])
+@pytest.mark.parametrize("clauses", [2, 5])
 @pytest.mark.parametrize("shared", [False, True])
-def test_parts_of_no_effect_are_seldom_partly_supported(n, parts, shared):
-    """`shared`: all parts are differences from one baseline. Any positive part alone would be up to
-    18 % of cases."""
+def test_a_conjunction_is_not_supported_by_luck(n, clauses, shared):
+    """`shared`: all clauses are differences from one baseline."""
     rng = np.random.default_rng(1)
-    z = rng.standard_normal((n, parts, EXPERIMENTS))
-    z -= shared * rng.standard_normal((n, 1, EXPERIMENTS))
-    decision = AtLeast(1.0).decide_all(z)
-    some = np.isin(decision.verdict, POSITIVE).any(axis=0)  # no other can become positive
-    positive = np.isin(whole(rules.Decision(*(array[:, some] for array in decision))), POSITIVE)
-    assert positive.sum() / EXPERIMENTS <= FALSE["normal"]
-
-
-@each_n
-@pytest.mark.parametrize("parts", [2, 3])
-def test_one_true_part_of_several_is_partly_supported(n, parts):
-    z = np.random.default_rng(1).standard_normal((n, parts, 2_000))
-    z[:, 0] += 10
-    verdicts = whole(AtLeast(1.0).decide_all(z))
-    assert (verdicts == PARTLY).mean() >= 0.8
-    assert (verdicts == SUPPORTED).mean() <= 0.04
-    assert (verdicts == REFUTED).mean() == 0
+    z = rng.standard_normal((n, clauses, 2_000))
+    z -= shared * rng.standard_normal((n, 1, 2_000))
+    verdicts = AtLeast(0.0).decide_all(z).verdict
+    combined = np.array([rules.combine(one) for one in verdicts.T])
+    assert (combined == SUPPORTED).mean() <= ONE_SIDED["normal"]
+    # One clause that is wholly false is enough to refute it.
+    z[:, 0] -= 10
+    verdicts = AtLeast(0.0).decide_all(z).verdict
+    combined = np.array([rules.combine(one) for one in verdicts.T])
+    assert np.isin(combined, (REFUTED, PARTLY)).mean() >= 0.9
 
 
 @each_n
@@ -215,8 +181,7 @@ def test_a_planned_effect_is_found(n, kind):
     z, k = noise(kind, n), SPARE[n]
     for margin in (0.0, *MARGINS):
         assert share(AtLeast(margin).decide_all(z + margin + k), SUPPORTED) >= 0.8
-    # No effect, and a margin of 2 k.
-    assert share(AtLeast(2 * k).decide_all(z), REFUTED) >= 0.8
+        assert share(AtLeast(margin).decide_all(z + margin - k), REFUTED) >= 0.8
     assert share(Within(k).decide_all(z), SUPPORTED) >= 0.8
     assert share(Within(2.0).decide_all(z + 2 + k), REFUTED) >= 0.8
     # Both ends of the 95 % interval must fit in.
@@ -228,17 +193,14 @@ def test_a_planned_effect_is_found(n, kind):
 
 @each_n
 def test_a_planned_trend_is_found(n):
-    """`supported` needs a margin that the noise of every step fits into: 6 standard deviations at
-    n = 3, 3 at n = 5."""
-    z, margin = noise("normal", n, 5), {3: 6.0, 5: 3.0}[n]
-    line = np.array([0, 1, 2, 3, 4.0])[None, :, None] / 4
-    saturating = np.array([0, 0.5, 1, 1, 1.0])[None, :, None]
+    """`supported` needs a margin that the noise of every step fits into: 9 standard deviations at
+    n = 3, 4 at n = 5."""
+    z, margin = noise("normal", n, 5), {3: 9.0, 5: 4.0}[n]
+    line = np.array([0, 1, 2, 3, 4.0])[:, None] / 4
+    saturating = np.array([0, 0.5, 1, 1, 1.0])[:, None]
     decide = Rises(DOUBLING, margin).decide_all
-    assert share(decide(z + (margin + 2) * line), SUPPORTED) >= 0.8
-    assert share(decide(z + (margin + 2) * saturating), SUPPORTED) >= 0.8
-    noise_of_rise = 4 / np.sqrt(10)
-    small = Rises(DOUBLING, 0.5).decide_all(z + SPARE[n] * noise_of_rise * line)
-    assert share(small, *POSITIVE) >= 0.8
+    for curve in (line, saturating):
+        assert share(decide(settings(z + (margin + 4) * curve)), SUPPORTED) >= 0.8
 
 
 def test_a_rare_collapse_needs_a_rate():

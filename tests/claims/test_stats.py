@@ -112,8 +112,9 @@ def test_clopper_pearson_against_tables(successes, trials, low, high):
 
 
 def test_p_of_a_rate_is_the_binomial_tail():
-    assert stats.p_rate(5, 5, 0.4, above=True) == pytest.approx(0.4**5)
-    assert stats.p_rate(0, 5, 0.4, above=False) == pytest.approx(0.6**5)
+    assert stats.p_rate(5, 5, 0.4) == pytest.approx(2 * 0.4**5)
+    assert stats.p_rate(0, 5, 0.4) == pytest.approx(2 * 0.6**5)
+    assert stats.p_rate(2, 5, 0.4) == 1.0
 
 
 def test_rise_weights_give_the_fitted_line_over_ranks():

@@ -69,6 +69,18 @@ class Evidence:
         """
         return np.array([record.status == "ok" for record in self.trials(arm)])
 
+    def sample(self, arm: str, metric: str = "test_accuracy") -> Values:
+        """(k,) of a metric of the trials that train; (n,) of all where none does.
+
+        What sometimes collapses has no mean that a few seeds tell: whether it trains is asked as a
+        rate. An arm that trains nowhere has one outcome, and that is its value.
+
+        Raises:
+            Missing: no shared seeds, or the metric is not in the records.
+        """
+        values, trained = self.values(arm, metric), self.trained(arm)
+        return values[trained] if trained.any() else values
+
     def compute(self, arm: str, label: str, measure: Callable[[Record], float]) -> Values:
         """(n,) of what `measure` makes of each record of `arm`: from its curve, say.
 

@@ -32,6 +32,16 @@ class Level:
         """Of the interval at this look."""
         return 1 - self.two_sided
 
+    @property
+    def either_side(self) -> float:
+        """Times a two-sided p-value of this look: that of the sequence, `ALPHA` at its edge."""
+        return ALPHA / self.two_sided
+
+    @property
+    def one_side(self) -> float:
+        """The same of a one-sided p-value."""
+        return ALPHA / self.one_sided
+
 
 ONE_LOOK = Level()
 # By the sizes of all looks; a single look uses up all of it, whatever its size.

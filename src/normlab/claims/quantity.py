@@ -45,25 +45,23 @@ def difference(
     words: str = "",
     scale: float | None = None,
     unit: str = "",
-    trained: bool = False,
 ) -> Quantity:
     """arm - baseline, independent samples, in the metric's own unit: points, nats.
 
-    trained: of the trials that train alone, where whether they do is a part of its own.
+    Here and in what follows a sample is of the trials that train: see `Evidence.sample`.
     """
     known = metric_of(metric)
     factor = known.scale if scale is None else scale
     said = words or f"{known.words}: {arm} - {baseline}"
-
-    def read(evidence: Evidence) -> Sample:
-        both = (factor * evidence.values(arm, metric), -factor * evidence.values(baseline, metric))
-        if not trained:
-            return both
-        return both[0][evidence.trained(arm)], both[1][evidence.trained(baseline)]
-
-    if trained:
-        said = f"{said}, of those that train"
-    return Quantity(said, unit or known.difference, read, (arm, baseline))
+    return Quantity(
+        said,
+        unit or known.difference,
+        lambda evidence: (
+            factor * evidence.sample(arm, metric),
+            -factor * evidence.sample(baseline, metric),
+        ),
+        (arm, baseline),
+    )
 
 
 def trains(arm: str, *, words: str = "") -> Quantity:
@@ -91,7 +89,7 @@ def metric_difference(
     return Quantity(
         words or f"{arm}: {known.words} - {metric_of(baseline).words}",
         unit or known.difference,
-        lambda evidence: factor * (evidence.values(arm, metric) - evidence.values(arm, baseline)),
+        lambda evidence: factor * (evidence.sample(arm, metric) - evidence.sample(arm, baseline)),
         (arm,),
     )
 
@@ -103,7 +101,7 @@ def interaction(
     known = metric_of(metric)
 
     def read(evidence: Evidence) -> Sample:
-        a1, a0, b1, b0 = (known.scale * evidence.values(arm, metric) for arm in (*a, *b))
+        a1, a0, b1, b0 = (known.scale * evidence.sample(arm, metric) for arm in (*a, *b))
         return a1, -a0, -b1, b0
 
     text = words or f"{known.words}: ({a[0]} - {a[1]}) - ({b[0]} - {b[1]})"
@@ -119,7 +117,7 @@ def perplexity_ratio(
     return Quantity(
         said,
         "times",
-        lambda evidence: (evidence.values(arm, metric), -evidence.values(baseline, metric)),
+        lambda evidence: (evidence.sample(arm, metric), -evidence.sample(baseline, metric)),
         (arm, baseline),
     )
 
@@ -186,5 +184,5 @@ def value(
     factor = known.scale if scale is None else scale
     said = words or f"{known.words} of {arm}"
     return Quantity(
-        said, unit or known.unit, lambda evidence: factor * evidence.values(arm, metric), (arm,)
+        said, unit or known.unit, lambda evidence: factor * evidence.sample(arm, metric), (arm,)
     )

@@ -148,14 +148,31 @@ def p_greater(sample: Sample, bound: float = 0.0) -> Values:
     return np.where(np.isnan(statistic), 1.0, t.sf(statistic, df))
 
 
+def p_less(sample: Sample, bound: float = 0.0) -> Values:
+    """One-sided p-value of "the mean is at least `bound`": (n, ...) -> (...)."""
+    # The upper bound is the lower one of the mirrored values.
+    return p_greater(tuple(-values for values in samples_of(sample)), -bound)
+
+
+def p_other_side(sample: Sample, bound: float = 0.0) -> Values:
+    """Two-sided p-value of "the mean is `bound`": (n, ...) -> (...)."""
+    both: Values = 2 * np.minimum(p_greater(sample, bound), p_less(sample, bound))
+    return np.asarray(np.minimum(1.0, both))
+
+
 def p_inside(sample: Sample, low: float, high: float) -> Values:
     """p-value of "the mean is not between the bounds": (n, ...) -> (...).
 
     Two one-sided t tests (Schuirmann, 1987). A bound may be infinite; then one test is left.
     """
-    # The upper bound is the lower one of the mirrored values. Both must be shown: the larger p.
-    mirrored = tuple(-values for values in samples_of(sample))
-    return np.maximum(p_greater(sample, low), p_greater(mirrored, -high))
+    # Both must be shown: the larger p.
+    return np.maximum(p_greater(sample, low), p_less(sample, high))
+
+
+def p_outside(sample: Sample, low: float, high: float) -> Values:
+    """p-value of "the mean is between the bounds", either end of which may show that it is not."""
+    both: Values = 2 * np.minimum(p_greater(sample, high), p_less(sample, low))
+    return np.asarray(np.minimum(1.0, both))
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
@@ -166,12 +183,19 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     return Interval(*np.array([successes / trials, interval.low, interval.high]))
 
 
-def p_rate(successes: int, trials: int, threshold: float, *, above: bool) -> float:
-    """One-sided exact p-value of "the rate is at most (`above`) or at least `threshold`"."""
+def p_rate(successes: int, trials: int, threshold: float) -> float:
+    """Two-sided exact p-value of "the rate is `threshold`": twice the smaller tail.
+
+    It is below a level just where Clopper and Pearson's interval at that level leaves `threshold`
+    out.
+    """
     from scipy.stats import binomtest
 
-    alternative = "greater" if above else "less"
-    return float(binomtest(successes, trials, threshold, alternative=alternative).pvalue)
+    tails = [
+        binomtest(successes, trials, threshold, alternative=side).pvalue
+        for side in ("greater", "less")
+    ]
+    return min(1.0, 2 * float(min(tails)))
 
 
 def rise_weights(order: Sequence[float]) -> Values:

@@ -33,7 +33,7 @@ class PartVerdict:
     """A part of a claim, decided: the effect with its 95 % interval, in `unit`, from `n` seeds.
 
     decides: it is a clause; else it belongs to the scope, and moves no verdict. p: the p-value of
-    the null hypothesis that `supported` rejects, None for what is exact.
+    what the verdict rejects, over all looks; None for what is exact.
     """
 
     name: str

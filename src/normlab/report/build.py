@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from normlab.claims.claim import Claim
+from normlab.claims.family import family as family_of
 from normlab.claims.registry import load_all
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
@@ -46,17 +47,18 @@ def built(
     claims, store = load_all() if claims is None else claims, Store(results)
     rows = verdicts(claims, store)
     cards = [build_card(claim, row, store) for claim, row in zip(claims, rows, strict=True)]
+    together = family_of(rows).words
     page = out or results / "report" / "index.html"
     texts = {
         results / "verdicts.json": to_json(rows),
-        page: html(cards, finished(store), _links(results, page)),
+        page: html(cards, finished(store), _links(results, page), together),
     }
     # What another folder holds is nobody's to commit here.
     if CHECKOUT is not None and results.resolve() == RESULTS:
         picture = headline_of(claims, rows, store)
         path = CHECKOUT / "README.md"
         texts[path] = readme.put(path.read_text(), readme.blocks(cards, picture))
-        texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards)
+        texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards, together)
         for theme, svg in picture.pictures.items() if picture else ():
             texts[CHECKOUT / f"{readme.PICTURE}-{theme}.svg"] = svg
     return texts
@@ -74,7 +76,7 @@ def out_of_date(texts: Mapping[Path, str]) -> list[Path]:
     return [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
 
 
-def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
+def html(cards: Sequence[Card], trials: int, links: Mapping[str, str], family: str = "") -> str:
     """The page.
 
     `links`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it.
@@ -99,6 +101,7 @@ def html(cards: Sequence[Card], trials: int, links: Mapping[str, str]) -> str:
         headline=headline,
         classes=CLASSES,
         trials=trials,
+        family=family,
         links=links,
     )
 

@@ -19,12 +19,15 @@ is in [docs/evidence.md](docs/evidence.md). Rules, trials, figures and caveats o
 `normlab show SLUG` and on the page that `normlab report` builds."""
 
 
-def verdict_page(cards: Sequence[Card]) -> str:
-    """The whole file: for each verdict a table of its claims, then their parts."""
+def verdict_page(cards: Sequence[Card], family: str = "") -> str:
+    """The whole file: for each verdict a table of its claims, then their parts.
+
+    family: how many verdicts stay if all clauses are one family of tests.
+    """
     # A table of claims that nothing is known of would say less than one sentence.
     if all(card.verdict == NO_DATA for card in cards):
         return f"# Verdicts\n\n{EMPTY}\n"
-    sections = [HEAD.format(counts=counts(cards))]
+    sections = [HEAD.format(counts=f"{counts(cards)} {family}".strip())]
     for verdict in VERDICTS:
         group = sorted(
             (card for card in cards if card.verdict == verdict), key=lambda card: card.claim.slug

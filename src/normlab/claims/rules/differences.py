@@ -43,7 +43,8 @@ class AtLeast(IntervalRule):
         mean, low, high = stats.t_interval(values, level.confidence)
         over, under = low > self.margin, high < self.margin
         verdict = np.select([over, under], [SUPPORTED, REFUTED], INCONCLUSIVE)
-        return Decision(verdict, mean, low, high, stats.p_greater(values, self.margin))
+        p = np.minimum(1.0, level.either_side * stats.p_other_side(values, self.margin))
+        return Decision(verdict, mean, low, high, p)
 
     def zones(self) -> tuple[Zone, ...]:
         return Zone(-inf, self.margin, REFUTED), Zone(self.margin, inf, SUPPORTED)
@@ -80,7 +81,10 @@ class Within(IntervalRule):
         inside = (lowest > -margin) & (highest < margin)
         outside = (low > margin) | (high < -margin)
         verdict = np.select([inside, outside], [SUPPORTED, REFUTED], INCONCLUSIVE)
-        return Decision(verdict, mean, low, high, stats.p_inside(values, -margin, margin))
+        p_inside = level.one_side * stats.p_inside(values, -margin, margin)
+        p_outside = level.either_side * stats.p_outside(values, -margin, margin)
+        p = np.minimum(1.0, np.minimum(p_inside, p_outside))
+        return Decision(verdict, mean, low, high, p)
 
     def zones(self) -> tuple[Zone, ...]:
         return (
@@ -125,8 +129,12 @@ class Rises(IntervalRule):
         confidence = 1 - 2 * level.one_sided
         lows = [stats.t_interval((settings[j], -settings[i]), confidence).low for i, j in pairs]
         falls = ~(np.stack(lows) > -self.margin).all(axis=0)
-        unclear = (decision.verdict == SUPPORTED) & falls
-        return decision._replace(verdict=np.where(unclear, INCONCLUSIVE, decision.verdict))
+        positive = decision.verdict == SUPPORTED
+        verdict = np.where(positive & falls, INCONCLUSIVE, decision.verdict)
+        steps = [stats.p_greater((settings[j], -settings[i]), -self.margin) for i, j in pairs]
+        worst = np.minimum(1.0, level.one_side * np.max(steps, axis=0))
+        p = np.where(positive, np.maximum(decision.p, worst), decision.p)
+        return decision._replace(verdict=verdict, p=p)
 
     def zones(self) -> tuple[Zone, ...]:
         return AtLeast(self.margin).zones()

@@ -175,7 +175,7 @@ class Rate(Rule):
         if trials >= MIN_SEEDS and (over or under):
             verdict = SUPPORTED if over == self.above else REFUTED
         counted = f"{successes} of {trials}, 95 % interval {low:.3g} to {high:.3g}"
-        p = stats.p_rate(successes, trials, self.threshold, above=self.above)
+        p = min(1.0, level.either_side * stats.p_rate(successes, trials, self.threshold))
         return Finding(verdict, mean, low, high, unit, trials, f"{counted}; {self.words}", p)
 
     def zones(self) -> tuple[Zone, ...]:

@@ -55,7 +55,10 @@ class Between(IntervalRule):
         within = (low >= least) & (high <= most)
         beyond = (high < least) | (low > most)
         verdict = np.select([within, beyond], [SUPPORTED, REFUTED], INCONCLUSIVE)
-        p = stats.p_inside(values, least, most)
+        # Both ends of one interval must lie within.
+        p_inside = 2 * stats.p_inside(values, least, most)
+        p_outside = stats.p_outside(values, least, most)
+        p = np.minimum(1.0, level.either_side * np.minimum(p_inside, p_outside))
         # Few seeds give a wide interval, whose end may be too large for a float: inf is meant.
         with np.errstate(over="ignore"):
             return Decision(verdict, np.exp(mean), np.exp(low), np.exp(high), p)

@@ -23,8 +23,8 @@ class Finding:
     """What a rule found: the verdict, the effect with its interval, one sentence with the numbers.
 
     The interval holds the effect in 95 % of cases over all looks together. `p` is the p-value of
-    the null hypothesis that a supported verdict rejects; None says that the finding is exact (an
-    identity, an audit).
+    what the verdict rejects, for all looks together, so that it is below 5 % where one is decided;
+    None says that the finding is exact (an identity, an audit).
     """
 
     verdict: str
