@@ -2,16 +2,18 @@
 
 Said by: "BatchNorm vs LayerNorm" (a lesson), against BatchNorm.
 Primary source: the code of `transformers` itself.
-Measured: two readings, both decided on one sample of the library's causal language models:
-LayerNorm itself (it centres), or a norm of each token by itself, RMSNorm included. The sample was
-drawn before any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0)
-those 124 that the options of tiny_transformers.TINY build with less than 20 million parameters, and
-of these, in alphabetical order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most
-part, large mixtures of experts and models with parts for images or sound.
+Measured: LayerNorm itself decides, which centres; a norm of each token by itself, RMSNorm included,
+is scope. Both on one sample of the library's causal language models. The sample was drawn before
+any norm was looked at: of the 189 types of the library's causal-LM table (5.23.0) those 124 that
+the options of tiny_transformers.TINY build with less than 20 million parameters, and of these, in
+alphabetical order, entry i * 124 // 30 for i = 0 .. 29. Left out are, for the most part, large
+mixtures of experts and models with parts for images or sound.
 Cost: normlab run hf-layernorm    40 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Rate
 from normlab.records.measurement import Measurement
@@ -65,18 +67,17 @@ CLAIM = Claim(
     prediction="partly supported: LayerNorm itself in a minority, a norm of each token by itself "
     "in all",
     arms=tuple(Arm(model, options={"model": model}) for model in SAMPLE),
-    protocols={
-        "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
-        "smoke": Protocol(seeds=1, seconds_per_trial=0.3),
-    },
+    protocols=direct_protocols(1, 0.3),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "LayerNorm itself",
             "most norms of a causal language model of the library subtract the mean",
             models_with("layernorm", "models in which most norms centre"),
             Rate(0.8),
         ),
+    ),
+    scope=(
         Part(
             "a norm of its kind",
             "they normalize each token by itself, with or without the mean, and none over the "
@@ -85,10 +86,21 @@ CLAIM = Claim(
             Rate(0.8),
         ),
     ),
+    answers=Answers(
+        supported="{LayerNorm itself.effect:.0%} of 30 causal language models of the library use "
+        "LayerNorm itself ({LayerNorm itself.low:.0%} to {LayerNorm itself.high:.0%}).",
+        refuted="Only {LayerNorm itself.effect:.0%} of 30 causal language models of the library "
+        "use LayerNorm itself ({LayerNorm itself.low:.0%} to {LayerNorm itself.high:.0%}); "
+        "{a norm of its kind.effect:.0%} normalize each token by itself.",
+        inconclusive="{LayerNorm itself.effect:.0%} of 30 causal language models of the library "
+        "use LayerNorm itself ({LayerNorm itself.low:.0%} to {LayerNorm itself.high:.0%}): "
+        "whether 80 % is open.",
+    ),
     caveats=(
         "Types of models count once each, however much they are used; BERT's kin counts where it "
         "has a causal head.",
         "65 of the 189 types could not be built tiny by the same options and are missing.",
     ),
     would_change="A sample weighted by use: downloads, say.",
+    first_seed=0,
 )

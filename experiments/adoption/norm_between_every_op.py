@@ -15,7 +15,9 @@ closed; the threshold is the one that the catalogue has for such audits.
 Cost: normlab run norm-between-every-op    20 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
@@ -62,12 +64,9 @@ CLAIM = Claim(
     prediction="refuted: one has no norm, and of the operations about half to two thirds read "
     "normed values",
     arms=tuple(Arm(model, options={"model": model}) for model in MODELS),
-    protocols={
-        "cpu": Protocol(seeds=1, seconds_per_trial=0.5),
-        "smoke": Protocol(seeds=1, seconds_per_trial=0.5),
-    },
+    protocols=direct_protocols(1, 0.5),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "every",
             "every architecture of the list has norms",
@@ -84,6 +83,14 @@ CLAIM = Claim(
             Listed(MODELS, 0.8),
         ),
     ),
+    answers=Answers(
+        supported="Every architecture of the list has norms, and "
+        "{between almost every operation.effect:.0%} have them between almost all operations.",
+        refuted="Of 12 architectures {every.effect:.0%} have norms at all, and "
+        "{between almost every operation.effect:.0%} have one before 80 % of their operations.",
+        partly="Of 12 architectures {every.effect:.0%} have norms, and "
+        "{between almost every operation.effect:.0%} have one before 80 % of their operations.",
+    ),
     caveats=(
         "Operations without a weight (products of attention, activations, sums) are left out: with "
         "them shares fall.",
@@ -93,4 +100,5 @@ CLAIM = Claim(
     ),
     would_change="Architectures that normalize the inputs of the layers that lead back to the "
     "stream as well.",
+    first_seed=0,
 )

@@ -11,7 +11,9 @@ GPT-2 on, among them the two exceptions that the catalogue names, Gemma 2 and OL
 Cost: normlab run preln-default-families    30 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import reached
 from normlab.claims.rules import Listed
 from normlab.records.measurement import Measurement
@@ -68,15 +70,21 @@ CLAIM = Claim(
     "those that followed it.",
     prediction="supported: 13 of 15, Gemma 2 and OLMo 2 not; the three before GPT-2 Post-LN",
     arms=tuple(Arm(model, options={"model": model}) for model in (*LATER, *BEFORE)),
-    protocols={
-        "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
-        "smoke": Protocol(seeds=1, seconds_per_trial=0.3),
-    },
+    protocols=direct_protocols(1, 0.3),
     trial=trial,
-    parts=(
+    clauses=(
         part("the named", "GPT-2, LLaMA and T5 are Pre-LN", "pre", ("gpt2", "llama", "t5")),
         part("the later ones", "families from GPT-2 on are Pre-LN", "pre", LATER),
         part("the original", "the original transformer, GPT and BERT are Post-LN", "post", BEFORE),
+    ),
+    answers=Answers(
+        supported="GPT-2, LLaMA and T5 are Pre-LN, and so are {the later ones.effect:.0%} of 15 "
+        "families from GPT-2 on; the original, GPT and BERT are Post-LN.",
+        refuted="{the named.effect:.0%} of GPT-2, LLaMA and T5 and {the later ones.effect:.0%} of "
+        "15 families from GPT-2 on are Pre-LN.",
+        partly="{the named.effect:.0%} of GPT-2, LLaMA and T5 and {the later ones.effect:.0%} of "
+        "15 families from GPT-2 on are Pre-LN; of the original, GPT and BERT "
+        "{the original.effect:.0%} are Post-LN.",
     ),
     caveats=(
         "The original's paper is meant; its code, tensor2tensor, came to norms before branches "
@@ -86,4 +94,5 @@ CLAIM = Claim(
         "Both exceptions are of 2024; for what such norms do, see peri-ln-steadier.",
     ),
     would_change="A list with more models of 2024 and later that normalize after the branch.",
+    first_seed=0,
 )

@@ -11,15 +11,22 @@ Primary source: code where there is code, what is written where there is none.
   biases. A port to torch (lucidrains/PaLM-pytorch, read there) takes a centred LayerNorm without
   bias. But in Google's T5X, which the catalogue has as PaLM's code base, the examples' layer called
   LayerNorm has no mean and no bias (read in copies of it): the name may hide an RMSNorm.
-Measured: whether norms centre or shift. RMSNorm is what ignores the scale of its input but not a
-constant that is added to it, and gives 0 for 0. Of PaLM what is counted is what the paper says.
+Measured: whether norms centre or shift. GPT is GPT-2, the last with code of its own before gpt-oss,
+which is scope. RMSNorm is what ignores the scale of its input but not a constant that is added to
+it, and gives 0 for 0. Of PaLM papers and code disagree, so that its clause is stated and stays
+inconclusive.
 Cost: normlab run rmsnorm-adoption    10 seconds on one core
 """
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+import numpy as np
+
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, reached
-from normlab.claims.rules import Listed
+from normlab.claims.rules import Listed, Stated
 from normlab.records.measurement import Measurement
+from normlab.records.verdict import INCONCLUSIVE
 
 # 1 for yes, 0 for no; read in the sources above, once.
 STATED = {
@@ -75,17 +82,31 @@ CLAIM = Claim(
     arms=tuple(
         Arm(model, options={"model": model}) for model in ("gpt2", "gpt_oss", "llama", "PaLM")
     ),
-    protocols={
-        "cpu": Protocol(seeds=1, seconds_per_trial=0.3),
-        "smoke": Protocol(seeds=1, seconds_per_trial=0.3),
-    },
+    protocols=direct_protocols(1, 0.3),
     trial=trial,
-    parts=(
-        measured("GPT-2", "gpt2"),
-        measured("gpt-oss", "gpt_oss"),
+    clauses=(
+        measured("GPT", "gpt2"),
         measured("LLaMA", "llama"),
         Part(
             "PaLM",
+            "PaLM uses RMSNorm",
+            Quantity(
+                "what sources state of PaLM, no measurement",
+                "",
+                lambda evidence: np.zeros(0),
+                ("PaLM",),
+            ),
+            Stated(
+                INCONCLUSIVE,
+                "the paper names LayerNorm without biases, and a port centres; the layer called "
+                "LayerNorm in T5X, which the catalogue has as PaLM's code base, has no mean",
+            ),
+        ),
+    ),
+    scope=(
+        measured("gpt-oss", "gpt_oss"),
+        Part(
+            "PaLM's paper",
             "PaLM's paper says that it uses RMSNorm",
             yes_or_no(
                 "PaLM",
@@ -95,6 +116,14 @@ CLAIM = Claim(
             Listed(("the paper",), 1.0),
         ),
     ),
+    answers=Answers(
+        supported="GPT-2, LLaMA and PaLM use RMSNorm.",
+        refuted="GPT-2 and LLaMA use no RMSNorm.",
+        partly="LLaMA uses RMSNorm and GPT-2 does not; of PaLM the paper names LayerNorm, and the "
+        "code that is said to be its base has no mean. gpt-oss uses RMSNorm, too.",
+        inconclusive="Of PaLM sources disagree: the paper names LayerNorm, and the code that is "
+        "said to be its base has no mean.",
+    ),
     caveats=(
         "The formula of PaLM's paper was read in two summaries of it, not in the paper itself.",
         "PaLM's own code is closed; T5X calls an RMSNorm LayerNorm, so what PaLM ran is not known "
@@ -103,4 +132,5 @@ CLAIM = Claim(
     ),
     would_change="PaLM's code, or a statement of its authors on which layer the name LayerNorm "
     "stands for.",
+    first_seed=0,
 )

@@ -4,21 +4,24 @@ Said by: "How BN, IN and LN differ".
 Primary source: none.
 Measured: times of forward and backward in training mode on maps of 8 x 8 to 256 x 256, LayerNorm
 over BatchNorm, by the variants of ln-slower-spatial; "about the same" is a ratio between 0.67 and
-1.5 (the catalogue). Beside them, read by no part: each norm of ours in copies of its input, which
-is the least that any norm can cost.
+1.5 (the catalogue). The LayerNorm that users write for maps is torch's over (C, H, W) in float32:
+it decides, by memory format; the others are scope. Beside them, read by no part: each norm of ours
+in copies of its input, which is the least that any norm can cost.
 Cost: normlab run bn-ln-cost-comparable --profile cpu    2 minutes on one calm core, one trial at a
 time
 """
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.figure import Cells
-from normlab.claims.protocols.timing import typical_ratio
+from normlab.claims.protocols.timing import ratio_of, timing_protocols
 from normlab.claims.rules import Between
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
 SIDES = (8, 32, 128, 256)
+FORMATS = ("channels_first", "channels_last")
 KINDS = (
     "batchnorm",
     "layernorm",
@@ -48,7 +51,20 @@ def grids(values: int) -> dict[str, Any]:
     return {"maps": maps(SIDES, values, **ALL_MAPS), "copies": maps(SIDES, values)}
 
 
-TINY = {"maps": maps((4,), 128, 8), "copies": maps((4,), 128, 8)}
+TINY = {"maps": maps((4,), 128, 8, formats=list(FORMATS)), "copies": maps((4,), 128, 8)}
+
+
+def part(name: str, dtype: str, memory_format: str, title: str = "") -> Part:
+    return Part(
+        title or f"{name}, {dtype}, {memory_format}",
+        f"LayerNorm {LAYERNORMS[name][2]} takes about as long as BatchNorm, {dtype}, "
+        f"{memory_format}",
+        ratio_of(name, dtype, memory_format, words="time of LayerNorm over that of BatchNorm"),
+        # As far up as down on the scale of ratios.
+        Between(0.67, 1.5),
+    )
+
+
 COPIES = tuple(against_copy(kind) for kind in KINDS)
 
 CLAIM = Claim(
@@ -60,26 +76,45 @@ CLAIM = Claim(
     prediction="partly supported: over (C, H, W) on a CPU; refuted by permutation, and "
     "GroupNorm(1) is faster",
     arms=(*(arm(name) for name in LAYERNORMS), *COPIES),
-    protocols={
-        "smoke": Protocol(options={**QUICK, "grids": TINY}, seeds=1),
-        "cpu": Protocol(options={**CPU, "grids": grids(2**20)}, seconds_per_trial=2.5),
-        "gpu": Protocol(options={**GPU, "grids": grids(2**26)}, seconds_per_trial=10.0),
-    },
+    protocols=timing_protocols(
+        {**QUICK, "grids": TINY},
+        {**CPU, "grids": grids(2**20)},
+        {**GPU, "grids": grids(2**26)},
+        2.5,
+        gpu_seconds=10.0,
+    ),
     trial=trial,
     timed=True,
-    parts=tuple(
-        Part(
-            name,
-            f"LayerNorm {words} takes about as long as BatchNorm",
-            typical_ratio(name, words="time of LayerNorm over that of BatchNorm"),
-            # As far up as down on the scale of ratios.
-            Between(0.67, 1.5),
-        )
-        for name, (_, _, words) in LAYERNORMS.items()
+    clauses=(
+        part("over C, H, W", "float32", "channels_first", "channels first"),
+        part("over C, H, W", "float32", "channels_last", "channels last"),
+    ),
+    scope=(
+        *(
+            part(name, "float32", form)
+            for name in LAYERNORMS
+            if name != "over C, H, W"
+            for form in FORMATS
+        ),
+        *(part(name, "bfloat16", form) for name in LAYERNORMS for form in FORMATS),
+    ),
+    answers=Answers(
+        supported="torch's LayerNorm over (C, H, W) takes {channels first.effect:.2f} times as "
+        "long as BatchNorm ({channels first.low:.2f} to {channels first.high:.2f}) in channels "
+        "first and {channels last.effect:.2f} times in channels last.",
+        refuted="They do not cost the same: torch's LayerNorm over (C, H, W) takes "
+        "{channels first.effect:.2f} times as long as BatchNorm ({channels first.low:.2f} to "
+        "{channels first.high:.2f}) in channels first and {channels last.effect:.2f} times in "
+        "channels last.",
+        partly="It depends on the memory format: torch's LayerNorm over (C, H, W) takes "
+        "{channels first.effect:.2f} times as long as BatchNorm in channels first and "
+        "{channels last.effect:.2f} times in channels last.",
+        inconclusive="torch's LayerNorm over (C, H, W) takes {channels first.effect:.2f} times as "
+        "long as BatchNorm in channels first and {channels last.effect:.2f} times in channels "
+        "last: not both are decided.",
     ),
     caveats=(
-        "A median over memory formats and dtypes: single cells, all in the records, differ from it "
-        "up to tenfold.",
+        "Each ratio is a mean over sizes of maps, whose range stands beside it.",
         "All maps have the same number of values, and 64 channels (16 at 256 x 256 on a CPU).",
         "At evaluation BatchNorm needs no statistics and costs far less: see ln-slower-spatial.",
     ),

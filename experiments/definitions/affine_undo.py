@@ -10,7 +10,9 @@ Cost: normlab run affine-undo    2 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -80,15 +82,17 @@ CLAIM = Claim(
     prediction="partly supported: exact with fixed statistics; off by about 1 / sqrt(N) in "
     "training",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.02), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.02),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "fixed statistics",
             "at evaluation gamma and beta give the input back",
             largest(ARMS, "fixed", words=ERROR),
             Exact(1e-5),
         ),
+    ),
+    scope=(
         Part(
             "batch statistics",
             "in training, on batches of 4 to 256, gamma and beta give the input back",
@@ -96,10 +100,18 @@ CLAIM = Claim(
             Exact(1e-5),
         ),
     ),
+    answers=Answers(
+        supported="With fixed statistics gamma = sqrt(var + eps) and beta = mean give the input "
+        "back to {fixed statistics.effect:.0e} of its deviation; in training, by the next batch's "
+        "own statistics, only to {batch statistics.effect:.0%}.",
+        refuted="Even with fixed statistics gamma and beta do not give the input back: off by "
+        "{fixed statistics.effect:.1e} of its deviation.",
+    ),
     caveats=(
         "For one given batch the undoing is exact, but gamma and beta do not follow the batch.",
         "LayerNorm cannot be undone per feature at all, since its statistics differ by sample "
         "(layernorm_r2).",
     ),
     would_change="Gamma and beta that follow the batch's own statistics.",
+    first_seed=0,
 )

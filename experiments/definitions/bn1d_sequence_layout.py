@@ -10,7 +10,9 @@ Cost: normlab run bn1d-sequence-layout    3 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -69,9 +71,9 @@ CLAIM = Claim(
     "their number only.",
     prediction="partly supported: after a transposition; the tensor as it stands is refused",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.02), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.02),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "as it stands",
             "BatchNorm1d(512) takes the tensor",
@@ -83,6 +85,8 @@ CLAIM = Claim(
             ),
             Exact(0),
         ),
+    ),
+    scope=(
         Part(
             "transposed",
             "on the tensor transposed to (4, 512, 20) it normalizes each feature over batch and "
@@ -94,10 +98,28 @@ CLAIM = Claim(
             ),
             Exact(1e-5),
         ),
+        Part(
+            "positions",
+            "BatchNorm1d(20), which takes the tensor, normalizes each feature",
+            largest(
+                ARMS,
+                "by_position_vs_described",
+                words="largest distance of an output of BatchNorm1d(20) from what is described, "
+                "fp32 and fp64",
+            ),
+            Exact(1e-5),
+        ),
+    ),
+    answers=Answers(
+        supported="BatchNorm1d(512) takes the tensor (4, 20, 512) and normalizes each feature.",
+        refuted="BatchNorm1d(512) refuses the tensor (4, 20, 512); on the transposed one it does "
+        "what is described, to {transposed.effect:.0e}, and BatchNorm1d(20) silently normalizes "
+        "positions.",
     ),
     caveats=(
         "BatchNorm1d(20) takes the tensor and normalizes positions; with as many positions as "
         "features none refuses.",
     ),
     would_change="A BatchNorm1d that takes channels last.",
+    first_seed=0,
 )

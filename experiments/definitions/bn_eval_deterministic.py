@@ -10,7 +10,9 @@ Cost: normlab run bn-eval-deterministic    10 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -80,12 +82,19 @@ CLAIM = Claim(
     "deterministically.",
     prediction="supported",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.2), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.2),
     trial=trial,
-    parts=(
+    clauses=(
         part("layer", "a BatchNorm layer in eval mode", "layer"),
         part("network", "a network of five convolutions with BatchNorm in eval mode", "network"),
     ),
+    answers=Answers(
+        supported="With frozen statistics an output does not depend on its batch: changes of "
+        "{network.effect:.0e} of the largest output at most, at batches of 1 to 128.",
+        refuted="With frozen statistics an output changes with its batch by up to "
+        "{layer.effect:.1e} in a layer and {network.effect:.1e} in a network.",
+    ),
     caveats=("Not bit by bit: convolutions may be computed another way for another batch size.",),
     would_change="An example whose output moves by more than rounding with its batch mates.",
+    first_seed=0,
 )

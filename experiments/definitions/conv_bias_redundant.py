@@ -12,7 +12,9 @@ Cost: normlab run conv-bias-redundant    5 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -84,9 +86,9 @@ CLAIM = Claim(
     "canceled'.",
     prediction="supported: no gradient reaches the bias, and none of its values changes the output",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.3), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.3),
     trial=trial,
-    parts=(
+    clauses=(
         part(
             "gradient",
             "the loss has no gradient for the bias",
@@ -96,10 +98,20 @@ CLAIM = Claim(
         part("training", "another bias does not change the output in training", "training", CHANGE),
         part("evaluation", "nor at evaluation, 200 batches later", "evaluation", CHANGE),
     ),
+    answers=Answers(
+        supported="A bias before BatchNorm has no gradient ({gradient.effect:.0e} of the "
+        "weight's) and changes no output, in training or, 200 batches later, at evaluation.",
+        refuted="A bias before BatchNorm is no dead weight: its gradient is {gradient.effect:.1e} "
+        "of the weight's, and it changes outputs by {training.effect:.1e} in training.",
+        partly="A bias before BatchNorm has a gradient of {gradient.effect:.1e} of the weight's "
+        "and changes outputs by {training.effect:.1e} in training and {evaluation.effect:.1e} at "
+        "evaluation.",
+    ),
     caveats=(
         "A bias that changes faster than the running mean follows shows at evaluation "
         "(evaluation_after_2).",
     ),
     would_change="Weight decay or noise on the bias large enough that the running mean does not "
     "follow.",
+    first_seed=0,
 )

@@ -11,7 +11,9 @@ Cost: normlab run document-code-runs    10 seconds on one core
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -104,9 +106,9 @@ CLAIM = Claim(
     source="torch.nn, as installed.",
     prediction="supported",
     arms=tuple(Arm(name, options={"document": name}) for name in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.1), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.1),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "shapes",
             "every snippet runs and gives the shape that it should",
@@ -130,8 +132,17 @@ CLAIM = Claim(
             Exact(1e-4),
         ),
     ),
+    answers=Answers(
+        supported="Snippets like the documents' run, with the shapes and values that they assert, "
+        "to {values.effect:.0e}.",
+        refuted="Of snippets like the documents' {shapes.effect:.0f} have another shape, and "
+        "values are off by up to {values.effect:.1e}.",
+        partly="Of snippets like the documents' {shapes.effect:.0f} have another shape, and "
+        "values are off by up to {values.effect:.1e}.",
+    ),
     caveats=(
         "Equivalent snippets, written here: a slip in a document's own text would not be seen.",
     ),
     would_change="A torch in which one of these calls fails.",
+    first_seed=0,
 )

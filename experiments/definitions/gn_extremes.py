@@ -10,7 +10,9 @@ Cost: normlab run gn-extremes    2 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import AtLeast, Exact
 
@@ -64,9 +66,9 @@ CLAIM = Claim(
     "the batch axis.",
     prediction="partly supported: two clauses of three; GN never sees the batch",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.03), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.03),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "one channel",
             "with one channel per group GN is IN",
@@ -92,9 +94,19 @@ CLAIM = Claim(
             AtLeast(1e-6),
         ),
     ),
+    answers=Answers(
+        supported="GN is IN at one channel per group and LN at one group, and a sample's output "
+        "moves with its batch.",
+        refuted="GN is neither IN at one channel per group ({one channel.effect:.1e} off) nor LN "
+        "at one group, and does not see the batch.",
+        partly="GN is IN at one channel per group and LN at one group, to "
+        "{one channel.effect:.0e} and {one group.effect:.0e}; but it never sees the batch: a "
+        "sample's output changes by {large batches.effect:.0e} with its mates.",
+    ),
     caveats=(
         "Equality holds without affine: torch's LayerNorm has a scale and shift per element, GN "
         "per channel.",
     ),
     would_change="A GN whose output for a sample moves when another sample does.",
+    first_seed=0,
 )

@@ -5,14 +5,15 @@ Primary source: Ba et al. 2016 for LN.
 Measured: the distance between samples normalized in a batch and alone. The claim is true of the
 formula; kernels may still sum in another order for another batch, so it is counted in units in the
 last place (ulp). Rows 1 to 8192 and widths 64 to 16384, with at most 2^21 values a tensor. torch's
-layers decide four parts. NormLab's own RMSNorm is a part by itself, because it takes another path
-for small inputs (speed), and so does depend on the batch in its last bits.
+four layers decide; NormLab's own RMSNorm is scope.
 Cost: normlab run ln-batch-independent    25 seconds on one core
 """
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -92,16 +93,27 @@ CLAIM = Claim(
     prediction="supported on a CPU, bit by bit, but for our own RMSNorm, which calibration showed "
     "to be 4 ulp off",
     arms=ARMS,
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.2), "smoke": Protocol(seeds=1)},
+    protocols=direct_protocols(20, 0.2),
     trial=trial,
-    parts=(
+    clauses=(
         part("layernorm", "torch's layernorm"),
         part("rmsnorm", "torch's rmsnorm"),
         part("groupnorm", "torch's groupnorm"),
         part("instancenorm", "torch's instancenorm"),
-        part("own rmsnorm", "the RMSNorm of this project"),
+    ),
+    scope=(part("own rmsnorm", "the RMSNorm of this project"),),
+    answers=Answers(
+        supported="LN, RMSNorm, GN and IN of torch give a sample the same result in any batch, to "
+        "{layernorm.effect:.0f} units in the last place.",
+        refuted="Results depend on the batch: LN by up to {layernorm.effect:.0f} units in the "
+        "last place, RMSNorm {rmsnorm.effect:.0f}, GN {groupnorm.effect:.0f}, IN "
+        "{instancenorm.effect:.0f}.",
+        partly="Not all are the same to the last bit: LN moves with the batch by up to "
+        "{layernorm.effect:.0f} units in the last place, RMSNorm {rmsnorm.effect:.0f}, GN "
+        "{groupnorm.effect:.0f}, IN {instancenorm.effect:.0f}.",
     ),
     caveats=("One thread of a CPU. Kernels of a GPU may sum in another order for another batch.",),
     would_change="A kernel that sums in another order for another number of rows: on a GPU, or "
     "with more threads.",
+    first_seed=0,
 )

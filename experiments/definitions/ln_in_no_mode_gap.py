@@ -10,7 +10,9 @@ Cost: normlab run ln-in-no-mode-gap    2 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -65,12 +67,21 @@ CLAIM = Claim(
     "and test times.",
     prediction="supported, bit by bit; InstanceNorm with running statistics is the exception",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.02), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.02),
     trial=trial,
-    parts=(part("layernorm"), part("instancenorm")),
+    clauses=(part("layernorm"), part("instancenorm")),
+    answers=Answers(
+        supported="LayerNorm and InstanceNorm compute the same in both modes: differences of "
+        "{layernorm.effect:.0e} and {instancenorm.effect:.0e}.",
+        refuted="LayerNorm and InstanceNorm differ between both modes, by {layernorm.effect:.1e} "
+        "and {instancenorm.effect:.1e}.",
+        partly="One of both differs between the modes: LayerNorm by {layernorm.effect:.1e}, "
+        "InstanceNorm by {instancenorm.effect:.1e}.",
+    ),
     caveats=(
         "torch's InstanceNorm2d with track_running_stats=True does switch (tracked_instancenorm in "
         "the records).",
     ),
     would_change="A layer of either kind that keeps running statistics by default.",
+    first_seed=0,
 )

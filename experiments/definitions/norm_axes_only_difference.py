@@ -3,16 +3,19 @@
 Said by: three documents (below).
 Primary source: Wu & He 2018, section 3.1, write BN, LN, IN and GN as one formula over index sets,
 with one scale and shift per channel.
-Measured: the statement bundles four clauses: these norms in training; RMSNorm, which no axes give;
-BN at evaluation, which has no axes; torch's LayerNorm over (C, H, W), whose scale and shift belong
-to elements. Each is compared with torch.nn, the first one by its input gradient, too.
+Measured: whether the choice of axes alone gives all five: BN, LN, IN and GN in training, and
+RMSNorm. Scope: these norms in training; RMSNorm, which no axes give; BN at evaluation, which has no
+axes; torch's LayerNorm over (C, H, W), whose scale and shift belong to elements. Each is compared
+with torch.nn, the first one by its input gradient, too.
 Cost: normlab run norm-axes-only-difference    4 seconds on one core
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest
 from normlab.claims.rules import Exact
 
@@ -92,11 +95,11 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         }
 
 
-def part(name: str, statement: str, metric: str) -> Part:
+def part(name: str, statement: str, *metrics: str) -> Part:
     words = "largest error of an output, over the largest output, fp32 and fp64"
-    if metric == "four":
+    if "four" in metrics:
         words = "largest error of an output or input gradient, over the largest, fp32 and fp64"
-    return Part(name, statement, largest(ARMS, metric, words=words), Exact(1e-5))
+    return Part(name, statement, largest(ARMS, metrics, words=words), Exact(1e-5))
 
 
 CLAIM = Claim(
@@ -112,9 +115,17 @@ CLAIM = Claim(
     "are taken over.",
     prediction="partly supported: true of BN in training, LN, IN and GN; not of the other three",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.05), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.05),
     trial=trial,
-    parts=(
+    clauses=(
+        part(
+            "five norms",
+            "axes alone give BN in training, LN, IN, GN and RMSNorm",
+            "four",
+            "rmsnorm",
+        ),
+    ),
+    scope=(
         part("four norms", "axes alone give BN in training, LN, IN and GN, without affine", "four"),
         part("RMSNorm", "some choice of axes gives RMSNorm", "rmsnorm"),
         part("evaluation", "some choice of axes gives BN at evaluation", "evaluation"),
@@ -124,9 +135,17 @@ CLAIM = Claim(
             "per_element",
         ),
     ),
+    answers=Answers(
+        supported="One formula gives all five norms by the choice of its axes, to "
+        "{five norms.effect:.0e}.",
+        refuted="Axes alone give BN in training, LN, IN and GN, to {four norms.effect:.0e}; but "
+        "no axes give RMSNorm ({RMSNorm.effect:.0%} off at best), nor BN at evaluation "
+        "({evaluation.effect:.0%}).",
+    ),
     caveats=(
         "'LayerNorm' on images is three operators: over (C, H, W), over C per pixel, and torch's "
         "per element.",
     ),
     would_change="Axes that reproduce RMSNorm, or BN at evaluation, to 1e-5.",
+    first_seed=0,
 )

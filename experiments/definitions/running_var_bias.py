@@ -13,7 +13,9 @@ Cost: normlab run running-var-bias --profile cpu    2 minutes on one core
 
 from typing import Any
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.looks import Looks
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import every, metric_difference
@@ -84,9 +86,18 @@ CLAIM = Claim(
     "1) times the batch's.",
     prediction="refuted for the buffer; the accuracy differs at batches of 2 and 4 only",
     arms=tuple(Arm(name(n), options={"batch": n}) for n in SIZES),
-    protocols=as_options(image_protocols("model=mlp", "model.depth=2", "optim.lr=0.01", epochs=3)),
+    protocols=as_options(
+        image_protocols(
+            "model=mlp",
+            "model.depth=2",
+            "optim.lr=0.01",
+            epochs=3,
+            looks=Looks((5, 8, 12)),
+            full_epochs=1,
+        )
+    ),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "buffer",
             "torch's running variance is the batch's biased one",
@@ -98,7 +109,14 @@ CLAIM = Claim(
             ),
             Exact(1e-6),
         ),
-        *(same_accuracy(n) for n in SIZES),
+    ),
+    scope=(*(same_accuracy(n) for n in SIZES),),
+    answers=Answers(
+        supported="torch's running buffer holds the biased variance, to {buffer.effect:.0e}.",
+        refuted="torch's running buffer holds the unbiased variance: up to {buffer.effect:.0%} "
+        "more than the biased one, at 2 samples; the other buffer changes accuracy there by "
+        "{accuracy, batches of 2.effect:+.1f} points, at 32 by "
+        "{accuracy, batches of 32.effect:+.2f}.",
     ),
     caveats=("In a convolutional network N counts the pixels, too, and N / (N - 1) is near 1.",),
     would_change="A framework whose BatchNorm stores the biased variance: the code does what that "

@@ -13,8 +13,10 @@ Cost: normlab run transformer-tokenwise    10 seconds on one core
 from dataclasses import replace
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import value
 from normlab.claims.rules import Exact
 from normlab.records.measurement import Measurement
@@ -118,15 +120,21 @@ CLAIM = Claim(
     prediction="refuted: every earlier token counts, no later one; LayerNorm and the MLP alone are "
     "position-wise",
     arms=tuple(Arm(name, options={"model": name}) for name in NAMES),
-    protocols={
-        "cpu": Protocol(seeds=20, seconds_per_trial=0.1),
-        "smoke": Protocol(seeds=2, seconds_per_trial=0.1),
-    },
+    protocols=direct_protocols(20, 0.1),
     trial=trial,
-    parts=tuple(independent(arm) for arm in NAMES),
+    clauses=tuple(independent(arm) for arm in NAMES),
+    answers=Answers(
+        supported="An output depends on no other token: changes of {GPT-2.effect:.0e} deviations "
+        "at most.",
+        refuted="A transformer mixes tokens: another earlier token changes an output by up to "
+        "{GPT-2.effect:.1f} of its deviations in GPT-2.",
+        partly="One of two transformers mixes tokens: changes of up to {GPT-2.effect:.1f} "
+        "deviations in GPT-2.",
+    ),
     caveats=(
         "It is true of all layers but attention, and of a norm over a token's own features whether "
         "it centres or not.",
     ),
     would_change="A transformer without attention.",
+    first_seed=0,
 )

@@ -17,7 +17,7 @@ from math import exp
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.looks import Looks
-from normlab.claims.protocols.text import INITS, LOW_RATES, text_protocols, trains
+from normlab.claims.protocols.text import INITS, LOW_RATES, closes_half, text_protocols
 from normlab.claims.quantity import Quantity, perplexity_ratio
 from normlab.claims.rules import Between, Rate
 
@@ -37,7 +37,7 @@ def part(title: str, statement: str, placement: str, init: str) -> Part:
             f"networks of 48 layers with {placement} that close half of the gap from the unigram "
             f"entropy to Pre-LN's mean loss, initial scale {init}",
             "of the networks",
-            lambda evidence: trains(evidence, arm, pre),
+            lambda evidence: closes_half(evidence, arm, pre),
             (arm, pre),
         ),
         Rate(0.5),

@@ -22,10 +22,10 @@ from normlab.claims.protocols.text import (
     DEPTHS,
     INITS,
     WARMUPS,
+    closes_half,
     depth_arm,
     depth_name,
     depth_protocols,
-    trains,
 )
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Rate
@@ -38,7 +38,7 @@ def part(depth: int, warmup: str, inits: tuple[str, ...], *, most: bool) -> Part
 
     def read(evidence: Evidence) -> Values:
         pairs = zip(arms, references, strict=True)
-        each = np.stack([trains(evidence, arm, reference) for arm, reference in pairs])
+        each = np.stack([closes_half(evidence, arm, reference) for arm, reference in pairs])
         # Both must train, or neither may.
         return np.asarray(each.min(axis=0) if most else each.max(axis=0))
 

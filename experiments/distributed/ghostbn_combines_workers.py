@@ -1,8 +1,9 @@
 """Ghost BatchNorm combines workers' small batches into a large one, and needs communication for it.
 
 Said by: "How BN, IN and LN differ".
-Primary source: Hoffer, Hubara & Soudry 2017, who split a large batch into small ghost batches, each
-with statistics of its own, against the generalization gap of large batches: the reverse.
+Primary source: Hoffer, Hubara & Soudry 2017 (arXiv 1705.08741, abstract), who split a large batch
+into small ghost batches, each with statistics of its own, against the generalization gap of large
+batches: the reverse.
 Measured: gradients in float64 of the plain CNN: K workers with BatchNorm of their own, who only
 average gradients, against ghost batches of the same samples in one process, and both against
 statistics of all samples.
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, every
 from normlab.claims.rules import Exact, NotExact, Stated
 from normlab.records.verdict import REFUTED
@@ -76,16 +79,13 @@ CLAIM = Claim(
     arms=tuple(
         Arm(name, options={"workers": workers}) for name, workers in zip(ARMS, WORKERS, strict=True)
     ),
-    protocols={
-        "cpu": Protocol(seeds=20, seconds_per_trial=0.1),
-        "smoke": Protocol(seeds=2, seconds_per_trial=0.1),
-    },
+    protocols=direct_protocols(20),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "definition",
             "it combines small batches into a large one",
-            Quantity("the definition, no measurement", "", lambda evidence: np.zeros(0)),
+            Quantity("the definition, no measurement", "", lambda evidence: np.zeros(0), ARMS),
             Stated(
                 REFUTED,
                 "Hoffer et al. 2017 split a large batch into small ghost batches with statistics "
@@ -116,10 +116,21 @@ CLAIM = Claim(
             NotExact(TOLERANCE),
         ),
     ),
+    answers=Answers(
+        supported="Ghost BatchNorm forms a large batch out of workers' small ones, and needs "
+        "communication for it.",
+        refuted="It is the reverse: Ghost BatchNorm splits a large batch into small ones; its "
+        "gradient is {large batch.effect:.0%} off that of the large batch, and that of workers "
+        "which exchange no statistics to {communication.effect:.0e}.",
+        partly="Not all of it: Ghost BatchNorm's gradient is {large batch.effect:.0%} off that of "
+        "the large batch, and {communication.effect:.0e} off that of workers which exchange no "
+        "statistics.",
+    ),
     caveats=(
         "Workers are simulated one after the other in one process; the run in several processes is "
         "syncbn's affair.",
         "Whether ghost batches improve large-batch training is another claim and not decided here.",
     ),
     would_change="Nothing numerical: the description would have to be of another technique.",
+    first_seed=0,
 )

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, every
 from normlab.claims.rules import ControlledExact, Exact
 
@@ -70,12 +72,22 @@ CLAIM = Claim(
     arms=tuple(
         Arm(name, options={"workers": workers}) for name, workers in zip(ARMS, (2, 4), strict=True)
     ),
-    protocols={
-        "cpu": Protocol(seeds=20, seconds_per_trial=1.5),
-        "smoke": Protocol(seeds=1, seconds_per_trial=1.5),
-    },
+    protocols=direct_protocols(20, 1.5),
     trial=trial,
-    parts=(
+    clauses=(
+        Part(
+            "samples",
+            "workers that divide the samples have the gradient of one process, with each of the "
+            "three norms",
+            every(
+                ARMS,
+                KINDS,
+                words="largest difference of the gradient, over the largest entry, in float64",
+            ),
+            Exact(TOLERANCE),
+        ),
+    ),
+    scope=(
         *(by_samples(kind) for kind in KINDS),
         Part(
             "channels",
@@ -85,9 +97,17 @@ CLAIM = Claim(
                 "control",
                 "largest error",
                 own_and_shared,
+                ARMS,
             ),
             ControlledExact(TOLERANCE),
         ),
+    ),
+    answers=Answers(
+        supported="Where workers divide the samples, LayerNorm, GroupNorm and RMSNorm need "
+        "nothing from each other: gradients equal one process's to {samples.effect:.0e}; where "
+        "they divide the channels, LayerNorm by a worker's own is off by {channels.effect:.0%}.",
+        refuted="Where workers divide the samples, gradients are off one process's by "
+        "{samples.effect:.1e}.",
     ),
     caveats=(
         "A division along the sequence leaves these norms alone, as one by samples does; it is not "
@@ -96,4 +116,5 @@ CLAIM = Claim(
     ),
     would_change="Nothing numerical: another division of the hidden vector would have to give the "
     "same moments.",
+    first_seed=0,
 )

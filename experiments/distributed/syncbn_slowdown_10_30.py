@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData, Values
+from normlab.claims.protocols.timing import timing_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Between, Exact
 from normlab.records.measurement import Measurement
@@ -87,7 +89,10 @@ def ratio(backend: str, name: str, words: str) -> Quantity:
         return np.asarray(np.stack(cells).mean(axis=0))
 
     return Quantity(
-        f"time of {words} by {backend} over a plain step, mean over cells", "times", read
+        f"time of {words} by {backend} over a plain step, mean over cells",
+        "times",
+        read,
+        tuple(ARMS),
     )
 
 
@@ -100,11 +105,6 @@ TIMES = {"processes": 2, "device": "cpu", "rounds": 8, "seconds": 0.05, "attempt
 QUICK = {**TIMES, "batches": (2,), "rounds": 2, "seconds": 1e-6, "attempts": 1}
 
 
-def protocol(device: str) -> Protocol:
-    options = {**TIMES, "device": device}
-    return Protocol(options=options, seeds=10, seconds_per_trial=20.0, timeout_s=1800.0)
-
-
 CLAIM = Claim(
     slug="syncbn-slowdown-10-30",
     statement="SyncBatchNorm exchanges statistics in every layer, which costs 10 to 30 % of "
@@ -115,14 +115,10 @@ CLAIM = Claim(
     prediction="supported for the messages; inconclusive for the range, which holds for some "
     "networks and machines",
     arms=tuple(Arm(name, options={"processes": count}) for name, count in ARMS.items()),
-    protocols={
-        "smoke": Protocol(options=QUICK, seeds=1),
-        "cpu": protocol("cpu"),
-        "gpu": protocol("cuda"),
-    },
+    protocols=timing_protocols(QUICK, TIMES, {**TIMES, "device": "cuda"}, 20.0),
     trial=trial,
     timed=True,
-    parts=(
+    clauses=(
         Part(
             "messages",
             "a layer sends one message forward and one backward",
@@ -130,20 +126,9 @@ CLAIM = Claim(
                 f"messages of a layer in a step, their distance from {MESSAGES}",
                 "largest error",
                 sent,
+                tuple(ARMS),
             ),
             Exact(0.0),
-        ),
-        Part(
-            "gloo, step",
-            "on a CPU by gloo, a training step takes 1.1 to 1.3 times a plain one",
-            ratio("gloo", "step", "a training step"),
-            Between(1.1, 1.3),
-        ),
-        Part(
-            "gloo, messages",
-            "on a CPU by gloo, the messages alone take 10 to 30 % of a plain step",
-            ratio("gloo", "messages", "the messages alone"),
-            Between(0.1, 0.3),
         ),
         Part(
             "several GPUs",
@@ -151,6 +136,34 @@ CLAIM = Claim(
             ratio("nccl", "step", "a training step"),
             Between(1.1, 1.3),
         ),
+    ),
+    scope=(
+        Part(
+            "gloo, step",
+            "on a CPU by gloo, a training step takes 1.1 to 1.3 times a plain one",
+            ratio("gloo", "step", "a training step"),
+            Between(1.1, 1.3),
+            stands_for="many GPUs",
+        ),
+        Part(
+            "gloo, messages",
+            "on a CPU by gloo, the messages alone take 10 to 30 % of a plain step",
+            ratio("gloo", "messages", "the messages alone"),
+            Between(0.1, 0.3),
+            stands_for="many GPUs",
+        ),
+    ),
+    answers=Answers(
+        supported="SyncBatchNorm exchanges statistics in every layer, and between GPUs a step "
+        "takes {several GPUs.effect:.2f} times a plain one ({several GPUs.low:.2f} to "
+        "{several GPUs.high:.2f}).",
+        refuted="SyncBatchNorm's cost is not 10 to 30 %: between GPUs a step takes "
+        "{several GPUs.effect:.2f} times a plain one.",
+        partly="SyncBatchNorm exchanges statistics in every layer, but between GPUs a step takes "
+        "{several GPUs.effect:.2f} times a plain one ({several GPUs.low:.2f} to "
+        "{several GPUs.high:.2f}): not 1.1 to 1.3.",
+        inconclusive="SyncBatchNorm exchanges statistics in every layer; what that costs between "
+        "GPUs is open, and by gloo on a CPU says little of it.",
     ),
     caveats=(
         "Four processes share two cores here; message times between machines are of another order.",

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.evidence import Evidence, PartWithoutData, Values
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Exact
 
@@ -58,7 +60,11 @@ def part(name: str, tool: str, layers: tuple[str, ...], statement: str) -> Part:
         return np.asarray(np.sum(counts, axis=0, dtype=float))
 
     words = f"batch norms that {tool} leaves behind {' and '.join(layers)} layers, by network"
-    return Part(name, statement, Quantity(words, "batch norms left", left), Exact(0))
+    return Part(name, statement, Quantity(words, "batch norms left", left, (tool,)), Exact(0))
+
+
+def not_run(evidence: Evidence) -> Values:
+    raise PartWithoutData("TensorRT needs an NVIDIA GPU and is not run")
 
 
 def behind_convolutions(tool: str, who: str, when: str = "") -> Part:
@@ -75,17 +81,42 @@ CLAIM = Claim(
     prediction="partly supported: torch.jit.script leaves all, freezing and ONNX Runtime none "
     "behind convolutions",
     arms=tuple(Arm(tool, options={"tool": tool}) for tool in TOOLS),
-    protocols={
-        "cpu": Protocol(
-            seeds=20, options={"layers": ("conv", "transposed", "linear")}, seconds_per_trial=3.0
-        ),
-        "smoke": Protocol(seeds=1, options={"layers": ("linear",)}),
-    },
+    protocols=direct_protocols(
+        20, 3.0, options={"layers": ("conv", "transposed", "linear")}, smoke={"layers": ("linear",)}
+    ),
     trial=trial,
-    parts=(
-        behind_convolutions("torch.jit.script", "TorchScript", " once it is scripted"),
-        behind_convolutions("torch.jit.freeze", "TorchScript", " once it is frozen"),
-        behind_convolutions("ONNX Runtime", "ONNX Runtime", " by default"),
+    clauses=(
+        part(
+            "TorchScript",
+            "torch.jit.script",
+            ("conv",),
+            "TorchScript folds behind convolutions without being asked: once it is scripted",
+        ),
+        part(
+            "ONNX Runtime",
+            "ONNX Runtime",
+            ("conv",),
+            "ONNX Runtime folds behind convolutions without being asked",
+        ),
+        Part(
+            "TensorRT",
+            "TensorRT folds behind convolutions without being asked",
+            Quantity(
+                "batch norms that TensorRT leaves behind convolutions",
+                "batch norms left",
+                not_run,
+                ("ONNX Runtime",),
+            ),
+            Exact(0),
+        ),
+    ),
+    scope=(
+        part(
+            "frozen",
+            "torch.jit.freeze",
+            ("conv",),
+            "TorchScript folds behind convolutions once it is frozen",
+        ),
         behind_convolutions("torch.export", "torch.export"),
         behind_convolutions("ONNX exporter", "torch's ONNX exporter"),
         behind_convolutions("older ONNX exporter", "its older one, dynamo=False,"),
@@ -99,6 +130,15 @@ CLAIM = Claim(
             for tool in ("torch.jit.freeze", "ONNX Runtime", "ONNX exporter")
         ),
     ),
+    answers=Answers(
+        supported="TorchScript, ONNX Runtime and TensorRT fold batch norms behind convolutions "
+        "without being asked.",
+        refuted="None folds without being asked: of 3 batch norms TorchScript leaves "
+        "{TorchScript.effect:.0f} and ONNX Runtime {ONNX Runtime.effect:.0f}.",
+        partly="ONNX Runtime folds without being asked and TorchScript does not: of 3 batch norms "
+        "behind convolutions they leave {ONNX Runtime.effect:.0f} and {TorchScript.effect:.0f}; "
+        "once frozen, TorchScript leaves {frozen.effect:.0f}. TensorRT was not run.",
+    ),
     caveats=(
         "TensorRT needs an NVIDIA GPU and is not run: its documentation has a catalogue of fusions "
         "made at build time.",
@@ -108,4 +148,5 @@ CLAIM = Claim(
         "does.",
     ),
     would_change="A release that folds elsewhere; the counts are by tool and kind of layer.",
+    first_seed=0,
 )

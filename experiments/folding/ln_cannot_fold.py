@@ -12,7 +12,11 @@ Cost: normlab run ln-cannot-fold    3 seconds on one core
 
 from typing import Any
 
-from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+import numpy as np
+
+from normlab.claims.answers import Answers
+from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Impossible
 
@@ -76,12 +80,13 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     return metrics
 
 
-def part(name: str, statement: str, metric: str) -> Part:
+def part(name: str, statement: str, *metrics: str) -> Part:
     """Whether a fold is impossible, by its errors in both precisions."""
     quantity = Quantity(
         "relative error of every draw, in float32 and float64",
         "largest error",
-        lambda evidence: evidence.table(ARMS, metric),
+        lambda evidence: np.concatenate([evidence.table(ARMS, one) for one in metrics], axis=1),
+        ARMS,
     )
     return Part(name, statement, quantity, Impossible(1e-5, 0.01))
 
@@ -93,9 +98,23 @@ CLAIM = Claim(
     source="The statistics are those of the input; papers fold what does not depend on them.",
     prediction="partly supported: everything folds but one division",
     arms=tuple(Arm(dtype, options={"dtype": dtype}) for dtype in ARMS),
-    protocols={"cpu": Protocol(seeds=20, seconds_per_trial=0.05), "smoke": Protocol(seeds=2)},
+    protocols=direct_protocols(20, 0.05),
     trial=trial,
-    parts=(
+    clauses=(
+        part(
+            "division",
+            "no linear layer gives what LayerNorm, or RMSNorm, gives: the division cannot be "
+            "folded",
+            "linear_layernorm",
+            "linear_rmsnorm",
+        ),
+        part(
+            "rest",
+            "gain, shift and centring cannot be folded into the linear layers beside",
+            "both",
+        ),
+    ),
+    scope=(
         part(
             "gamma and beta",
             "LayerNorm's gamma and beta cannot go into the linear layer after it",
@@ -109,9 +128,14 @@ CLAIM = Claim(
         part(
             "centring", "LayerNorm's centring cannot go into the linear layer before it", "centring"
         ),
-        part("all of these", "LayerNorm cannot become an RMSNorm without parameters", "both"),
-        part("division", "no linear layer gives what LayerNorm gives", "linear_layernorm"),
-        part("RMSNorm's division", "no linear layer gives what RMSNorm gives", "linear_rmsnorm"),
+    ),
+    answers=Answers(
+        supported="Neither the division by the deviation nor gain, shift and centring can be "
+        "folded: errors of {division.effect:.0%} and {rest.effect:.0%} at most.",
+        refuted="All of LayerNorm folds: the division to {division.effect:.1e}, the rest to "
+        "{rest.effect:.1e}.",
+        partly="Only the division by the deviation cannot be folded: the best linear layer is off "
+        "by up to {division.effect:.0%}; gain, shift and centring fold to {rest.effect:.0e}.",
     ),
     caveats=(
         "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, "
@@ -120,4 +144,5 @@ CLAIM = Claim(
         "branch nothing folds.",
     ),
     would_change="A norm whose divisor is a constant at inference.",
+    first_seed=0,
 )

@@ -2,14 +2,15 @@
 
 Said by: "How BN, IN and LN differ".
 Primary source: Micikevicius et al. 2018, who do such large reductions in float32.
-Measured: errors of normalized values. The catalogue's rule for naive code is 5 % of error in
-realistic cells (scale up to 100, from 4,096 values); it left open how many cells. Here a method is
-wrong in a draw if at every scale (1, 10, 100) the normalized values of the median channel are off
-by more than 5 % at 16,384 values, 64 images of 16x16; a library is right if no channel is off by
-1 % at any scale, 256 values or 16,384. Sums in pairs lack range only: scale 100 is a part of its
-own. Values are normal, mean 0.5 deviations, rounded to 16 bits before; what is compared with are
-their moments in float64. `Unstable` is tested by training: a CNN whose batch norms get their
-statistics, and nothing else, from float16 sums; the gradient is the float32 formula's.
+Measured: errors of normalized values; sums one after the other decide, which is what naive code
+computes. The catalogue's rule for naive code is 5 % of error in realistic cells (scale up to 100,
+from 4,096 values); it left open how many cells. Here a method is wrong in a draw if at every scale
+(1, 10, 100) the normalized values of the median channel are off by more than 5 % at 16,384 values,
+64 images of 16x16; a library is right if no channel is off by 1 % at any scale, 256 values or
+16,384. Sums in pairs lack range only: scale 100 is a part of its own. Values are normal, mean 0.5
+deviations, rounded to 16 bits before; what is compared with are their moments in float64.
+`Unstable` is tested by training: a CNN whose batch norms get their statistics, and nothing else,
+from float16 sums; the gradient is the float32 formula's.
 Cost: normlab run fp16-stats-overflow --profile cpu    2 minutes on one core
 """
 
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.evidence import Evidence, Values
-from normlab.claims.protocols.images import image_protocols
+from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Rate
@@ -105,6 +107,7 @@ def wrong(name: str, method: str, dtypes: tuple[str, ...], which: str, bound: fl
             f"draws in which {method} is wrong by over {100 * bound:g} % {WHERE[which]}",
             "share",
             read,
+            dtypes,
         ),
         Rate(0.5),
     )
@@ -122,7 +125,7 @@ def training(name: str, arm: str, what: str) -> Part:
 
 def protocols() -> dict[str, Protocol]:
     """Those of trainings, with the numbers of values that a statistic is of."""
-    by_name = as_options(image_protocols("optim.lr=0.1", epochs=2, seeds=6))
+    by_name = as_options(image_protocols("optim.lr=0.1", epochs=2, full_epochs=SHORT))
     for name, protocol in by_name.items():
         sizes = (256, 512) if name == "smoke" else (256, 16384)
         by_name[name] = replace(protocol, options={**protocol.options, "sizes": sizes})
@@ -141,13 +144,24 @@ CLAIM = Claim(
     arms=tuple(Arm(name, options={"arm": name}) for name in ("float16", "bfloat16", *TRAININGS)),
     protocols=protocols(),
     trial=trial,
-    parts=(
-        *(wrong(f"{name}, float16", name, ("float16",), "least", 0.05) for name in NAIVE),
+    clauses=(wrong("sums", "sums", ("float16",), "least", 0.05),),
+    scope=(
+        *(wrong(f"{name}, float16", name, ("float16",), "least", 0.05) for name in NAIVE[1:]),
         wrong("pairs, float16, 100", "pairs", ("float16",), "100", 0.05),
         *(wrong(f"{name}, bfloat16", name, ("bfloat16",), "least", 0.05) for name in NAIVE[::3]),
         wrong("torch", "library", ("float16", "bfloat16"), "most", 0.01),
         training("training, sums", "training, float16 sums", "float16 sums"),
         training("training, torch", "training, torch", "torch's kernel for float16"),
+    ),
+    answers=Answers(
+        supported="Sums in float16 overflow or are off by 5 % at every scale in {sums.effect:.0%} "
+        "of the draws ({sums.low:.0%} to {sums.high:.0%}); torch's kernel by 1 % in "
+        "{torch.effect:.0%}. In training the former cost {training, sums.effect:.0f} points and "
+        "the latter {training, torch.effect:.1f}.",
+        refuted="Sums in float16 are off by 5 % at every scale in {sums.effect:.0%} of the draws "
+        "only ({sums.low:.0%} to {sums.high:.0%}).",
+        inconclusive="Sums in float16 are off by 5 % at every scale in {sums.effect:.0%} of the "
+        "draws ({sums.low:.0%} to {sums.high:.0%}): whether most is open.",
     ),
     caveats=(
         "Torch's kernels on a CPU with float32 buffers, as under autocast; with 16-bit ones see "

@@ -7,13 +7,13 @@ Primary source: Shen et al. 2020 for text; against the distributed clause Goyal 
 train ImageNet in batches of 8,192 with the statistics of each GPU's own 32.
 Measured: all three clauses, by the loss of an encoder that finds hidden words of AG News: BatchNorm
 over single documents, and over batches of 16 documents of their own lengths, padding counted. Each
-arm at its own rate, evaluated with running statistics. Version 2 adds the distributed clause, which
-waited for training in several processes: two workers of 32 documents are ghost batches of 32 in one
-process, gradient for gradient (ddp-bn-local-stats).
+seed at its own rate, evaluated with running statistics. Two workers of 32 documents are ghost
+batches of 32 in one process, gradient for gradient (ddp-bn-local-stats).
 Cost: normlab run bn-breaks-distributed-varlen --profile cpu    1 minute on 2 cores after
 padding-dominant-reason
 """
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols import documents
 from normlab.claims.quantity import difference
@@ -24,10 +24,12 @@ SINGLE = (*documents.batchnorm(1), *documents.MASKED, *documents.cropped(0))
 LARGE = (*documents.MASKED, *documents.cropped(0), "data.batch_size=64")
 
 
-def loses(name: str, statement: str, words: str, arm: str, baseline: str) -> Part:
-    """Nats of test loss that BatchNorm has above the baseline."""
-    more = difference(arm, baseline, "test_loss", words=f"test loss, {words}")
-    return Part(name, statement, more, AtLeast(0.05))
+def loses(
+    name: str, statement: str, words: str, arms: tuple[str, str], expected: float, noise: float
+) -> Part:
+    """Nats of test loss that BatchNorm, the first of `arms`, has above the second."""
+    more = difference(*arms, "test_loss", words=f"test loss, {words}")
+    return Part(name, statement, more, AtLeast(0.05), expected=expected, noise=noise)
 
 
 CLAIM = Claim(
@@ -49,30 +51,62 @@ CLAIM = Claim(
     ),
     protocols=documents.document_protocols(),
     tuning_metric="val_loss",
-    parts=(
+    clauses=(
         loses(
             "single samples",
             "over single documents of 16 words, BatchNorm's loss is 0.05 nats above LayerNorm's",
             "BatchNorm over single documents - LayerNorm",
-            "batchnorm 1, counted 0",
-            "layernorm",
+            ("batchnorm 1, counted 0", "layernorm"),
+            0.4,
+            0.06,
         ),
         loses(
             "varying lengths",
             "on documents of their own lengths, padding counted, BatchNorm's loss is 0.05 nats "
             "above LayerNorm's",
             "BatchNorm over documents of their own lengths - LayerNorm over the same",
-            "own lengths, batchnorm counted",
-            "own lengths, layernorm",
+            ("own lengths, batchnorm counted", "own lengths, layernorm"),
+            0.0,
+            0.06,
         ),
         loses(
             "data parallel",
-            "over each of two workers' 32 documents, BatchNorm's loss is 0.05 nats above that over "
-            "all 64",
+            "over each of two workers' 32 documents, BatchNorm's loss is 0.05 nats above that "
+            "over all 64",
             "BatchNorm over each worker's 32 documents - over all 64",
-            "batchnorm 2 x 32",
-            "batchnorm 64",
+            ("batchnorm 2 x 32", "batchnorm 64"),
+            0.01,
+            0.02,
         ),
+    ),
+    scope=(
+        Part(
+            "masked",
+            "on documents of their own lengths, padding left out, BatchNorm's loss is 0.05 nats "
+            "above LayerNorm's",
+            difference(
+                "own lengths, batchnorm masked",
+                "own lengths, layernorm",
+                "test_loss",
+                words="test loss, masked BatchNorm over documents of their own lengths - LayerNorm",
+            ),
+            AtLeast(0.05),
+        ),
+    ),
+    answers=Answers(
+        supported="BatchNorm's loss is higher by {single samples.effect:.2f} nats on single "
+        "samples, {varying lengths.effect:.2f} on varying lengths and {data parallel.effect:.2f} "
+        "in data-parallel training.",
+        refuted="BatchNorm fails in none of the three: its loss changes by "
+        "{single samples.effect:+.2f} nats on single samples, {varying lengths.effect:+.2f} on "
+        "varying lengths and {data parallel.effect:+.2f} in data-parallel training.",
+        partly="BatchNorm fails in some of the three: its loss changes by "
+        "{single samples.effect:+.2f} nats ({single samples.low:.2f} to "
+        "{single samples.high:.2f}) on single samples, {varying lengths.effect:+.2f} on varying "
+        "lengths and {data parallel.effect:+.2f} in data-parallel training.",
+        inconclusive="BatchNorm's loss changes by {single samples.effect:+.2f} nats on single "
+        "samples, {varying lengths.effect:+.2f} on varying lengths and "
+        "{data parallel.effect:+.2f} in data-parallel training: not all three are decided.",
     ),
     caveats=(
         "Workers have random parts of the data; what skewed ones lose is part of "
@@ -84,5 +118,4 @@ CLAIM = Claim(
     ),
     would_change="A network in which varying lengths, or a worker's own 32 samples, cost BatchNorm "
     "0.05 nats.",
-    version=2,
 )

@@ -13,6 +13,7 @@ cores
 
 from typing import TYPE_CHECKING
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.protocols.overrides import as_options
@@ -87,7 +88,8 @@ def change(way: str, words: str) -> Quantity:
         wrong = f"the loss is {batch:.3g} in batches of 64 and {single:.3g} of one"
         return f"logits differ by {logits:.1g} at most; with statistics of the batch {wrong}"
 
-    return Quantity(f"|loss {words} - loss in batches of {WINDOWS}|", "nats", read, beside)
+    words = f"|loss {words} - loss in batches of {WINDOWS}|"
+    return Quantity(words, "nats", read, (BN,), beside)
 
 
 CLAIM = Claim(
@@ -104,19 +106,31 @@ CLAIM = Claim(
     ),
     protocols=as_options(text_protocols("optim.lr=0.003", seconds=4.0)),
     trial=trial,
-    parts=(
+    clauses=(
         Part(
             "batch of one",
             "the loss changes when windows are evaluated one by one",
             change("single", "one by one"),
             AtLeast(0.05),
+            expected=0.0,
+            noise=0.001,
         ),
         Part(
             "decoding",
             "the loss changes when each is read token by token with a cache",
             change("decoded", "token by token"),
             AtLeast(0.05),
+            expected=0.0,
+            noise=0.001,
         ),
+    ),
+    answers=Answers(
+        supported="At inference the loss with BatchNorm changes by {batch of one.effect:.2f} nats "
+        "one window at a time, and by {decoding.effect:.2f} token by token.",
+        refuted="At inference BatchNorm is a fixed map: one window at a time its loss changes by "
+        "{batch of one.effect:.3f} nats, and token by token by {decoding.effect:.3f}.",
+        partly="At inference the loss with BatchNorm changes by {batch of one.effect:.3f} nats "
+        "one window at a time and by {decoding.effect:.3f} token by token.",
     ),
     caveats=(
         "In eval mode, as inference is. What is unstable is training: bn-causal-leak.",

@@ -1,16 +1,17 @@
 """Transformers should use LayerNorm, since BatchNorm is worse and unstable there.
 
 Said by: all five documents.
-Primary source: Shen et al. 2020 (PowerNorm): with LN instead of BN translation gains a point of
-BLEU, and perplexity falls from 27 to 21 on WikiText-103.
-Measured: the loss of an encoder that finds hidden words of AG News, and of a causal model of
-characters, both over 4 and over 32 samples of an SGD batch of 32, each arm at its own rate.
-BatchNorm in a causal model sees the future while it trains (bn-causal-leak), so only losses in eval
-mode count; statistics over the prefix do not, and are the fair arm.
+Primary source: Shen et al. 2020 (PowerNorm, arXiv 2003.07845, tables 1 and 2): with LN instead of
+BN translation gains a point of BLEU, and perplexity falls from 27 to 21 on WikiText-103.
+Measured: after 2,000 steps the loss of an encoder that finds hidden words of AG News, and of a
+causal model of characters, both over 4 and over 32 samples of an SGD batch of 32, each seed at its
+own rate. BatchNorm in a causal model sees the future while it trains (bn-causal-leak), so only
+losses in eval mode count; statistics over the prefix do not, and are the fair arm.
 Cost: normlab run ln-beats-bn-transformer --profile cpu    a minute and a half after
 padding-dominant-reason
 """
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols import documents
 from normlab.claims.quantity import difference
@@ -27,12 +28,15 @@ ARMS = {
 }
 
 
-def part(name: str, subject: str, arm: str, layernorm: str) -> Part:
+def part(name: str, subject: str, arm: str, layernorm: str, noise: float = 0.04) -> Part:
     return Part(
         name,
         f"{subject}, LayerNorm's loss is 0.03 nats lower",
         difference(arm, layernorm, "test_loss", words=f"test loss {subject} - LayerNorm"),
         AtLeast(0.03),
+        # The sign is what is asked: the first runs, of 300 steps, had BatchNorm ahead.
+        expected=-0.05,
+        noise=noise,
     )
 
 
@@ -56,17 +60,25 @@ CLAIM = Claim(
     ),
     protocols=documents.document_protocols(),
     tuning_metric="val_loss",
-    parts=(
-        part(
-            "encoder, 4",
-            "in an encoder, BatchNorm over 4 documents",
-            "batchnorm 4, counted 0",
-            "layernorm",
-        ),
+    clauses=(
         part(
             "encoder, 32",
             "in an encoder, BatchNorm over 32 documents",
             "batchnorm 32, counted 0",
+            "layernorm",
+        ),
+        part(
+            "causal, 32",
+            "in a causal model, BatchNorm over 32 samples",
+            "causal, batchnorm 32",
+            "causal, layernorm",
+        ),
+    ),
+    scope=(
+        part(
+            "encoder, 4",
+            "in an encoder, BatchNorm over 4 documents",
+            "batchnorm 4, counted 0",
             "layernorm",
         ),
         part(
@@ -76,21 +88,31 @@ CLAIM = Claim(
             "causal, layernorm",
         ),
         part(
-            "causal, 32",
-            "in a causal model, BatchNorm over 32 samples",
-            "causal, batchnorm 32",
-            "causal, layernorm",
-        ),
-        part(
             "prefix",
             "in a causal model, BatchNorm over the prefix",
             "causal, prefix",
             "causal, layernorm",
         ),
     ),
+    answers=Answers(
+        supported="LayerNorm's loss is lower than that of BatchNorm over 32 samples by "
+        "{encoder, 32.effect:.3f} nats ({encoder, 32.low:.3f} to {encoder, 32.high:.3f}) in an "
+        "encoder and by {causal, 32.effect:.3f} in a causal model.",
+        refuted="LayerNorm is not better than BatchNorm over 32 samples: its loss is lower by "
+        "{encoder, 32.effect:+.3f} nats ({encoder, 32.low:.3f} to {encoder, 32.high:.3f}) in an "
+        "encoder and by {causal, 32.effect:+.3f} in a causal model.",
+        partly="It depends on the transformer: LayerNorm's loss is lower than that of BatchNorm "
+        "over 32 samples by {encoder, 32.effect:+.3f} nats ({encoder, 32.low:.3f} to "
+        "{encoder, 32.high:.3f}) in an encoder, by {causal, 32.effect:+.3f} ({causal, 32.low:.3f} "
+        "to {causal, 32.high:.3f}) in a causal model.",
+        inconclusive="LayerNorm's loss is lower than that of BatchNorm over 32 samples by "
+        "{encoder, 32.effect:+.3f} nats ({encoder, 32.low:.3f} to {encoder, 32.high:.3f}) in an "
+        "encoder, by {causal, 32.effect:+.3f} ({causal, 32.low:.3f} to {causal, 32.high:.3f}) in "
+        "a causal model: not both are decided.",
+    ),
     caveats=(
-        "300 steps of two layers 32 wide; the paper's networks train for days, and short runs may "
-        "mislead.",
+        "2,000 steps of two layers 32 wide (300 in quick, which may mislead); the paper's "
+        "networks train for days.",
         "The causal model reads the standard library's documentation, in every profile. No vision "
         "transformer is here.",
     ),

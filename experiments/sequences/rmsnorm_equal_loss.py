@@ -3,10 +3,11 @@
 Said by: "Normalization Deep-Dive".
 Primary source: Zhang & Sennrich 2019 (comparable performance); Narang et al. 2021 (a slightly lower
 loss with RMSNorm).
-Measured: the loss of a GPT on characters with norms before the branches, each arm at its own rate.
+Measured: the loss of a GPT on characters with norms before the branches, each seed at its own rate.
 Cost: normlab run rmsnorm-equal-loss --profile cpu    2 minutes on 2 cores
 """
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.quantity import difference
@@ -25,23 +26,32 @@ CLAIM = Claim(
         "model.width=64",
         "data.batch_size=16",
         steps=400,
-        seeds=8,
-        tuning_seeds=2,
+        full_steps=2000,
         seconds=6.0,
         gpu_overrides=("data.batch_size=64",),
     ),
     tuning_metric="val_loss",
-    parts=(
+    clauses=(
         Part(
             "loss",
             "the test losses agree within 0.03 nats",
             difference("rmsnorm", "layernorm", "test_loss", words="test loss, RMSNorm - LayerNorm"),
             Within(0.03),
+            expected=0.008,
+            noise=0.012,
         ),
     ),
+    answers=Answers(
+        supported="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to {loss.high:.3f}) "
+        "from LayerNorm's: the same within 0.03.",
+        refuted="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to {loss.high:.3f}) "
+        "from LayerNorm's: more than 0.03.",
+        inconclusive="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to "
+        "{loss.high:.3f}) from LayerNorm's: whether within 0.03 is open.",
+    ),
     caveats=(
-        "400 steps of a network 64 wide with 4 layers; the equality of long runs is another "
-        "matter.",
+        "2,000 steps (400 in quick) of a network 64 wide with 4 layers; the equality of long runs "
+        "is another matter.",
     ),
     would_change="A difference of 0.03 nats or more, either way.",
 )

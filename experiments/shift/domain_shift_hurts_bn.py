@@ -8,8 +8,9 @@ whether BatchNorm loses most is ln-in-robust-shift.
 Cost: normlab run domain-shift-hurts-bn --profile cpu    2 minutes on 2 cores
 """
 
+from normlab.claims.answers import Answers
 from normlab.claims.claim import Claim, Part
-from normlab.claims.protocols.images import image_protocols, inference_arm
+from normlab.claims.protocols.images import SHORT, image_protocols, inference_arm
 from normlab.claims.quantity import metric_difference
 from normlab.claims.rules import AtLeast
 
@@ -21,8 +22,8 @@ CLAIM = Claim(
     "statistics.",
     prediction="supported",
     arms=(inference_arm("batchnorm"),),
-    protocols=image_protocols(),
-    parts=(
+    protocols=image_protocols(full_epochs=SHORT),
+    clauses=(
         Part(
             "fall",
             "eight corruptions cost at least 5 points on average",
@@ -33,6 +34,8 @@ CLAIM = Claim(
                 words="BN's test accuracy on clean images - on corrupted ones",
             ),
             AtLeast(5.0),
+            expected=13.0,
+            noise=1.5,
         ),
         Part(
             "averages",
@@ -46,12 +49,27 @@ CLAIM = Claim(
                 "its stored averages",
             ),
             AtLeast(1.0),
+            expected=6.0,
+            noise=1.5,
         ),
     ),
+    answers=Answers(
+        supported="Eight corruptions cost BatchNorm {fall.effect:.1f} points ({fall.low:.1f} to "
+        "{fall.high:.1f}), of which the statistics of the corrupted images win back "
+        "{averages.effect:.1f}.",
+        refuted="Eight corruptions cost BatchNorm {fall.effect:.1f} points ({fall.low:.1f} to "
+        "{fall.high:.1f}), and the statistics of the corrupted images win back "
+        "{averages.effect:.1f}: less than claimed.",
+        partly="Eight corruptions cost BatchNorm {fall.effect:.1f} points ({fall.low:.1f} to "
+        "{fall.high:.1f}); the statistics of the corrupted images win back "
+        "{averages.effect:+.1f}: one of both as claimed.",
+        inconclusive="Eight corruptions cost BatchNorm {fall.effect:.1f} points ({fall.low:.1f} "
+        "to {fall.high:.1f}); the statistics of the corrupted images win back "
+        "{averages.effect:+.1f}: not both are decided.",
+    ),
     caveats=(
-        "The catalogue has the first part only; the second is there because every norm loses under "
-        "corruption.",
-        "Corruptions of 16x16 images with strengths of our own, not CIFAR-10-C.",
+        "The second clause is there because every norm loses under corruption.",
+        "Corruptions with strengths of our own, not CIFAR-10-C.",
     ),
     would_change="Corruptions that leave the statistics of the features where they were.",
 )

@@ -120,7 +120,7 @@ def depth_protocols() -> dict[str, Protocol]:
     )
 
 
-def trains(evidence: Evidence, arm: str, reference: str) -> Values:
+def closes_half(evidence: Evidence, arm: str, reference: str) -> Values:
     """(n,): 1 for each trial of `arm` that trains, else 0.
 
     It trains if its test loss closes half of the gap from the unigram entropy, which a network has

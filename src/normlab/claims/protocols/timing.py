@@ -44,20 +44,22 @@ def timing_protocols(
     return protocols
 
 
-def ratio_of(arm: str, *kind: str, prefix: str = LOG, words: str = "") -> Quantity:
+def ratio_of(
+    arm: str, *kind: str, any_of: Sequence[str] = (), prefix: str = LOG, words: str = ""
+) -> Quantity:
     """(n,): each reading's mean log ratio over the cells of `arm` whose names have all words of
-    `kind`: "float32", "forward", "channels_last".
+    `kind`, "float32", "forward", "channels_last", and one of `any_of`, where there are some.
 
     Beside it the range of the cells, so that a mean over unlike ones is seen for what it is.
     """
 
     def read(evidence: Evidence) -> Values:
-        values = _filled(_cells(evidence, arm, prefix, kind)).mean(axis=1)
+        values = _filled(_cells(evidence, arm, prefix, kind, any_of)).mean(axis=1)
         evidence.show(arm, SHOWN[prefix], np.exp(values))
         return np.asarray(values)
 
     def beside(evidence: Evidence) -> str:
-        cells = np.exp(np.nanmean(_cells(evidence, arm, prefix, kind), axis=0))
+        cells = np.exp(np.nanmean(_cells(evidence, arm, prefix, kind, any_of), axis=0))
         return f"{len(cells)} cells from {cells.min():.3g} to {cells.max():.3g}"
 
     where = f" ({', '.join(kind)})" if kind else ""
@@ -65,7 +67,9 @@ def ratio_of(arm: str, *kind: str, prefix: str = LOG, words: str = "") -> Quanti
     return Quantity(text, "times", read, (arm,), beside)
 
 
-def _cells(evidence: Evidence, arm: str, prefix: str, kind: Sequence[str]) -> Values:
+def _cells(
+    evidence: Evidence, arm: str, prefix: str, kind: Sequence[str], any_of: Sequence[str]
+) -> Values:
     """Log ratios (n, k) of the cells that count, NaN where a reading was void.
 
     Raises:
@@ -74,7 +78,8 @@ def _cells(evidence: Evidence, arm: str, prefix: str, kind: Sequence[str]) -> Va
     records = evidence.trials(arm)
     # Of all readings: a cell that one of them lacks is void there, and the grid is the same.
     every = {name for record in records for name in record.metrics}
-    names = sorted(name for name in every if name.startswith(prefix) and _is(name, kind))
+    named = [name for name in every if name.startswith(prefix)]
+    names = sorted(name for name in named if _is(name, kind, any_of))
     if not names:
         raise PartMissing(f"{arm}: no cell of {' '.join(kind) or 'any kind'} was measured")
     logs = np.array([[_value(record.metrics.get(name)) for name in names] for record in records])
@@ -86,10 +91,12 @@ def _cells(evidence: Evidence, arm: str, prefix: str, kind: Sequence[str]) -> Va
     return kept
 
 
-def _is(name: str, kind: Sequence[str]) -> bool:
+def _is(name: str, kind: Sequence[str], any_of: Sequence[str]) -> bool:
     """Whether a cell's name has each word of `kind`: `forward` is none of `forward_backward`."""
     words = name.replace(",", " ").split()
-    return all(word in words for word in kind)
+    return all(word in words for word in kind) and (
+        not any_of or any(word in words for word in any_of)
+    )
 
 
 def _filled(logs: Values) -> Values:
