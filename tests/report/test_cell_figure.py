@@ -143,8 +143,8 @@ def two_devices(tmp_path):
     one = claim(
         parts=1,
         protocols={
-            "quick": Protocol(("data=digits",)),
-            "gpu": Protocol(("data=digits", "data.batch_size=32")),
+            "quick": Protocol(("data=digits",), looks=Looks((5,))),
+            "gpu": Protocol(("data=digits", "data.batch_size=32"), looks=Looks((5,))),
         },
     )
     fill(tmp_path, one, better(0.03), profile="quick")
@@ -163,7 +163,7 @@ def test_the_stronger_device_decides_and_the_other_is_shown(two_devices):
     html = page(folder, one)
     assert (
         "By itself, other evidence says" in html
-        and "cpu profile on x86_64, 1 thread, n = 5" in html
+        and "quick profile on x86_64, 1 thread, n = 5" in html
     )
     assert page(folder, one) == html
 

@@ -30,7 +30,8 @@ def verdict(
     decided = print_verdicts(slugs or (), results, as_json=as_json)
     broken = [one.slug for one in decided if _is_broken(one)]
     if broken:
-        print(f"error: a rule, or the answer, of {', '.join(broken)} cannot be computed.", file=sys.stderr)
+        names = ", ".join(broken)
+        print(f"error: a rule, or the answer, of {names} cannot be computed.", file=sys.stderr)
         sys.exit(1)
 
 
