@@ -26,10 +26,21 @@ def page(folder, one):
     return built(folder, claims=[one])[folder / "report" / "index.html"]
 
 
+# Of every kind that the claims' clauses ask for.
+KINDS = [
+    f"{dtype} {mode} {memory_format}".strip()
+    for dtype in ("float32", "bfloat16")
+    for mode in ("forward", "forward_backward")
+    for memory_format in ("", "channels_first", "channels_last")
+]
+
+
 def cells(ratio, void=()):
     sizes = (512, 2048)
     return {
-        f"log 64x{x} float32 forward": math.nan if x in void else math.log(ratio) for x in sizes
+        f"log 64x{x} {kind}": math.nan if x in void else math.log(ratio)
+        for x in sizes
+        for kind in KINDS
     }
 
 
@@ -112,7 +123,7 @@ def test_pages_of_the_other_timed_claims(slug, tmp_path):
         metrics = {
             "log 4x64x32x32 float32 forward block": log,
             "gain 4x64x32x32": log,
-            "log 4x64x8x8 float32 f": log,
+            **{f"log 4x64x8x8 {kind}": log for kind in KINDS},
         }
         grid = {"shapes": [[4, 64, 32, 32], [4, 64, 8, 8]]}
         return with_grid(metrics, {"grids": {"maps": grid}, "grid": "maps"})
@@ -128,12 +139,12 @@ def test_most_void_is_no_data_and_says_to_run_again(tmp_path):
     one = load_claim("rmsnorm-7-64-faster")
 
     def measure(job, noise):
-        return with_grid(cells(0.7, void=(512, 2048) if job.arm == "ours" else ()))
+        return with_grid(cells(0.7, void=(512, 2048)))
 
     store = fill(tmp_path, one, measure)
     row = verdict(one, store)
     assert row.verdict == "inconclusive"
-    assert any("2 of 2 cells are void" in part.text for part in row.parts)
+    assert all("cells are void" in part.text for part in row.clauses)
     assert "calm machine" in page(tmp_path, one)
 
 

@@ -43,24 +43,28 @@ def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
 def verdict(claim: Claim, store: Store) -> Verdict:
     """The verdict of one claim.
 
-    Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu,
-    published data before embedded ones, complete or not. Evidence of different devices is not
-    mixed: `others` has the verdict that each further device gives by itself.
+    Profiles are tried by strength: the first that has come to its first look decides, or, where
+    none has, the first with any trial. Evidence of different devices is not mixed: `others` has the
+    verdict that each further device gives by itself.
     """
-    first: Verdict | None = None
-    others: list[OtherVerdict] = []
-    for one in _by_strength(claim, store):
-        # A device speaks once, by its strongest evidence.
-        seen = [first.device if first else None, *(other.device for other in others)]
-        if first is None:
-            first = one
-        elif one.n and one.device not in seen:
-            others.append(_other(one))
-    if first is not None:
+    found = list(_by_strength(claim, store))
+    looked = [one for one in found if _has_looked(claim, one)]
+    if found:
+        first = (looked or found)[0]
+        others: list[OtherVerdict] = []
+        for one in found:
+            # A device speaks once, by its strongest evidence.
+            if one.n and one.device not in [first.device, *(other.device for other in others)]:
+                others.append(_other(one))
         return replace(first, others=tuple(others))
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
     parts = [_part(part, None, missing, decides=part in claim.clauses) for part in claim.parts]
     return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,))
+
+
+def _has_looked(claim: Claim, verdict: Verdict) -> bool:
+    """Whether its clauses have as many seeds as the first look of its protocol asks for."""
+    return verdict.n >= claim.protocols[verdict.profile or ""].looks.sizes[0]
 
 
 def verdict_under(claim: Claim, name: str, store: Store) -> Verdict | None:
