@@ -8,7 +8,7 @@ a norm before every branch and none after a branch or after a sum. So a sandwich
 after the branch only (OLMo 2) are exceptions, although no norm is on the skip path there. The list
 was fixed before it was counted, though some of it served to try the counter out: 15 families from
 GPT-2 on, among them the two exceptions that the catalogue names, Gemma 2 and OLMo 2.
-Cost: normlab run preln-default-families    30 seconds on one core
+Cost: normlab run preln-default-families --profile full    18 trials, 5 seconds of one core
 """
 
 from normlab.claims.answers import Answers

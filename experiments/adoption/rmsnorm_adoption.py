@@ -15,7 +15,7 @@ Measured: whether norms centre or shift. GPT is GPT-2, the last with code of its
 which is scope. RMSNorm is what ignores the scale of its input but not a constant that is added to
 it, and gives 0 for 0. Of PaLM papers and code disagree, so that its clause is stated and stays
 inconclusive.
-Cost: normlab run rmsnorm-adoption    10 seconds on one core
+Cost: normlab run rmsnorm-adoption --profile full    4 trials, a second of one core
 """
 
 import numpy as np

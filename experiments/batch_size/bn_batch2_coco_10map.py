@@ -14,7 +14,7 @@ Measured: provenance: decided by what the source states, nothing is trained. The
 lets a right number with another metric pass as partly supported. Sharper here, since the source
 does state a figure for this metric and setting: that figure must be the one claimed, in points or
 as a share.
-Cost: normlab run bn-batch2-coco-10map    nothing is computed
+Cost: normlab run bn-batch2-coco-10map --profile full    1 trial, a second of one core
 """
 
 from normlab.claims.answers import Answers
@@ -78,6 +78,7 @@ CLAIM = Claim(
                 "distance of the loss stated (about 6 of 38.6 AP, 16 %) from 10 %",
                 "points of share from what is claimed",
                 share,
+                ("stated",),
             ),
             Exact(2.0),
         ),
@@ -90,6 +91,7 @@ CLAIM = Claim(
                 "distance of the loss stated (about 6 AP) from 10",
                 "AP from what is claimed",
                 points,
+                ("stated",),
             ),
             Exact(2.0),
         ),
@@ -100,6 +102,7 @@ CLAIM = Claim(
                 "distance of the box AP of GN less BN (40.3 - 38.6) from 10",
                 "AP from what is claimed",
                 tables,
+                ("stated",),
             ),
             Exact(2.0),
         ),

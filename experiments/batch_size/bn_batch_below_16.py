@@ -6,8 +6,8 @@ GPU while GN's stays (table 2: 23.6, 23.7, 24.8, 27.3 and 34.7 % at 32, 16, 8, 4
 Measured: test accuracy over the normalization batch. Normalization batch and SGD batch are separate
 here: SGD batch 128 throughout (64 in quick), BN over ghost batches of n samples, so that steps and
 gradient noise are the same in every arm; every seed of an arm has a rate of its own.
-Cost: normlab run bn-batch-below-16 --profile cpu    195 trials of 4 to 5 s: about 8 minutes on 2
-idle cores
+Cost: normlab run bn-batch-below-16 --profile full    240 trials to its first look, 26.7 hours of
+one core; 60 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

@@ -5,7 +5,7 @@ Primary source: Ioffe & Szegedy 2015, section 3.1: at inference the output depen
 only.
 Measured: for the layer and for a network of five convolutions, which runs in train mode first, so
 that its statistics are realistic: batches of 1 to 128, in another order, beside others.
-Cost: normlab run bn-eval-deterministic    10 seconds on one core
+Cost: normlab run bn-eval-deterministic --profile full    40 trials, 8 seconds of one core
 """
 
 from typing import Any

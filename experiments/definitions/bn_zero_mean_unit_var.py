@@ -7,7 +7,7 @@ and batches of 2 to 1024. Mean and variance within 1 % at every scale decide tog
 the variance of the batch at hand lies above 100 eps (at N = 2 a feature of any scale has a small
 one by chance), and the mean by itself; in float32, |mean| / deviation of the input times 6e-8 of it
 is lost to rounding.
-Cost: normlab run bn-zero-mean-unit-var    3 seconds on one core
+Cost: normlab run bn-zero-mean-unit-var --profile full    40 trials, a second of one core
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ the mean cancels it.
 Measured: the bias' gradient, and what another bias does to the output. In training the claim is
 exact. At evaluation the running mean has to have followed the bias first: 0.9^k of a change is left
 after k batches, so that is measured after 200 of them.
-Cost: normlab run conv-bias-redundant    5 seconds on one core
+Cost: normlab run conv-bias-redundant --profile full    40 trials, 12 seconds of one core
 """
 
 from typing import Any

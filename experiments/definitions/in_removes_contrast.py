@@ -4,7 +4,7 @@ Said by: "How BN, IN and LN differ".
 Primary source: Ulyanov et al. 2016, who introduced it for that.
 Measured: how far IN(a x + b) is from IN(x). Exact up to eps: they are equal while the variance
 stays far above eps. Contrasts of 0.3 to 3.3 decide, on maps of unit variance; lower ones are scope.
-Cost: normlab run in-removes-contrast    a second on one core
+Cost: normlab run in-removes-contrast --profile full    80 trials, 2 seconds of one core
 """
 
 from typing import Any

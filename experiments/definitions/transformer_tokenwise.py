@@ -7,7 +7,7 @@ Measured: what replacing one token does to the outputs of others, and what Layer
 alone make of it, beside it. Tokens of random sequences are replaced one at a time, in float64, in
 this repository's transformer and in the GPT-2 of the `transformers` library (tiny, without
 weights).
-Cost: normlab run transformer-tokenwise    10 seconds on one core
+Cost: normlab run transformer-tokenwise --profile full    40 trials, 4 seconds of one core
 """
 
 from dataclasses import replace

@@ -11,7 +11,8 @@ arm's own 10 layers instead; in a budget of some 200 steps that measures how muc
 is, and asks more of the norm that is better at 10 layers. What counts is the deepest net that
 trains, per seed, as doublings of depth, BN over none. The documents speak of convolutional nets:
 MLPs are scope.
-Cost: normlab run bn-deeper-nets --profile cpu    about 3 minutes on 2 cores
+Cost: normlab run bn-deeper-nets --profile full    270 trials to its first look, 1.8 hours of one
+core
 """
 
 import numpy as np

@@ -7,7 +7,8 @@ Measured: 12 layers, norms on both sides by `placement=sandwich`. The stream's s
 block over that at the first after training at the arm's own rate, and what a learning rate that is
 too large costs: the mean of the loss above the seed's best over rates from 0.003 to 0.1 (the
 sensitivity of Wortsman et al. 2023), without warm-up.
-Cost: normlab run peri-ln-steadier --profile cpu    2 minutes on 2 cores
+Cost: normlab run peri-ln-steadier --profile full    40 trials to its first look, 13 minutes of one
+core
 """
 
 import numpy as np

@@ -5,8 +5,8 @@ Primary source: BERT-large has 24 layers in Post-LN; Liu et al. 2020 and Takase 
 to 18 layers hard or unstable even so.
 Measured: the loss, each seed at its own rate. Fine means at most 0.1 nats above Pre-LN. BERT draws
 from N(0, 0.02²), as GPT-2 does, so that scale decides; Xavier's is beside it.
-Cost: normlab run postln-warmup-ok --profile cpu    nothing of its own after
-postln-12-layers-warmup, else 3 minutes
+Cost: normlab run postln-warmup-ok --profile full    256 trials to its first look, 1.4 hours of one
+core; all of them are other claims', too
 """
 
 from math import exp

@@ -7,7 +7,7 @@ Measured: what the layers send, which is counted anywhere, and times of processe
 gloo, a ResNet-8 on 32x32 images, interleaved with plain BatchNorm. They say nothing of GPUs and of
 what lies between them: that part has no data until several GPUs run this (profile gpu;
 scripts/syncbn_gpus.py takes 2 to 8).
-Cost: normlab run syncbn-slowdown-10-30 --profile cpu    7 minutes on 2 calm cores
+Cost: normlab run syncbn-slowdown-10-30 --profile full    20 trials, 7 minutes of one core
 """
 
 import math

@@ -7,7 +7,7 @@ batch norm behind each (kernel, stride, dilation, groups, bias and activation dr
 statistics of their own activations) go through each tool. torch.jit.script is one step of
 TorchScript, torch.jit.freeze the next; ONNX Runtime is given a graph with all batch norms in it,
 since both of torch's exporters may fold before. `normlab.fold` folds all of them.
-Cost: normlab run fold-automatic    90 seconds on one core
+Cost: normlab run fold-automatic --profile full    120 trials, 6 minutes of one core
 """
 
 from typing import Any

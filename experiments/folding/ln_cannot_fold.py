@@ -7,7 +7,7 @@ before it, W' = (I - 11'/d) W, which leaves an RMSNorm (arXiv 2605.14521 measure
 Measured: the error of each fold, and of what is left, a division by a number of each input, which
 no linear layer does. So the statement is taken apart: each fold, and the division, against which
 stands the best linear layer by least squares on the very data that it is judged on.
-Cost: normlab run ln-cannot-fold    3 seconds on one core
+Cost: normlab run ln-cannot-fold --profile full    40 trials, 2 seconds of one core
 """
 
 from typing import Any

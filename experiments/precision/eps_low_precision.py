@@ -7,7 +7,8 @@ accuracy of a trained CNN by 0.5 points, either way. Scope: what eps does to out
 are constant, as a dead unit's are; `formula` has all of (x - mean) / sqrt(var + eps) in 16 bits,
 the true mean and variance rounded to them. `1e-5 or 1e-3` asks whether an eps that no longer
 vanishes matters more than in float64, for deviations of 0.003 to 1.
-Cost: normlab run eps-low-precision --profile cpu    2 minutes on one core
+Cost: normlab run eps-low-precision --profile full    30 trials to its first look, 1.2 hours of one
+core
 """
 
 from math import inf

@@ -11,7 +11,8 @@ from 4,096 values); it left open how many cells. Here a method is wrong in a dra
 deviations, rounded to 16 bits before; what is compared with are their moments in float64.
 `Unstable` is tested by training: a CNN whose batch norms get their statistics, and nothing else,
 from float16 sums; the gradient is the float32 formula's.
-Cost: normlab run fp16-stats-overflow --profile cpu    2 minutes on one core
+Cost: normlab run fp16-stats-overflow --profile full    25 trials to its first look, 1.0 hours of
+one core
 """
 
 from dataclasses import replace

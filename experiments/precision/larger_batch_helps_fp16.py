@@ -9,7 +9,7 @@ bits. As libraries compute decides, from 256 to 65,536 values, the mean of both 
 bits are scope, in two halves of the range. Sampling alone gives 1.2 decades from 256 to 65,536 and
 0.6 from 16 to 256; half of that is asked for. `library_rounding` is against the same values'
 moments in float64.
-Cost: normlab run larger-batch-helps-fp16 --profile cpu    1 minute on one core
+Cost: normlab run larger-batch-helps-fp16 --profile full    12 trials, a minute of one core
 """
 
 from math import log10

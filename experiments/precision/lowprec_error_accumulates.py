@@ -10,7 +10,7 @@ the last parts round in the first layer only: if errors add up, all layers toget
 much or more; if the net amplifies any error to its full size, the first layer's alone does. In a
 residual net each layer adds ReLU(W norm(x)), a tenth of it without norms, where the sum would
 double at every layer.
-Cost: normlab run lowprec-error-accumulates    20 seconds on one core
+Cost: normlab run lowprec-error-accumulates --profile full    64 trials, 13 seconds of one core
 """
 
 import math

@@ -9,8 +9,8 @@ Measured: all three clauses, by the loss of an encoder that finds hidden words o
 over single documents, and over batches of 16 documents of their own lengths, padding counted. Each
 seed at its own rate, evaluated with running statistics. Two workers of 32 documents are ghost
 batches of 32 in one process, gradient for gradient (ddp-bn-local-stats).
-Cost: normlab run bn-breaks-distributed-varlen --profile cpu    1 minute on 2 cores after
-padding-dominant-reason
+Cost: normlab run bn-breaks-distributed-varlen --profile full    105 trials to its first look, 47
+minutes of one core; 60 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

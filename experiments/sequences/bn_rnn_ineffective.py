@@ -7,7 +7,8 @@ norm).
 Measured: bits a character of a character LSTM, norms on W_h h, W_x x and the cell as in Cooijmans
 et al.; each seed at its own rate; over 100 characters (32 in quick). Losses at twice the context
 are recorded beside.
-Cost: normlab run bn-rnn-ineffective --profile cpu    3 minutes on 2 cores
+Cost: normlab run bn-rnn-ineffective --profile full    105 trials to its first look, 1.9 hours of
+one core
 """
 
 from dataclasses import replace

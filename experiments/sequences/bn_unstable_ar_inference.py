@@ -7,8 +7,8 @@ affine map per channel.
 Measured: a GPT with BatchNorm is trained, then evaluated on the same windows in batches of 64, one
 by one, and one by one token by token with a key-value cache. What may go wrong is something else:
 see bn-causal-leak, and missing-eval-bug for statistics of the batch, whose loss is recorded beside.
-Cost: normlab run bn-unstable-ar-inference --profile cpu    10 trials of 4 s: 20 seconds on 2 idle
-cores
+Cost: normlab run bn-unstable-ar-inference --profile full    10 trials to its first look, 3 minutes
+of one core
 """
 
 from typing import TYPE_CHECKING

@@ -8,7 +8,8 @@ both with BatchNorm, batches of 32, and equally many steps. Median over channels
 moments of |batch mean - running mean| / deviation and of |batch variance / running variance - 1|.
 With one value of each sample, at a random position, both have 32 independent values to a statistic,
 so that neither is better off by what its positions share; with all values as they come.
-Cost: normlab run nlp-batch-stats-unreliable --profile cpu    20 seconds on 2 cores
+Cost: normlab run nlp-batch-stats-unreliable --profile full    10 trials to its first look, 4
+minutes of one core
 """
 
 from math import inf

@@ -6,7 +6,8 @@ logits which grow at large rates are what QK-norm stops.
 Measured: 6 layers without warm-up; LayerNorm over each head's channels. Sensitivity to the rate,
 after Wortsman et al.: on a grid of factors of 2, the mean loss above the seed's best, over the best
 rate and all above it.
-Cost: normlab run qknorm-high-lr --profile cpu    2 minutes on 2 cores
+Cost: normlab run qknorm-high-lr --profile full    60 trials to its first look, 12 minutes of one
+core
 """
 
 import numpy as np

@@ -9,7 +9,8 @@ bound alone says little, since a random direction has a |cos| of 0.67 / sqrt(wid
 width of 128 used here; so beside it is asked that in a network trained with RMSNorm, which nothing
 centres, the ones vector be no more than a random direction. The second clause asks for the
 function: in the network trained with LayerNorm the norms no longer subtract the mean.
-Cost: normlab run rms-orthogonal-to-ones --profile cpu    1 minute on 2 cores
+Cost: normlab run rms-orthogonal-to-ones --profile full    10 trials to its first look, 10 minutes
+of one core
 """
 
 from typing import TYPE_CHECKING

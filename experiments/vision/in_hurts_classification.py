@@ -9,7 +9,8 @@ small ResNet, whose last sum is not normalized, is a part of its own. That IN di
 tested on the trained nets: can a linear probe of the last features tell which of four contrasts an
 image was given? GN and LN discard contrast, too; GN is shown beside, so that nobody takes the probe
 for the reason of IN's accuracy.
-Cost: normlab run in-hurts-classification --profile cpu    about 3 minutes on 2 cores
+Cost: normlab run in-hurts-classification --profile full    75 trials to its first look, 8.3 hours
+of one core; 30 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

@@ -1,20 +1,29 @@
-"""Every experiment file: what it must say, and that its parts, arms and figure fit together."""
+"""Every experiment file: what it must say, and that its parts, arms, answers and figure fit
+together."""
 
 import ast
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from made_up_evidence import evidence_of
 
+from normlab.claims.design import Design
+from normlab.claims.evidence import PartMissing, PartWithoutData
 from normlab.claims.figure import Cells, HeatMap, NormalizationBatch, Sweep
+from normlab.claims.power import check_powers
 from normlab.claims.profiles import STRENGTH, VARIANTS
 from normlab.claims.registry import docstring, experiment_file, load_claim, slugs
-from normlab.claims.rules import Stated
+from normlab.claims.rules import Rate, Stated
+from normlab.claims.version import version
 from normlab.config.cache import plain_config
 from normlab.config.compose import compose
 from normlab.data import load_data
 from normlab.data.availability import PUBLISHED
-from normlab.records.verdict import VERDICTS
+from normlab.records.store import RESULTS, Store
+from normlab.records.verdict import VERDICTS, PartVerdict
 
 SLUGS = slugs()
 DOCUMENTS = {
@@ -32,6 +41,8 @@ PAPERS = {  # of newer work, which no document speaks of
     "Transformers without Normalization (Zhu et al. 2025)",
 }
 FIELDS = ("Said by", "Primary source", "Measured", "Cost")  # of a docstring, in this order
+FIRST_SEED = 100  # of what trains or times: the seeds below were seen before the rules of today
+DECIDED = ("supported", "refuted", "partly supported", "inconclusive")
 every_claim = pytest.mark.parametrize("slug", SLUGS)
 
 
@@ -42,8 +53,8 @@ def test_docstring_has_the_same_fields_in_every_file(slug):
     begun = [line.split(":")[0] for line in lines if line.startswith(FIELDS)]
     assert begun == list(FIELDS)
     cost = " ".join(lines).partition("Cost: ")[2]
-    assert cost.startswith(f"normlab run {slug} ")
-    assert re.search("second|minute|nothing", cost)
+    assert cost.startswith(f"normlab run {slug} --profile full ")
+    assert re.search("second|minute|hour|nothing", cost)
 
 
 @every_claim
@@ -63,10 +74,54 @@ def test_file_is_short_and_reads_no_names_apart(slug):
     path = experiment_file(slug)
     source = path.read_text()
     assert path.stem.replace("_", "-") == slug
-    assert len(source.splitlines()) <= 200
+    assert len(source.splitlines()) <= 250
     # What a figure or a rule needs of an arm are its coordinates, not the words of its name.
     imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import)]
     assert "re" not in [alias.name for node in imported for alias in node.names]
+
+
+@every_claim
+def test_answers_are_one_sentence_with_numbers_of_parts(slug):
+    claim = load_claim(slug)
+    seen = PartVerdict("", "", "", "", "supported", effect=0.51, low=0.42, high=0.63, unit="", n=5)
+    parts = {part.name: replace(seen, name=part.name) for part in claim.parts}
+    for verdict in DECIDED:
+        answer = claim.answers.answer(verdict, parts)
+        assert answer[0].isupper() or answer[0].isdigit() or answer.startswith("torch")
+        assert answer.endswith(".") and "?" not in answer and "{" not in answer
+        # A clause without a number reads "?", and what was never measured is said so.
+        claim.answers.answer(verdict, {name: replace(seen, effect=None) for name in parts})
+
+
+@every_claim
+def test_clauses_are_few_and_each_says_which_arms_it_reads(slug):
+    claim = load_claim(slug)
+    assert 1 <= len(claim.clauses) <= 6
+    names = {arm.name for arm in claim.arms}
+    for part in claim.parts:
+        # Else a seed that is missing in any arm would count for none of them.
+        assert part.quantity.arms and set(part.quantity.arms) <= names
+
+
+@every_claim
+def test_quantities_read_numbers_of_every_seed(slug):
+    claim = load_claim(slug)
+    for name in {"full", "gpu"} & set(claim.protocols):
+        protocol = claim.protocols[name]
+        for part in claim.parts:
+            evidence = evidence_of(claim, protocol, part.quantity.arms)
+            try:
+                values = part.quantity.read(evidence)
+            except PartWithoutData:
+                continue  # a device or tool that is nowhere here
+            except PartMissing:
+                # A cell of another device's grid, as a part that decides nothing.
+                assert claim.timed and part not in claim.clauses
+                continue
+            for sample in values if isinstance(values, tuple) else (values,):
+                assert np.isfinite(sample).all()
+            if part.quantity.beside:
+                assert part.quantity.beside(evidence)
 
 
 @every_claim
@@ -134,10 +189,8 @@ def test_coordinates_of_arms_tell_them_apart(slug):
 @every_claim
 def test_protocols(slug):
     claim = load_claim(slug)
-    assert {"smoke", "cpu"} <= set(claim.protocols) <= {"smoke", *STRENGTH}
-    if claim.trial is None:
-        only_cpu = any("cpu profile only" in caveat for caveat in claim.caveats)
-        assert "gpu" in claim.protocols or only_cpu
+    assert {"smoke", "quick", "full"} <= set(claim.protocols) <= {"smoke", *STRENGTH}
+    assert claim.trial is not None or "gpu" in claim.protocols
     assert not any("data=cifar10" in override for override in claim.protocols["smoke"].overrides)
     known = {name for names in VARIANTS.values() for name in names}
     for name in known & set(claim.protocols):
@@ -145,16 +198,71 @@ def test_protocols(slug):
         # What a direct trial trains on must be what the engine looks for before it chooses a
         # protocol.
         assert claim.trial is None or protocol.options.get("overrides", ()) == protocol.overrides
+        # All test images, in every profile but smoke.
+        if name != "smoke" and "data=cifar10" in protocol.overrides and "gradient" not in slug:
+            assert not any(one.startswith("data.eval_subset=") for one in protocol.overrides)
+
+
+@every_claim
+def test_a_claim_has_a_version_and_a_plan_under_every_protocol(slug):
+    claim = load_claim(slug)
+    versions = {version(claim, name) for name in claim.protocols}
+    assert all(re.fullmatch("[0-9a-f]{8}", one) for one in versions)
+    protocol = claim.protocols["full"]
+    first, arms = protocol.looks.sizes[0], len(claim.arms)
+    assert len(Design(claim, protocol).progress({}, first).jobs) >= first * arms
+
+
+@every_claim
+def test_a_clause_of_known_noise_can_be_decided(slug):
+    claim = load_claim(slug)
+    for name in {"quick", "full", "gpu"} & set(claim.protocols):
+        check_powers(claim, claim.protocols[name])
+    for part in claim.parts:
+        assert (part.expected is None) == (part.noise is None)
+
+
+@every_claim
+def test_a_share_can_be_told_from_its_threshold_at_the_last_look(slug):
+    """Of seeds that all agree: five of five do not tell a share from a half."""
+    claim = load_claim(slug)
+    for part in claim.clauses:
+        for name in {"quick", "full", "gpu"} & set(claim.protocols):
+            if not isinstance(part.rule, Rate) or part.quantity.unit != "of the seeds":
+                continue
+            looks = claim.protocols[name].looks
+            agree = np.full(looks.most, float(part.rule.above))
+            assert part.rule.decide(agree, "", looks.level).verdict == "supported"
+
+
+@every_claim
+def test_what_trains_or_times_has_fresh_seeds_and_the_rest_its_records(slug):
+    claim = load_claim(slug)
+    if claim.first_seed != 0:
+        assert claim.first_seed >= FIRST_SEED
+        return
+    assert claim.trial is not None and not claim.timed
+    assert not any(protocol.overrides for protocol in claim.protocols.values())
+    records = Store(RESULTS).records
+    jobs = Design(claim, claim.protocols["full"]).progress({}).jobs
+    missing = [job.key for job in jobs if job.key not in records]
+    assert not missing
 
 
 @pytest.mark.parametrize(
-    "slug", [slug for slug in SLUGS if "cpu-embedded" in load_claim(slug).protocols]
+    ("slug", "name"),
+    [
+        (slug, name)
+        for slug in SLUGS
+        for name in ("quick-embedded", "full-embedded")
+        if name in load_claim(slug).protocols
+    ],
 )
-def test_embedded_data_are_as_large_as_what_is_asked_of_them(slug):
+def test_embedded_data_are_as_large_as_what_is_asked_of_them(slug, name):
     claim = load_claim(slug)
     different = {}
     for arm in claim.arms:
-        overrides = claim.protocols["cpu-embedded"].overrides + arm.overrides
+        overrides = claim.protocols[name].overrides + arm.overrides
         different[json.dumps(plain_config(overrides)["data"])] = overrides
     for overrides in different.values():
         cfg = compose(overrides).data

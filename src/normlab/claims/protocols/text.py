@@ -74,7 +74,6 @@ def text_protocols(
         "gpu": replace(
             quick,
             overrides=(*gpu, *trained(gpu_steps), "trainer=gpu", *gpu_overrides),
-            looks=Looks((5, 8)),
             seconds_per_trial=40.0,
         ),
     }
