@@ -78,7 +78,8 @@ def ratio(backend: str, name: str, words: str) -> Quantity:
             raise PartWithoutData(f"no trial by {backend}")
         names = [f"log_{name}_{batch}" for batch in BATCHES]
         # Both arms together: the mean over their cells.
-        return np.concatenate([counted(evidence, arm, names) for arm in ARMS], axis=1).mean(axis=1)
+        both = np.concatenate([counted(evidence, arm, names) for arm in ARMS], axis=1)
+        return np.asarray(both.mean(axis=1))
 
     return Quantity(
         f"time of {words} by {backend} over a plain step, mean over cells",
