@@ -156,7 +156,7 @@ def test_devices_are_not_mixed(decided):
     assert row.n == 3 and row.verdict == "inconclusive" and row.device != "another machine"
 
 
-def test_diverged_trials_count(decided):
+def test_diverged_trials_are_counted_and_no_part_of_a_mean(decided):
     _, results, decide = decided
 
     def diverge(row):
@@ -166,7 +166,8 @@ def test_diverged_trials_count(decided):
 
     rewrite(results, diverge)
     row = decide()
-    assert row.n == 5 and row.verdict != "supported"
+    assert row.n == 5 and row.verdict == "supported" and row.parts[0].n == 4
+    assert row.parts[0].text.endswith("1 of 5 seeds of A do not train")
 
 
 def test_a_rate_that_failed_is_the_worst_and_hides_no_evidence(tmp_path):
@@ -208,3 +209,17 @@ def test_a_broken_rule_of_one_claim_stops_no_other(decided):
         r"its rule cannot be computed: ZeroDivisionError: by 0 \(test_verdicts\.py, line \d+\)",
         both[0].parts[0].text,
     )
+
+
+def test_a_stronger_profile_decides_from_its_first_look_on(decided):
+    claim, results, _ = decided
+    quick = claim.protocols["quick"]
+    both = replace(
+        claim, protocols={"quick": quick, "full": replace(quick, looks=Looks((8, 12, 20)))}
+    )
+    assert verdict(both, Store(results)).profile == "quick"
+    few = replace(claim, protocols={"full": replace(quick, looks=Looks((8, 12, 20)))})
+    row = verdict(few, Store(results))
+    assert (row.profile, row.verdict, row.n) == ("full", "inconclusive", 5)
+    enough = {"quick": quick, "full": replace(quick, looks=Looks((5, 8)))}
+    assert verdict(replace(claim, protocols=enough), Store(results)).profile == "full"

@@ -74,7 +74,7 @@ def claim(slug="made-up", parts=2, seeds=5, rules=(), **more) -> Claim:
         "source": "Nobody.",
         "prediction": "supported",
         "clauses": rules[:parts],
-        "answers": Answers("New is {gain.effect:.1f} points better.", "New is no better."),
+        "answers": Answers("New is better.", "New is no better."),
         "first_seed": 0,
         "arms": (Arm("new", ("norm=frn",)), Arm("old")),
         "protocols": {"quick": Protocol(("data=digits",), looks=Looks((seeds,)))},

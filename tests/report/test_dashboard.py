@@ -49,14 +49,14 @@ def own(kind, rate):
     return record
 
 
-def text(placement, losses, warmup=0.0):
+def text(placement, losses, warmup=0.0, seed=0):
     config = {
         "norm": {"kind": "layernorm"},
         "model": {"name": "transformer", "placement": placement, "depth": 6},
     }
     config |= {"optim": {"warmup": warmup, "lr": 0.1}, "data": {"batch_size": 8}}
     curve = {"step": [10 * (i + 1) for i in range(len(losses))], "train_loss": losses}
-    return Record(placement, config, "deep", f"{placement} 6", 0, "evaluate", "ok", curve=curve)
+    return Record(placement, config, "deep", f"{placement} 6", seed, "evaluate", "ok", curve=curve)
 
 
 def cost(kind, shape, ratio, **more):
@@ -87,7 +87,7 @@ RECORDS = [
     *(own(kind, rate) for kind in ("batchnorm", "groupnorm") for rate in (0.1, 0.2)),
     text("pre", [3.0, 2.0]),
     text("post", [3.0, None]),
-    text("post", [5.0, 4.0]),
+    text("post", [5.0, 4.0], seed=1),
 ]
 ROWS = [
     cost("rmsnorm", "4x16x256", 3.0),

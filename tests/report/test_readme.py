@@ -25,23 +25,29 @@ MARKS = "<!-- {0}:begin -->\ntyped\n<!-- {0}:end -->\n"
 def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     """What the tables read of a card. `parts`: name -> (verdict, effect)."""
     clauses = [
-        SimpleNamespace(name=name, statement=f"that of {name}", verdict=outcome, effect=effect)
+        SimpleNamespace(
+            name=name,
+            statement=f"that of {name}",
+            verdict=outcome,
+            effect=effect,
+            decides=True,
+            stands_for="",
+        )
         for name, (outcome, effect) in (parts or {"one": (verdict, "1.5 (1 to 2) points")}).items()
     ]
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
-        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale,
+        claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale, answer="", history=[],
         evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
 
-def answer_cards(**changed):
-    """A card for each claim that README shows, with the parts that it shows."""
-    return [
-        card(answer.slug, parts=changed.get(answer.slug) or {part: ("refuted", "2 points")
-                                                             for part in answer.parts})
-        for answer in readme.ANSWERS
-    ]  # fmt: skip
+def answer_cards():
+    """A card for each claim that README shows."""
+    cards = [card(slug) for slug in readme.ANSWERS]
+    for one in cards:
+        one.answer = f"What {one.claim.slug} | says."
+    return cards
 
 
 @pytest.fixture
@@ -73,22 +79,14 @@ def test_blocks_are_put_between_their_marks():
             readme.put(damaged, {"a": "first"})
 
 
-def test_an_answer_shows_its_claim_verdict_effects_and_n():
+def test_an_answer_shows_its_claim_verdict_sentence_and_n():
     block = readme.blocks(answer_cards(), None)["answers"]
     rows = [line for line in block.splitlines() if line.startswith("| [")]
     assert len(rows) == len(readme.ANSWERS) == 8
-    for row, answer in zip(rows, readme.ANSWERS, strict=True):
-        assert f"experiments/topic/{answer.slug.replace('-', '_')}.py" in row
-        assert row.endswith("| 5 |")
-        for words in answer.parts.values():
-            assert f"2 points: {words}" in row
+    for row, slug in zip(rows, readme.ANSWERS, strict=True):
+        assert f"experiments/topic/{slug.replace('-', '_')}.py" in row
+        assert f"| What {slug} \\| says. | 5 |" in row
     assert "8 claims: 8 supported." in block
-
-
-def test_a_part_that_is_gone_is_named():
-    first = readme.ANSWERS[0].slug
-    with pytest.raises(NormLabError, match=f"part of {first} 'two': choose one of other"):
-        readme.blocks(answer_cards(**{first: {"other": ("refuted", "")}}), None)
 
 
 def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
@@ -101,7 +99,7 @@ def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
     assert "4 claims: 2 supported, 1 partly supported and 1 no data." in text
     assert text.index("[`early`]") < text.index("[`late`]") < text.index("[`mixed`]")
     assert "It \\| is &lt;so&gt;." in text and "**supported** (stale)" in text
-    assert "| 3 parts: 2 supported and 1 refuted | 5 |" in text
+    assert "| 3 clauses: 2 supported and 1 refuted | 5 |" in text
     assert "| 1.5 (1 to 2) points | 5 |" in text
     assert "- b, **refuted**: that of b\n" in text and "- c, **supported**: that of c. 2\n" in text
     assert text.count("<details>") == text.count("</details>") == 2

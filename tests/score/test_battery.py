@@ -160,11 +160,10 @@ def test_norms_are_compared_over_the_batches_that_both_ran(own, monkeypatch):
     assert (values.smallest_batch(found, batchnorm) == 2).all() and (
         values.smallest_batch(found, moving) == 3
     ).all()
-    assert (values.smaller_batch(found, moving, batchnorm) == 0).all()
-    assert (values.smaller_batch(found, layernorm, batchnorm) == -2).all()
-    assert (
-        values.smaller_batch(found, layernorm, moving) == -2
-    ).all()  # nothing below 2 is known of it
+    assert (sum(values.smaller_batch(found, moving, batchnorm)) == 0).all()
+    assert (sum(values.smaller_batch(found, layernorm, batchnorm)) == -2).all()
+    # Nothing below 2 is known of it.
+    assert (sum(values.smaller_batch(found, layernorm, moving)) == -2).all()
 
 
 def test_cost_counts_a_void_timing_and_leaves_its_ratio_out(monkeypatch):

@@ -109,7 +109,7 @@ class Design:
             wanted = (
                 seeds.get(arm.name, 0)
                 if isinstance(seeds, Mapping)
-                else seeds or self.protocol.looks.most
+                else seeds or self.seeds or self.protocol.looks.most
             )
             tried = result.tried.setdefault(arm.name, {})
             chosen = result.evaluation.setdefault(arm.name, {})

@@ -17,6 +17,7 @@ from normlab.claims.rules import Finding, combine
 from normlab.claims.sequence import decide, wanted_seeds
 from normlab.claims.staleness import stale_reasons
 from normlab.claims.version import version
+from normlab.errors import NormLabError
 from normlab.records.files import write_atomically
 from normlab.records.record import Record
 from normlab.records.store import Store
@@ -30,6 +31,7 @@ from normlab.records.verdict import (
     to_json,
 )
 
+BROKEN_ANSWER = "its answer cannot be made"  # an answer begins with it
 BROKEN_RULE = "its rule cannot be computed"  # a part's text begins with it
 
 
@@ -41,24 +43,28 @@ def verdicts(claims: Sequence[Claim], store: Store) -> list[Verdict]:
 def verdict(claim: Claim, store: Store) -> Verdict:
     """The verdict of one claim.
 
-    Profiles are tried by strength, and the first with any evaluation trial decides: gpu before cpu,
-    published data before embedded ones, complete or not. Evidence of different devices is not
-    mixed: `others` has the verdict that each further device gives by itself.
+    Profiles are tried by strength: the first that has come to its first look decides, or, where
+    none has, the first with any trial. Evidence of different devices is not mixed: `others` has the
+    verdict that each further device gives by itself.
     """
-    first: Verdict | None = None
-    others: list[OtherVerdict] = []
-    for one in _by_strength(claim, store):
-        # A device speaks once, by its strongest evidence.
-        seen = [first.device if first else None, *(other.device for other in others)]
-        if first is None:
-            first = one
-        elif one.n and one.device not in seen:
-            others.append(_other(one))
-    if first is not None:
+    found = list(_by_strength(claim, store))
+    looked = [one for one in found if _has_looked(claim, one)]
+    if found:
+        first = (looked or found)[0]
+        others: list[OtherVerdict] = []
+        for one in found:
+            # A device speaks once, by its strongest evidence.
+            if one.n and one.device not in [first.device, *(other.device for other in others)]:
+                others.append(_other(one))
         return replace(first, others=tuple(others))
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
     parts = [_part(part, None, missing, decides=part in claim.clauses) for part in claim.parts]
     return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,))
+
+
+def _has_looked(claim: Claim, verdict: Verdict) -> bool:
+    """Whether its clauses have as many seeds as the first look of its protocol asks for."""
+    return verdict.n >= claim.protocols[verdict.profile or ""].looks.sizes[0]
 
 
 def verdict_under(claim: Claim, name: str, store: Store) -> Verdict | None:
@@ -116,11 +122,10 @@ def _decide(
     parts = [part for part, _ in looked]
     overall = combine(part.verdict for part in parts if part.decides)
     counted = _counted(by_arm)
-    by_name = {part.name: part for part in parts}
     return Verdict(
         **_about(claim, parts),
         verdict=overall,
-        answer=claim.answers.answer(overall, by_name),
+        answer=_answer(claim, overall, parts),
         version=now,
         history=history(claim.slug, profile, now, folder),
         profile=profile,
@@ -135,6 +140,14 @@ def _decide(
             EvidenceTrial(arm, record.seed, record.key, record.status) for arm, record in counted
         ),
     )
+
+
+def _answer(claim: Claim, verdict: str, parts: Sequence[PartVerdict]) -> str:
+    """The claim's sentence; that it cannot be made, for a reason, stops no other claim."""
+    try:
+        return claim.answers.answer(verdict, {part.name: part for part in parts})
+    except (NormLabError, ValueError) as error:
+        return f"{BROKEN_ANSWER}: {error}"
 
 
 def _decided(

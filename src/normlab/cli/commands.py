@@ -18,6 +18,7 @@ from normlab.cli.dashboard import dashboard
 from normlab.cli.fold import fold
 from normlab.cli.list import list_claims
 from normlab.cli.recheck import recheck
+from normlab.cli.replicate import replicate
 from normlab.cli.report import report
 from normlab.cli.rerun import rerun
 from normlab.cli.run import run
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "run": run,
     "recheck": recheck,
+    "replicate": replicate,
     "verdict": verdict,
     "report": report,
     "bench": bench,

@@ -30,7 +30,8 @@ def verdict(
     decided = print_verdicts(slugs or (), results, as_json=as_json)
     broken = [one.slug for one in decided if _is_broken(one)]
     if broken:
-        print(f"error: a rule of {', '.join(broken)} cannot be computed.", file=sys.stderr)
+        names = ", ".join(broken)
+        print(f"error: a rule, or the answer, of {names} cannot be computed.", file=sys.stderr)
         sys.exit(1)
 
 
@@ -53,9 +54,10 @@ def _prove(slugs: Sequence[str], results: Path | None) -> int:
 
 
 def _is_broken(verdict: "Verdict") -> bool:
-    from normlab.claims.verdicts import BROKEN_RULE
+    from normlab.claims.verdicts import BROKEN_ANSWER, BROKEN_RULE
 
-    return any(part.text.startswith(BROKEN_RULE) for part in verdict.parts)
+    broken = any(part.text.startswith(BROKEN_RULE) for part in verdict.parts)
+    return broken or verdict.answer.startswith(BROKEN_ANSWER)
 
 
 def print_verdicts(

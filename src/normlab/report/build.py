@@ -13,6 +13,7 @@ from markupsafe import Markup
 from normlab.claims.claim import Claim
 from normlab.claims.family import family as family_of
 from normlab.claims.registry import load_all
+from normlab.claims.run.replicate import rate_in_words, replications
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
 from normlab.records.files import write_atomically
@@ -47,7 +48,7 @@ def built(
     claims, store = load_all() if claims is None else claims, Store(results)
     rows = verdicts(claims, store)
     cards = [build_card(claim, row, store) for claim, row in zip(claims, rows, strict=True)]
-    together = family_of(rows).words
+    together = " ".join(filter(None, [family_of(rows).words, rate_in_words(replications(results))]))
     page = out or results / "report" / "index.html"
     texts = {
         results / "verdicts.json": to_json(rows),

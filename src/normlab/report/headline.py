@@ -31,9 +31,10 @@ class Theme:
     norms: Mapping[str, str]
 
 
-KINDS = ("batchnorm", "batchrenorm", "groupnorm", "layernorm", "frn")  # in the order of drawing
-_LIGHT = ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#57606a")
-_DARK = ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#9aa4ae")
+# In the order of drawing.
+KINDS = ("batchnorm", "batchrenorm", "groupnorm", "layernorm", "instancenorm", "frn")
+_LIGHT = ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#bf3989", "#57606a")
+_DARK = ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#f778ba", "#9aa4ae")
 THEMES = {
     "light": Theme("#1f2328", "#d1d9e0", dict(zip(KINDS, _LIGHT, strict=True))),
     "dark": Theme("#e6edf3", "#3d444d", dict(zip(KINDS, _DARK, strict=True))),

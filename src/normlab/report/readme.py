@@ -1,53 +1,24 @@
 """What README.md shows of the records: a picture and eight answers. Built, never typed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from normlab.errors import NormLabError, choices
+from normlab.errors import NormLabError
 from normlab.report.cards import Card
 from normlab.report.headline import Headline
-from normlab.report.markdown import EMPTY, counts, table, verdict_cell
+from normlab.report.markdown import EMPTY, counts, plain, table, verdict_cell
 
 PICTURE = "docs/img/normalization-batch"  # with -light.svg and -dark.svg
-COLUMNS = ("claim", "verdict", "what was measured, with its 95 % interval", "n")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A claim that README shows: for each part that it shows, what the part's number is."""
-
-    slug: str
-    parts: Mapping[str, str]
-
-
-# What people ask first. The words say what a number is, and not how it came out: that may change.
+COLUMNS = ("claim", "verdict", "answer", "n")
+# What people ask first.
 ANSWERS = (
-    Answer(
-        "bn-batch-below-16",
-        {"two": "accuracy with 64 samples per statistic, less that with 2"},
-    ),
-    Answer(
-        "gn-ln-fix-small-batch",
-        {"interaction": "what going from batches of 32 to 2 costs BatchNorm, less GroupNorm"},
-    ),
-    Answer(
-        "gradaccum-fixes-bn",
-        {"accuracy": "what BatchNorm loses from 32 to 2, and accumulation gives back"},
-    ),
-    Answer(
-        "rmsnorm-7-64-faster",
-        {"torch.nn": "RMSNorm's time over LayerNorm's, in `torch.nn`", "compiled": "compiled"},
-    ),
-    Answer("rmsnorm-equal-loss", {"loss": "RMSNorm's test loss, less LayerNorm's"}),
-    Answer("postln-warmup-ok", {"12 layers": "perplexity of Post-LN over Pre-LN, 12 layers"}),
-    Answer(
-        "missing-eval-bug",
-        {"accuracy": "accuracy with `eval()`, less that without, in batches of 16"},
-    ),
-    Answer(
-        "bn-causal-leak",
-        {"one sample": "least possible loss on random tokens, less BatchNorm's in training"},
-    ),
+    "bn-batch-below-16",
+    "gn-ln-fix-small-batch",
+    "gradaccum-fixes-bn",
+    "rmsnorm-7-64-faster",
+    "rmsnorm-equal-loss",
+    "postln-warmup-ok",
+    "missing-eval-bug",
+    "bn-causal-leak",
 )
 
 
@@ -91,16 +62,10 @@ def _picture(headline: Headline | None) -> str:
 
 def _answers(cards: Sequence[Card]) -> str:
     by_slug = {card.claim.slug: card for card in cards}
-    rows = [_row(answer, by_slug[answer.slug]) for answer in ANSWERS if answer.slug in by_slug]
+    rows = [_row(by_slug[slug]) for slug in ANSWERS if slug in by_slug]
     return f"{table(COLUMNS, rows)}\n\n{counts(cards)} All of them: [VERDICTS.md](VERDICTS.md)."
 
 
-def _row(answer: Answer, card: Card) -> tuple[str, ...]:
-    effects = {clause.name: clause.effect for clause in card.clauses}
-    shown = []
-    for name, what in answer.parts.items():
-        if name not in effects:
-            raise choices(f"part of {answer.slug}", name, effects)
-        shown.append(f"{effects[name] or 'nothing yet'}: {what}")
+def _row(card: Card) -> tuple[str, ...]:
     claim = f"[{card.claim.statement}](experiments/{card.file})"
-    return claim, verdict_cell(card), "; ".join(shown), str(card.n)
+    return claim, verdict_cell(card), plain(card.answer or "nothing yet"), str(card.n)

@@ -27,6 +27,13 @@ class Tally:
     failed: int = 0
     messages: list[str] = field(default_factory=list)
 
+    def add(self, other: "Tally") -> None:
+        """Count what another run did, too."""
+        self.done += other.done
+        self.diverged += other.diverged
+        self.failed += other.failed
+        self.messages += other.messages
+
     def note(self, job: Job, record: Record) -> None:
         """Count `record`."""
         self.done += 1

@@ -111,8 +111,9 @@ def _by_seed(records: Iterable[Record]) -> list[list[Record]]:
     """The trials of one arm and seed of a claim together; a run of train.py stands for itself."""
     groups: dict[object, list[Record]] = defaultdict(list)
     for record in records:
-        options = {name: value for name, value in record.config.items() if name != "optim"}
-        name = json.dumps([record.claim, record.arm, options], sort_keys=True)
+        optim = {name: value for name, value in record.section("optim").items() if name != "lr"}
+        options = {**record.config, "optim": optim}
+        name = json.dumps([record.claim, record.arm, record.seed, options], sort_keys=True)
         groups[name if record.claim else record.key].append(record)
     return list(groups.values())
 
