@@ -5,7 +5,6 @@ Primary source: Hsieh et al. 2020: skewed partitions of the labels are especiall
 with BatchNorm, and GroupNorm recovers much.
 Measured: test accuracy, with norms over single samples beside. SGD batches with all classes
 overall; the groups of 8 samples that share statistics hold one class, two classes, or any.
-Baselines are the arms of bn-batch-below-16.
 Cost: normlab run bn-noniid-batches --profile full    120 trials to its first look, 5.0 hours of one
 core
 """

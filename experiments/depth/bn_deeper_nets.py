@@ -5,12 +5,12 @@ example; that net has skips as well.
 Primary source: to the contrary, Yang et al. 2019, who find that batch normalization itself makes
 gradients explode, so that nets with it and without skips are not trainable at large depths (arXiv
 1902.08129, abstract).
-Measured: three families at He's initial scale, each depth tuned. A net trains if it gets half of
-what the shallowest net without norm of its family gains over chance. The catalogue has 90 % of the
-arm's own 10 layers instead; in a budget of some 200 steps that measures how much slower a deep net
-is, and asks more of the norm that is better at 10 layers. What counts is the deepest net that
-trains, per seed, as doublings of depth, BN over none. The documents speak of convolutional nets:
-MLPs are scope.
+Measured: three families at He's initial scale, each seed at a rate of its own. A net trains if it
+gets half of what the shallowest net without norm of its family gains over chance. The catalogue has
+90 % of the arm's own 10 layers instead; in a budget of some 200 steps that measures how much slower
+a deep net is, and asks more of the norm that is better at 10 layers. What counts is the deepest net
+that trains, per seed, as doublings of depth, BN over none. The documents speak of convolutional
+nets: MLPs are scope.
 Cost: normlab run bn-deeper-nets --profile full    270 trials to its first look, 1.8 hours of one
 core
 """

@@ -19,8 +19,8 @@ import numpy as np
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
-from normlab.claims.evidence import Evidence, PartMissing, Values
-from normlab.claims.protocols.timing import timing_protocols
+from normlab.claims.evidence import Evidence, Values
+from normlab.claims.protocols.timing import counted, timing_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Between
 from normlab.records.measurement import Measurement
@@ -69,20 +69,15 @@ def trial(options: Options, seed: int) -> Measurement:
 
 
 def latency(mode: str, network: str, batches: Sequence[int] = BATCHES) -> Quantity:
-    """Log (n,) of the ratios of a network, each reading's mean over `batches`; their range beside.
-
-    A batch whose control was off in any reading is left out of all.
-    """
+    """Log (n,) of the ratios of a network, each reading's mean over `batches`; their range
+    beside."""
 
     def cells(evidence: Evidence) -> Values:
         names = [f"ratio_{network}_{batch}" for batch in batches]
-        records = evidence.trials(mode)
-        valid = [name for name in names if all(one.metrics.get(name) for one in records)]
-        if 2 * len(valid) < len(names) or not valid:
-            raise PartMissing(f"{mode}: {len(valid)} of {len(names)} cells count: renew it")
-        # (n, batches)
-        ratios = np.stack([evidence.values(mode, name) for name in valid], axis=1)
-        return np.asarray(np.log(ratios))
+        return counted(evidence, mode, names, log=False)
+
+    def read(evidence: Evidence) -> Values:
+        return np.asarray(cells(evidence).mean(axis=1))
 
     def beside(evidence: Evidence) -> str:
         ratios = np.exp(cells(evidence).mean(axis=0))
@@ -90,9 +85,7 @@ def latency(mode: str, network: str, batches: Sequence[int] = BATCHES) -> Quanti
 
     of = ", ".join(map(str, batches))
     words = f"latency of {network} {WORDS[mode]}, folded over as given, mean over batches of {of}"
-    return Quantity(
-        words, "times", lambda evidence: np.asarray(cells(evidence).mean(axis=1)), (mode,), beside
-    )
+    return Quantity(words, "times", read, (mode,), beside)
 
 
 def part(mode: str, network: str, title: str = "", batches: Sequence[int] = BATCHES) -> Part:

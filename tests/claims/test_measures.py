@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from normlab.claims.evidence import Evidence
+from normlab.claims.protocols.text import closes_half, depth_name
 from normlab.claims.registry import experiment_file, load_experiment
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA
@@ -43,14 +44,22 @@ def test_speedup_counts_both_arms_to_their_first_entry_at_the_target():
     base = curve(2.3, 2.1, 2.0, 2.2, 2.1, 2.1, 2.1)
     curves = evidence({"none": [base] * 2, "bn": [curve(2.1, 1.9), curve(2.3, 2.2)]})
     # The second of BN never gets there: its whole budget.
-    ratios = np.exp(experiment.speedup("bn", "none").read(curves))
-    assert ratios == pytest.approx([20 / 10, 20 / 20])
+    steps, fewer = (np.exp(one) for one in experiment.speedup("bn", "none").read(curves))
+    assert steps == pytest.approx([20, 20]) and fewer == pytest.approx([1 / 10, 1 / 20])
+
+
+def test_the_target_of_a_speedup_is_the_mean_of_the_last_losses_over_seeds():
+    experiment = module("bn-speeds-training")
+    curves = evidence({"none": [curve(2.2, 2.1), curve(2.0, 1.9)], "bn": [curve(2.1, 2.0)] * 2})
+    # (2.15 + 1.95) / 2 = 2.05: the first seed never meets it, the second at once.
+    steps, _ = (np.exp(one) for one in experiment.speedup("bn", "none").read(curves))
+    assert steps == pytest.approx([20, 10])
 
 
 def test_largest_rates_are_per_seed_and_fall_back_to_the_smallest():
     experiment = module("bn-lr-5-10x")
     rates = experiment.RATES["none"]
-    names = [f"MLP, none, {rate:g}" for rate in rates]
+    names = [experiment.arm_name("MLP", "none", rate) for rate in rates]
     arms = {
         name: [Record("k", {}, status="diverged", metrics={"test_accuracy": 0.1})] * 2
         for name in names
@@ -86,8 +95,8 @@ def test_doublings_of_the_deepest_net_that_trains():
     for kind, row in accuracy.items():
         for depth, value in zip((10, 20, 40), row, strict=True):
             arms[f"MLP {depth}, {kind}"] = [value] * 3
-    doublings = experiment.doublings("MLP").read(accuracies(arms))
-    assert doublings == pytest.approx([math.log2(40 / 20)] * 3)
+    with_norm, without = experiment.doublings("MLP").read(accuracies(arms))
+    assert with_norm + without == pytest.approx([math.log2(40 / 20)] * 3)
 
 
 def test_a_choice_never_sees_the_seed_that_it_is_read_on():
@@ -97,7 +106,7 @@ def test_a_choice_never_sees_the_seed_that_it_is_read_on():
     arms = {}
     for arm in val:
         pairs = zip(val[arm], test[arm], strict=True)
-        metrics = [{"val_accuracy": v, "whole_test_accuracy": t} for v, t in pairs]
+        metrics = [{"val_accuracy": v, "test_accuracy": t} for v, t in pairs]
         arms[arm] = [Record("k", {}, metrics=one) for one in metrics]
     trials = evidence(arms)
     # Seed 0's own validation favours a, the others' favour b; seeds 1 and 2 see seed 0 and take a.
@@ -115,22 +124,56 @@ def test_a_cost_of_padding_is_between_the_statistics_of_the_batch_and_those_that
     arms = {}
     for name, one in zip(names, metrics, strict=True):
         arms[name] = [Record("k", {}, metrics=one)]
-    assert experiment.mismatch(evidence(arms)) == pytest.approx([0.25])
+    without, with_padding = experiment.mismatch(evidence(arms))
+    assert without + with_padding == pytest.approx([0.25])
 
 
-def test_the_deepest_is_the_last_before_one_that_does_not_train():
-    experiment = module("postln-12-layers-warmup")
-    losses = {2: 1.0, 6: 1.9, 12: 3.0, 24: 1.0}  # trains below 2, half of the way from 3 to 1
+def test_a_network_trains_that_closes_half_of_the_gap_to_the_mean_of_its_reference():
+    references = [Record("k", {}, metrics={"test_loss": loss}) for loss in (0.9, 1.1)]
+    losses = [Record("k", {}, metrics={"test_loss": x, "trivial_loss": 3.0}) for x in (1.99, 2.01)]
+    found = closes_half(evidence({"post": losses, "pre": references}), "post", "pre")
+    assert list(found) == [1.0, 0.0]
+
+
+def depth_map(losses):
+    """Post-LN of 18 layers by initial scale, one loss a seed; Pre-LN has 1, the trivial is 3."""
     arms = {}
-    for depth, loss in losses.items():
-        for warmup in ("warm-up", "no warm-up"):
-            pre = {"test_loss": 1.0, "trivial_loss": 3.0}
-            arms[f"pre, {warmup}, {depth}"] = [Record("k", {}, metrics=pre)]
-            post = [Record("k", {}, metrics={"test_loss": loss})]
-            arms[f"post, {warmup}, {depth}"] = post
-    assert experiment.deepest(evidence(arms), "warm-up") == pytest.approx([6])
-    arms["post, no warm-up, 2"] = [Record("k", {}, metrics={"test_loss": 2.5})]
-    assert experiment.deepest(evidence(arms), "no warm-up") == pytest.approx([1])
+    for init, values in losses.items():
+        for placement, row in (("post", values), ("pre", [1.0] * len(values))):
+            metrics = [{"test_loss": loss, "trivial_loss": 3.0} for loss in row]
+            name = depth_name(placement, 18, "no warm-up", init)
+            arms[name] = [Record("k", {}, metrics=one) for one in metrics]
+    return evidence(arms)
+
+
+def test_few_train_where_none_does_under_either_scale_and_most_where_all_do_under_both():
+    experiment = module("postln-12-layers-warmup")
+    both = ("gpt2", "xavier")
+    trials = depth_map({"gpt2": [1.5, 3.0, 3.0], "xavier": [1.5, 1.5, 3.0]})
+    few = experiment.part(18, "no warm-up", both, most=False).quantity.read(trials)
+    most = experiment.part(18, "no warm-up", both, most=True).quantity.read(trials)
+    assert list(few) == [1, 1, 0] and list(most) == [1, 0, 0]
+
+
+def test_sensitivity_is_over_the_best_rate_and_those_above_it():
+    experiment = module("qknorm-high-lr")
+    losses = dict(zip(experiment.arms_of("plain"), (2.5, 2.0, 2.1, 2.3, 9.0, 3.0), strict=True))
+    arms = {}
+    for name, loss in losses.items():
+        arms[name] = [Record("k", {}, metrics={"test_loss": loss, "trivial_loss": 3.0})]
+    # What explodes is lost at the trivial loss: excesses 0, 0.1, 0.3, 1, 1 of five rates.
+    assert experiment.sensitivity(evidence(arms), "plain") == pytest.approx([2.4 / 5])
+
+
+def test_the_fall_of_batchnorm_is_read_off_its_own_line_at_an_equal_accuracy():
+    experiment = module("ln-in-robust-shift")
+    arms = {}
+    for name, accuracy in zip(experiment.LADDER, (0.3, 0.4, 0.5, 0.6, 0.7), strict=True):
+        # A third of the accuracy falls.
+        metrics = {"test_accuracy": accuracy, "corrupted_accuracy": accuracy * 2 / 3}
+        arms[name] = [Record("k", {}, metrics=metrics)]
+    drops = experiment.drop_at(evidence(arms), np.array([0.45]), ("corrupted",))
+    assert drops == pytest.approx([15.0])
 
 
 def test_a_part_of_another_backend_has_no_data_and_one_of_void_cells_is_inconclusive():

@@ -54,12 +54,12 @@ def ratio_of(
     """
 
     def read(evidence: Evidence) -> Values:
-        values = _filled(_cells(evidence, arm, prefix, kind, any_of)).mean(axis=1)
+        values = _cells(evidence, arm, prefix, kind, any_of).mean(axis=1)
         evidence.show(arm, SHOWN[prefix], np.exp(values))
         return np.asarray(values)
 
     def beside(evidence: Evidence) -> str:
-        cells = np.exp(np.nanmean(_cells(evidence, arm, prefix, kind, any_of), axis=0))
+        cells = np.exp(_cells(evidence, arm, prefix, kind, any_of).mean(axis=0))
         return f"{len(cells)} cells from {cells.min():.3g} to {cells.max():.3g}"
 
     where = f" ({', '.join(kind)})" if kind else ""
@@ -70,7 +70,7 @@ def ratio_of(
 def _cells(
     evidence: Evidence, arm: str, prefix: str, kind: Sequence[str], any_of: Sequence[str]
 ) -> Values:
-    """Log ratios (n, k) of the cells that count, NaN where a reading was void.
+    """Log ratios (n, k) of the cells that count.
 
     Raises:
         PartMissing: fewer than half of the cells have three valid readings, or there is none.
@@ -82,13 +82,27 @@ def _cells(
     names = sorted(name for name in named if _is(name, kind, any_of))
     if not names:
         raise PartMissing(f"{arm}: no cell of {' '.join(kind) or 'any kind'} was measured")
+    return counted(evidence, arm, names)
+
+
+def counted(evidence: Evidence, arm: str, names: Sequence[str], *, log: bool = True) -> Values:
+    """The metrics `names` (n, k) of timed trials without the cells that do not count; a void
+    reading is the mean of its cell's others, so that all readings are of the same cells.
+
+    log: they are logarithms already; else it is taken of them.
+
+    Raises:
+        PartMissing: fewer than half of the cells have three valid readings.
+    """
+    records = evidence.trials(arm)
     logs = np.array([[_value(record.metrics.get(name)) for name in names] for record in records])
+    logs = logs if log else np.log(logs)
     # Of fewer readings than three, as in smoke runs, all must be valid.
     kept: Values = logs[:, np.isfinite(logs).sum(axis=0) >= min(MIN_SEEDS, len(records))]
     if kept.shape[1] < max(1, len(names) / 2):
         void = f"{len(names) - kept.shape[1]} of {len(names)} cells are void"
         raise PartMissing(f"{arm}: {void}: run on a calm machine")
-    return kept
+    return np.where(np.isfinite(kept), kept, np.nanmean(kept, axis=0))
 
 
 def _is(name: str, kind: Sequence[str], any_of: Sequence[str]) -> bool:
@@ -97,11 +111,6 @@ def _is(name: str, kind: Sequence[str], any_of: Sequence[str]) -> bool:
     return all(word in words for word in kind) and (
         not any_of or any(word in words for word in any_of)
     )
-
-
-def _filled(logs: Values) -> Values:
-    """Void readings as the mean of their cell's others: the same cells in every reading."""
-    return np.where(np.isfinite(logs), logs, np.nanmean(logs, axis=0))
 
 
 def _value(value: object) -> float:
