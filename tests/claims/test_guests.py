@@ -81,8 +81,8 @@ def test_no_data_is_said(tmp_path):
 
 
 def test_an_interval_needs_two_seeds():
-    assert _in_words(np.array([1.0]), "points") == "+1 points, n = 1"
-    assert _in_words(np.array([1.0, 1.0]), "points") == "+1 [1, 1] points, n = 2"
+    assert _in_words((np.array([1.0]), np.array([0.0])), "points") == "+1 points, n = 1"
+    assert _in_words((np.array([1.0, 1.0]), np.zeros(2)), "points") == "+1 [1, 1] points, n = 2"
 
 
 @pytest.mark.parametrize("norm", ["torch.nn.RMSNorm", "torch.nn.InstanceNorm1d"])

@@ -126,10 +126,10 @@ RECURRENT, CAUSAL = (
         ("bn-causal-leak", "text", replace(CAUSAL, batch=1), {"batch": 4}),
         ("bn-causal-leak", "prefix, SGD batch 2", CAUSAL, {"batch": 1}),
         ("peri-ln-steadier", "learning rate", CAUSAL, {"warmup": True}),
-        ("qknorm-high-lr", "largest useful rate", CAUSAL, {"warmup": True}),
+        ("qknorm-high-lr", "sensitivity", CAUSAL, {"warmup": True}),
         (
             "layernorm-scaling-depth",
-            "12 layers, gpt2",
+            "gpt2",
             replace(CAUSAL, warmup=True),
             {"warmup": False},
         ),

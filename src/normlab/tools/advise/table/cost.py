@@ -38,13 +38,13 @@ COST = (
     ),
     Entry(
         slug="bn-ln-cost-comparable",
-        part="over C, H, W, float32, channels_first",
+        part="channels first",
         when=images,
         judge=judges.no_worse,
         favours=(BN,),
         against=(LN,),
-        says="LayerNorm over (C, H, W) takes {effect} BatchNorm's time",
-        opposite="LayerNorm over (C, H, W) takes less than BatchNorm's time: {effect}",
-        neither="LayerNorm over (C, H, W) takes {effect} BatchNorm's time",
+        says="LayerNorm as users write it takes {effect} BatchNorm's time",
+        opposite="LayerNorm as users write it takes less than BatchNorm's time: {effect}",
+        neither="LayerNorm as users write it takes {effect} BatchNorm's time",
     ),
 )
