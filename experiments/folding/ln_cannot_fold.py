@@ -109,12 +109,13 @@ CLAIM = Claim(
             "linear_rmsnorm",
         ),
         part(
-            "rest",
+            "all of these",
             "gain, shift and centring cannot be folded into the linear layers beside",
             "both",
         ),
     ),
     scope=(
+        part("RMSNorm's division", "no linear layer gives what RMSNorm gives", "linear_rmsnorm"),
         part(
             "gamma and beta",
             "LayerNorm's gamma and beta cannot go into the linear layer after it",
@@ -131,11 +132,12 @@ CLAIM = Claim(
     ),
     answers=Answers(
         supported="Neither the division by the deviation nor gain, shift and centring can be "
-        "folded: errors of {division.effect:.0%} and {rest.effect:.0%} at most.",
+        "folded: errors of {division.effect:.0%} and {all of these.effect:.0%} at most.",
         refuted="All of LayerNorm folds: the division to {division.effect:.1e}, the rest to "
-        "{rest.effect:.1e}.",
+        "{all of these.effect:.1e}.",
         partly="Only the division by the deviation cannot be folded: the best linear layer is off "
-        "by up to {division.effect:.0%}; gain, shift and centring fold to {rest.effect:.0e}.",
+        "by up to {division.effect:.0%}; gain, shift and centring fold to "
+        "{all of these.effect:.0e}.",
     ),
     caveats=(
         "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, "

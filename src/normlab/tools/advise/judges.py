@@ -47,11 +47,11 @@ def no_worse(part: PartVerdict, situation: Situation) -> int | None:
     return _side(part, 1.0) if part.verdict == REFUTED else 0
 
 
-def deeper_than_trains(part: PartVerdict, situation: Situation) -> int | None:
-    """The effect is the greatest depth that trains: 1 for a situation beyond its interval."""
-    if part.verdict not in DECIDED or part.high is None:
+def few_train(part: PartVerdict, situation: Situation) -> int | None:
+    """A share of networks that train is below the bound: decided against, or not at all."""
+    if part.verdict not in DECIDED:
         return None
-    return int(situation.depth > part.high)
+    return int(part.verdict == SUPPORTED)
 
 
 def as_said(part: PartVerdict, situation: Situation) -> int | None:

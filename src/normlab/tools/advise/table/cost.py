@@ -27,7 +27,7 @@ COST = (
     ),
     Entry(
         slug="gn-overhead",
-        part="ResNet step, torch.nn",
+        part="channels first",
         when=images,
         judge=judges.by_ratio,
         favours=(BN,),
@@ -38,7 +38,7 @@ COST = (
     ),
     Entry(
         slug="bn-ln-cost-comparable",
-        part="over C, H, W",
+        part="channels first",
         when=images,
         judge=judges.no_worse,
         favours=(BN,),

@@ -26,17 +26,17 @@ INFERENCE = (
     ),
     Entry(
         slug="bn-fold-latency",
-        part="channels_first",
+        part="ResNet-20",
         when=must_fold,
         judge=judges.as_said,
-        neither="folded and run eagerly, a CNN takes {effect} its time",
+        neither="folded and run eagerly, a ResNet-20 takes {effect} its time",
     ),
     Entry(
         slug="bn-fold-latency",
-        part="onnxruntime",
+        part="onnxruntime, resnet20",
         when=must_fold,
         judge=judges.as_said,
-        neither="folded beforehand, a CNN takes {effect} its time in ONNX Runtime",
+        neither="folded beforehand, a ResNet-20 takes {effect} its time in ONNX Runtime",
     ),
     *(
         Entry(

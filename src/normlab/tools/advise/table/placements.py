@@ -9,19 +9,19 @@ PLACEMENT_ENTRIES = (
     # Norms after the sum.
     Entry(
         slug="postln-12-layers-warmup",
-        part="without warm-up",
-        when=lambda s: transformer(s) and (not s.warmup),
-        judge=judges.deeper_than_trains,
+        part="18 layers, no warm-up",
+        when=lambda s: transformer(s) and not s.warmup and s.depth >= 12,
+        judge=judges.few_train,
         against=("post",),
-        says="without warm-up the deepest Post-LN that trains has {effect}",
+        says="without warm-up, 18 layers of Post-LN train in {effect}",
         on="placements",
     ),
     Entry(
         slug="postln-12-layers-warmup",
-        part="warm-up helps",
-        when=lambda s: transformer(s) and s.depth >= 6,
+        part="18 layers, warm-up",
+        when=lambda s: transformer(s) and s.depth >= 12,
         judge=judges.as_said,
-        neither="warm-up changes the depth at which Post-LN trains by {effect}",
+        neither="with warm-up, 18 layers of Post-LN train in {effect}",
         on="placements",
     ),
     *(
@@ -109,7 +109,7 @@ PLACEMENT_ENTRIES = (
     *(
         Entry(
             slug="layernorm-scaling-depth",
-            part=f"12 layers, {init}",
+            part=init,
             when=lambda s: transformer(s) and s.depth >= 9,
             judge=judges.by_margin,
             says=(
@@ -128,16 +128,16 @@ PLACEMENT_ENTRIES = (
     ),
     Entry(
         slug="qknorm-high-lr",
-        part="largest useful rate",
+        part="sensitivity",
         when=transformer,
-        judge=judges.by_ratio,
+        judge=judges.by_margin,
         says=(
-            "without warm-up, model.qk_norm=true raises the largest useful learning rate of "
-            "6 layers {effect}"
+            "without warm-up, model.qk_norm=true makes learning rates above the best cost "
+            "{effect} less in 6 layers"
         ),
         neither=(
-            "without warm-up, model.qk_norm=true changes the largest useful learning rate of "
-            "6 layers {effect}"
+            "without warm-up, model.qk_norm=true changes what learning rates above the best "
+            "cost in 6 layers by {effect}"
         ),
         on="placements",
         given=no_warmup,
