@@ -109,7 +109,7 @@ CLAIM = Claim(
             "linear_rmsnorm",
         ),
         part(
-            "all of these",
+            "rest",
             "gain, shift and centring cannot be folded into the linear layers beside",
             "both",
         ),
@@ -132,12 +132,12 @@ CLAIM = Claim(
     ),
     answers=Answers(
         supported="Neither the division by the deviation nor gain, shift and centring can be "
-        "folded: errors of {division.effect:.0%} and {all of these.effect:.0%} at most.",
+        "folded: errors of {division.effect:.0%} and {rest.effect:.0%} at most.",
         refuted="All of LayerNorm folds: the division to {division.effect:.1e}, the rest to "
-        "{all of these.effect:.1e}.",
+        "{rest.effect:.1e}.",
         partly="Only the division by the deviation cannot be folded: the best linear layer is off "
         "by up to {division.effect:.0%}; gain, shift and centring fold to "
-        "{all of these.effect:.0e}.",
+        "{rest.effect:.0e}.",
     ),
     caveats=(
         "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, "

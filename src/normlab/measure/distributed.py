@@ -17,8 +17,7 @@ from normlab.records.measurement import Measurement
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
-# What the functions below import when they run, which takes a second in each process.
-IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")
+IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")  # by what follows
 SHIFT = 2.0  # standard deviations of the pixels, of what every further worker sees
 
 
@@ -261,10 +260,9 @@ def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tens
 
 
 def _pool(layer: Any) -> None:
-    """Replace a layer's running statistics by those of all workers' samples, as far as these
-    statistics tell."""
+    """Replace a layer's running statistics by those of all workers' samples, as they tell it."""
     workers = dist.get_world_size()
-    # Means of squares add up over workers, where variances would leave out that means differ.
+    # Means of squares add up; variances would leave out that means differ.
     mean, square = layer.running_mean.clone(), layer.running_var + layer.running_mean.square()
     dist.all_reduce(mean)
     dist.all_reduce(square)

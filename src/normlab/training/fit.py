@@ -11,7 +11,7 @@ from normlab.config.compose import to_dict
 from normlab.config.schema import Config
 from normlab.records.machine import versions
 from normlab.records.provenance import code_state
-from normlab.records.record import Metrics, Record, target_hash, trial_key
+from normlab.records.record import Record, target_hash, trial_key
 from normlab.training.callbacks import Progress, SaveCheckpoint
 from normlab.training.checkpoints import check_checkpoint
 from normlab.training.devices import device_name, device_of, synchronise
@@ -86,12 +86,12 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
             # The seconds are of this process: so are the steps, where a run was resumed.
             rate = round((task.step - first) * samples_per_step / trained_s)
             record.metrics = {**_final_metrics(setup, task.curve), "samples_per_s": rate}
-            task.message = task.message or _not_trained(setup, record.metrics, task.curve) or ""
         record.duration_s = round(time.perf_counter() - start, 3)
         for probe in probes:
             record.probes += probe.rows
         # Last: the loggers close a run that has a status as one that succeeded.
-        record.status, record.message = ("diverged", task.message) if task.message else ("ok", "")
+        record.message = task.message or _not_trained(setup, record)
+        record.status = "diverged" if record.message else "ok"
     finally:
         close_loggers(loggers, record)
     return record
@@ -122,12 +122,18 @@ def _new_record(cfg: Config, config: dict[str, Any], setup: Setup) -> Record:
     )
 
 
-def _not_trained(setup: Setup, metrics: Metrics, curve: dict[str, list[Any]]) -> str | None:
-    """Why a run that came to its last step has no network that trains, or None."""
-    loss, losses = metrics["val_loss"], curve["train_loss"]
+def _not_trained(setup: Setup, record: Record) -> str:
+    """Why a run that came to its last step has no network that trains, or "".
+
+    Of a process that evaluates nothing it says nothing.
+    """
+    if not record.metrics:
+        return ""
+    loss = record.metrics["val_loss"]
+    losses = [value for value in record.curve["train_loss"] if value is not None]
     if loss is None or not math.isfinite(loss):
         return "the validation loss is not finite after the last step"
-    return stuck(loss, losses, setup.data.trivial_loss, setup.steps)
+    return stuck(loss, losses, setup.data.trivial_loss, setup.steps) or ""
 
 
 def _final_metrics(setup: Setup, curve: dict[str, list[Any]]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ is never assumed: `refuted` alone says that an effect is not as large as claimed
 interval on the other side says that it is the opposite.
 """
 
+from collections.abc import Callable
+
 from normlab.records.verdict import PARTLY, REFUTED, SUPPORTED, PartVerdict
 from normlab.tools.advise.situation import Situation
 
@@ -47,11 +49,15 @@ def no_worse(part: PartVerdict, situation: Situation) -> int | None:
     return _side(part, 1.0) if part.verdict == REFUTED else 0
 
 
-def few_train(part: PartVerdict, situation: Situation) -> int | None:
-    """A share of networks that train is below the bound: decided against, or not at all."""
-    if part.verdict not in DECIDED:
-        return None
-    return int(part.verdict == SUPPORTED)
+def too_deep(depth: int) -> Callable[[PartVerdict, Situation], int | None]:
+    """`Rate` of those of `depth` layers that train, claimed to be low: for such and deeper ones."""
+
+    def judge(part: PartVerdict, situation: Situation) -> int | None:
+        if part.verdict not in DECIDED:
+            return None
+        return int(part.verdict == SUPPORTED and situation.depth >= depth)
+
+    return judge
 
 
 def as_said(part: PartVerdict, situation: Situation) -> int | None:

@@ -17,7 +17,7 @@ INFERENCE = (
     ),
     Entry(
         slug="bn-fold-exact",
-        part="float32",
+        part="outputs",
         when=must_fold,
         judge=judges.by_identity,
         favours=(BN,),
@@ -29,14 +29,14 @@ INFERENCE = (
         part="ResNet-20",
         when=must_fold,
         judge=judges.as_said,
-        neither="folded and run eagerly, a ResNet-20 takes {effect} its time",
+        neither="folded and run eagerly, a CNN takes {effect} its time",
     ),
     Entry(
         slug="bn-fold-latency",
         part="onnxruntime, resnet20",
         when=must_fold,
         judge=judges.as_said,
-        neither="folded beforehand, a ResNet-20 takes {effect} its time in ONNX Runtime",
+        neither="folded beforehand, a CNN takes {effect} its time in ONNX Runtime",
     ),
     *(
         Entry(
@@ -53,17 +53,14 @@ INFERENCE = (
     *(
         Entry(
             slug="ln-cannot-fold",
-            part=part,
+            part="division",
             when=must_fold,
             judge=judges.by_identity,
             against=(kind,),
             says=f"{name}'s division folds into no linear layer: {{effect}}",
             opposite=f"{name}'s division folds into a linear layer: {{effect}}",
         )
-        for kind, name, part in (
-            (LN, "LayerNorm", "division"),
-            (RMS, "RMSNorm", "RMSNorm's division"),
-        )
+        for kind, name in ((LN, "LayerNorm"), (RMS, "RMSNorm"))
     ),
     *(
         Entry(
@@ -83,7 +80,7 @@ INFERENCE = (
     ),
     Entry(
         slug="ln-cannot-fold",
-        part="all of these",
+        part="rest",
         when=must_fold,
         judge=judges.by_identity,
         says="LayerNorm's gain, shift and centring do not fold: {effect}",

@@ -10,18 +10,18 @@ PLACEMENT_ENTRIES = (
     Entry(
         slug="postln-12-layers-warmup",
         part="18 layers, no warm-up",
-        when=lambda s: transformer(s) and not s.warmup and s.depth >= 12,
-        judge=judges.few_train,
+        when=lambda s: transformer(s) and (not s.warmup),
+        judge=judges.too_deep(18),
         against=("post",),
-        says="without warm-up, 18 layers of Post-LN train in {effect}",
+        says="without warm-up Post-LN of 18 layers trains in a share of {effect}",
         on="placements",
     ),
     Entry(
         slug="postln-12-layers-warmup",
         part="18 layers, warm-up",
-        when=lambda s: transformer(s) and s.depth >= 12,
+        when=lambda s: transformer(s) and s.depth >= 6,
         judge=judges.as_said,
-        neither="with warm-up, 18 layers of Post-LN train in {effect}",
+        neither="with warm-up Post-LN of 18 layers trains in a share of {effect}",
         on="placements",
     ),
     *(
@@ -132,12 +132,12 @@ PLACEMENT_ENTRIES = (
         when=transformer,
         judge=judges.by_margin,
         says=(
-            "without warm-up, model.qk_norm=true makes learning rates above the best cost "
-            "{effect} less in 6 layers"
+            "without warm-up, model.qk_norm=true makes rates above the best one cost 6 layers "
+            "{effect} less"
         ),
         neither=(
-            "without warm-up, model.qk_norm=true changes what learning rates above the best "
-            "cost in 6 layers by {effect}"
+            "without warm-up, model.qk_norm=true changes what rates above the best one cost 6 "
+            "layers by {effect}"
         ),
         on="placements",
         given=no_warmup,
