@@ -2,7 +2,7 @@
 
 Said by: "Normalization Deep-Dive" (the threshold of 16), and without a threshold by two more.
 Primary source: Wu & He 2018, ResNet-50 on ImageNet: the error of BN grows from 32 to 2 images per
-GPU while GN's stays (table 2: 23.6, 23.7, 24.8, 27.3 and 34.7 % at 32, 16, 8, 4 and 2).
+GPU while GN's stays.
 Measured: test accuracy over the normalization batch. Normalization batch and SGD batch are separate
 here: SGD batch 128 throughout (64 in quick), BN over ghost batches of n samples, so that steps and
 gradient noise are the same in every arm; every seed of an arm has a rate of its own.
