@@ -90,8 +90,7 @@ def fit(cfg: Config, run_dir: Path | None = None) -> Record:
         for probe in probes:
             record.probes += probe.rows
         # Last: the loggers close a run that has a status as one that succeeded.
-        record.message = task.message or _not_trained(setup, record)
-        record.status = "diverged" if record.message else "ok"
+        record.status, record.message = _outcome(task.message, setup, record)
     finally:
         close_loggers(loggers, record)
     return record
@@ -120,6 +119,12 @@ def _new_record(cfg: Config, config: dict[str, Any], setup: Setup) -> Record:
         data=setup.source,
         code=code_state(),
     )
+
+
+def _outcome(message: str, setup: Setup, record: Record) -> tuple[str, str]:
+    """Status and message of a run that has ended, `message` saying why it diverged, or ""."""
+    message = message or _not_trained(setup, record)
+    return ("diverged", message) if message else ("ok", "")
 
 
 def _not_trained(setup: Setup, record: Record) -> str:
