@@ -48,6 +48,7 @@ CLAIM = Claim(
             "below GroupNorm",
             difference("groupnorm", "batchnorm 1", words="test accuracy, GN - BN over 1 sample"),
             AtLeast(10.0),
+            stands_for="an SGD batch of one",
             expected=18.0,
             noise=5.0,
         ),

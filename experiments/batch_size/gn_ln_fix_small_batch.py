@@ -3,7 +3,7 @@
 Said by: "Differences between Batch, Layer, Group and Instance Norm", "BatchNorm vs LayerNorm", "How
 BN, IN and LN differ" and "Batch Normalization, a walkthrough".
 Primary source: Wu & He 2018, ResNet-50 on ImageNet: at 2 images per GPU the error of GN is 10.6
-points below that of BN (24.1 against 34.7 %, table 2).
+points below that of BN (24.1 against 34.7 %, section 4.1).
 Measured: test accuracy with true SGD batches of 2 and 32, the same samples for each, every seed at
 a rate of its own. At equal samples a smaller batch has more steps, which is not the norm's doing:
 GroupNorm is judged from below.

@@ -101,7 +101,7 @@ CLAIM = Claim(
         "at one group, and does not see the batch.",
         partly="GN is IN at one channel per group and LN at one group, to "
         "{one channel.effect:.0e} and {one group.effect:.0e}; but it never sees the batch: a "
-        "sample's output changes by {large batches.effect:.0e} with its mates.",
+        "sample's output changes by {large batches.effect:.1g} with its mates.",
     ),
     caveats=(
         "Equality holds without affine: torch's LayerNorm has a scale and shift per element, GN "

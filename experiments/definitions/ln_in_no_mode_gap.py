@@ -72,7 +72,7 @@ CLAIM = Claim(
     clauses=(part("layernorm"), part("instancenorm")),
     answers=Answers(
         supported="LayerNorm and InstanceNorm compute the same in both modes: differences of "
-        "{layernorm.effect:.0e} and {instancenorm.effect:.0e}.",
+        "{layernorm.effect:.1g} and {instancenorm.effect:.1g}.",
         refuted="LayerNorm and InstanceNorm differ between both modes, by {layernorm.effect:.1e} "
         "and {instancenorm.effect:.1e}.",
         partly="One of both differs between the modes: LayerNorm by {layernorm.effect:.1e}, "

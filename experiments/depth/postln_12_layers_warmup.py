@@ -90,11 +90,11 @@ CLAIM = Claim(
         refuted="The limit is not about 12 layers: without warm-up Post-LN trains at 6 layers in "
         "{6 layers, no warm-up.effect:.0%} of the seeds and at 18 in "
         "{18 layers, no warm-up.effect:.0%}.",
-        partly="Without warm-up Post-LN trains at 6 layers in {6 layers, no warm-up.effect:.0%} "
-        "of the seeds under both initial scales, at 18 in {18 layers, no warm-up.effect:.0%} "
-        "under either: the limit is not about 12. By scale, 18 layers fail or train alike in "
-        "{18 layers, no warm-up, gpt2.effect:.0%} (GPT-2) and "
-        "{18 layers, no warm-up, xavier.effect:.0%} (Xavier) of the seeds.",
+        partly="Without warm-up Post-LN trains at 6 layers in {6 layers, no warm-up.effect:.0%} of "
+        "the seeds under both initial scales, and at 18 in {18 layers, no warm-up.effect:.0%} "
+        "under either: the limit is not about 12. By scale, 18 layers train in "
+        "{18 layers, no warm-up, gpt2.effect:.0%} (GPT-2's) and "
+        "{18 layers, no warm-up, xavier.effect:.0%} (Xavier's).",
         inconclusive="Without warm-up Post-LN trains at 6 layers in "
         "{6 layers, no warm-up.effect:.0%} of the seeds and at 18 in "
         "{18 layers, no warm-up.effect:.0%}: not both are decided.",

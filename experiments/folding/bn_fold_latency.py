@@ -94,7 +94,8 @@ def part(mode: str, network: str, title: str = "", batches: Sequence[int] = BATC
     statement = f"{WORDS[mode]} folding takes 10 to 30 % off the latency of {network}{of}"
     quantity = latency(mode, network, batches)
     # 10 to 30 % off, as a ratio of times.
-    return Part(title or f"{mode}, {network}{of}", statement, quantity, Between(0.70, 0.90))
+    name = title or f"{mode}, {network}{of}"
+    return Part(name, statement, quantity, Between(0.70, 0.90), stands_for="TensorRT on a GPU")
 
 
 FULL = {"networks": 2, "batches": 3, "quick": True, "backend": "inductor"}

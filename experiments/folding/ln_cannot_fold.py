@@ -115,6 +115,7 @@ CLAIM = Claim(
         ),
     ),
     scope=(
+        part("RMSNorm's division", "no linear layer gives what RMSNorm gives", "linear_rmsnorm"),
         part(
             "gamma and beta",
             "LayerNorm's gamma and beta cannot go into the linear layer after it",
@@ -135,7 +136,8 @@ CLAIM = Claim(
         refuted="All of LayerNorm folds: the division to {division.effect:.1e}, the rest to "
         "{rest.effect:.1e}.",
         partly="Only the division by the deviation cannot be folded: the best linear layer is off "
-        "by up to {division.effect:.0%}; gain, shift and centring fold to {rest.effect:.0e}.",
+        "by up to {division.effect:.0%}; gain, shift and centring fold to "
+        "{rest.effect:.0e}.",
     ),
     caveats=(
         "Pre-LN: in a residual stream every layer that writes into the stream has to be centred, "

@@ -25,11 +25,17 @@ LARGE = (*documents.MASKED, *documents.cropped(0), "data.batch_size=64")
 
 
 def loses(
-    name: str, statement: str, words: str, arms: tuple[str, str], expected: float, noise: float
+    name: str,
+    statement: str,
+    words: str,
+    arms: tuple[str, str],
+    expected: float,
+    noise: float,
+    stands_for: str = "",
 ) -> Part:
     """Nats of test loss that BatchNorm, the first of `arms`, has above the second."""
     more = difference(*arms, "test_loss", words=f"test loss, {words}")
-    return Part(name, statement, more, AtLeast(0.05), expected=expected, noise=noise)
+    return Part(name, statement, more, AtLeast(0.05), stands_for, expected, noise)
 
 
 CLAIM = Claim(
@@ -77,6 +83,7 @@ CLAIM = Claim(
             ("batchnorm 2 x 32", "batchnorm 64"),
             0.01,
             0.02,
+            "many GPUs",
         ),
     ),
     scope=(

@@ -1,8 +1,8 @@
 """Transformers should use LayerNorm, since BatchNorm is worse and unstable there.
 
 Said by: all five documents.
-Primary source: Shen et al. 2020 (PowerNorm, arXiv 2003.07845, tables 1 and 2): with LN instead of
-BN translation gains a point of BLEU, and perplexity falls from 27 to 21 on WikiText-103.
+Primary source: Shen et al. 2020 (PowerNorm, arXiv 2003.07845, abstract): with LN instead of BN
+translation gains a point of BLEU, and perplexity falls from 27 to 21 on WikiText-103.
 Measured: after 2,000 steps the loss of an encoder that finds hidden words of AG News, and of a
 causal model of characters, both over 4 and over 32 samples of an SGD batch of 32, each seed at its
 own rate. BatchNorm in a causal model sees the future while it trains (bn-causal-leak), so only

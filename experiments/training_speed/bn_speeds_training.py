@@ -2,9 +2,8 @@
 
 Said by: "BatchNorm vs LayerNorm" (a lesson), "How BN, IN and LN differ" and "Batch Normalization, a
 walkthrough".
-Primary source: Ioffe & Szegedy 2015 (arXiv 1502.03167, version 3), whose abstract has "the same
-accuracy with 14 times fewer training steps"; that is with larger learning rates and more, all at
-once.
+Primary source: Ioffe & Szegedy 2015 (arXiv 1502.03167), whose abstract has "the same accuracy with
+14 times fewer training steps"; that is with larger learning rates and more, all at once.
 Measured: as there: how many times fewer steps BN needs to the training loss that the net without
 norm has at the end of its budget. The rate is constant, so that no schedule says when the loss
 falls, and chosen by each seed by its training loss at the end. The loss is the mean between two
