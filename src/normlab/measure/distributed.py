@@ -17,7 +17,7 @@ from normlab.records.measurement import Measurement
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
-IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")  # by what follows
+IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")
 SHIFT = 2.0  # standard deviations of the pixels, of what every further worker sees
 
 

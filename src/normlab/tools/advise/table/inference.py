@@ -17,7 +17,7 @@ INFERENCE = (
     ),
     Entry(
         slug="bn-fold-exact",
-        part="float32",
+        part="outputs",
         when=must_fold,
         judge=judges.by_identity,
         favours=(BN,),
