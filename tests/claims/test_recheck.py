@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from normlab.claims.design import EVALUATE, Job
+from normlab.claims.design import Job
 from normlab.claims.registry import load_claim
 from normlab.claims.run import earlier_code
 from normlab.claims.run.earlier_code import run_by_commits
@@ -172,7 +172,7 @@ def execute(job, experiments):
 
 
 def job(key, arm="A"):
-    return Job(key, "toy", arm, 0, EVALUATE, options=(("x", 2.0),))
+    return Job(key, "toy", arm, 0, options=(("x", 2.0),))
 
 
 def test_each_job_is_run_by_the_commit_that_is_named_for_it(repository, capfd):
