@@ -17,15 +17,14 @@ from normlab.records.measurement import Measurement
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
-# What the functions below import when they run, which takes a second in each process.
-IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")
+# Imported once for all processes, with what the functions below import when they run.
+PRELOAD = (__name__, "normlab.config.compose", "normlab.training.setup", "normlab.training.step")
 SHIFT = 2.0  # standard deviations of the pixels, of what every further worker sees
 
 
 def in_processes(function: Callable[..., Any], world_size: int, *arguments: Any) -> Any:
     """What `function`, of this module, returns in the first of `world_size` processes."""
-    preload = (__name__, *IMPORTED)
-    return run_group(function, world_size, *arguments, wait_s=60.0, preload=preload)[0]
+    return run_group(function, world_size, *arguments, wait_s=60.0, preload=PRELOAD)[0]
 
 
 def synced_layer(
