@@ -250,8 +250,7 @@ def train_workers(
 
 
 def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tensor:
-    """Indices of this worker's training samples, of labels `y` (n,): random ones, or its
-    classes."""
+    """Indices of this worker's training samples, of labels (n,): random ones, or its classes."""
     rank, workers = dist.get_rank(), dist.get_world_size()
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     # Consecutive classes to each worker, or every workers-th sample of the shuffled order.
