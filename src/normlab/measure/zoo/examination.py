@@ -1,0 +1,246 @@
+"""One network of the zoo: built, audited, folded, converted, and trained for a step."""
+
+import copy
+import resource
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from normlab.errors import NormLabError
+from normlab.measure.zoo.equality import fold_equality
+from normlab.measure.zoo.inputs import taken_input
+from normlab.measure.zoo.operators import provide_operators
+from normlab.measure.zoo.rows import Row
+from normlab.measure.zoo.small_configs import build_small
+from normlab.tools.audit import audit
+from normlab.tools.audit.finding import Audit
+from normlab.tools.convert import convert
+from normlab.tools.fold import fold
+from normlab.tools.fold.batch_norms import is_batch_norm
+from normlab.tools.forward_pass import call, error_in_words, training_step
+from normlab.tools.norm_layers import find_norms
+from normlab.tools.zoo import build_named
+
+# What each kind becomes.
+TO = {
+    "batchnorm": "groupnorm",
+    "syncbatchnorm": "groupnorm",
+    "instancenorm": "groupnorm",
+    "layernorm": "rmsnorm",
+    "channel_layernorm": "groupnorm",
+    "rmsnorm": "layernorm",
+    "channel_rmsnorm": "groupnorm",
+    "groupnorm": "channel_layernorm",
+}
+BATCH = 32  # that a training is said to have, which is no matter for an audit to complain about
+# Of reasons to stay: the code around a norm is to blame, and not what stands beside it.
+_MISSED = ("torch.fx", "tensors of", "keeps tensors", "the code of the model", "hooks", "ways")
+
+
+def examine(row: Row) -> Iterator[str]:
+    """Fills in `row`; gives the name of each stage before it begins.
+
+    Whatever a stage raises is one sentence of `row.reasons`, by its name; the others go on.
+    """
+    warnings.simplefilter("ignore")
+    row.torch = torch.__version__
+    yield "build"
+    model, batch = _built(row)
+    if model is None:
+        _note_time(row)
+        return
+    row.parameters = sum(parameter.numel() for parameter in model.parameters())
+    row.norms = dict(Counter(norm.kind for norm in find_norms(model)))
+    stages: dict[str, Callable[[], None]] = {
+        "audit": lambda: _audit(row, model, batch),
+        "fold": lambda: _fold(row, model, batch),
+        "convert": lambda: _convert(row, model),
+        "step": lambda: _step(row, model, batch),
+    }
+    for stage, work in stages.items():
+        _note_time(row)
+        yield stage
+        torch.manual_seed(2)
+        try:
+            work()
+        except Exception as error:  # whatever other people's networks raise
+            row.reasons[stage] = _words(error)
+    _note_time(row)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, NormLabError) else error_in_words(error)
+
+
+def _note_time(row: Row) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    row.seconds = round(used.ru_utime + used.ru_stime, 1)
+
+
+def _built(row: Row) -> tuple[nn.Module | None, Any]:
+    """A network with an input that it takes; None for the input where there is none."""
+    model = None
+    try:
+        for model in _builders(row.network):
+            try:
+                return model, taken_input(row.network, model.eval())
+            except NormLabError as error:
+                row.reasons.setdefault("input", str(error))
+    except Exception as error:  # whatever other people's networks raise
+        row.reasons["build"] = _words(error)
+    return model, None
+
+
+def _builders(name: str) -> Iterator[nn.Module]:
+    torch.manual_seed(0)
+    library, _, own = name.partition(":")
+    if library == "transformers":
+        yield from build_small(own)
+    else:
+        model = build_named(name)
+        if library == "torchvision":
+            provide_operators()
+        yield model
+
+
+def _audit(row: Row, model: nn.Module, batch: Any) -> None:
+    """In train mode as it was built, and in eval mode with the statistics of its batch."""
+    row.findings = _first_of_each(audit(model.train(), batch, 1, BATCH))
+    used = with_statistics(model, batch)
+    row.findings_eval = _first_of_each(audit(used.eval(), batch, 1, BATCH))
+
+
+def _first_of_each(done: Audit) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for finding in done:
+        first.setdefault(finding.name, f"{finding.where}: {finding.reason}"[:300])
+    return first
+
+
+@torch.no_grad()
+def with_statistics(model: nn.Module, batch: Any) -> nn.Module:
+    """A copy whose batch norms have random gains and shifts, and the statistics of `batch`.
+
+    Random statistics where it cannot be called in train mode. No branch starts at a gain of 0.
+    """
+    used = copy.deepcopy(model)
+    norms: list[Any] = [module for module in used.modules() if is_batch_norm(module)]
+    momenta = [getattr(norm, "momentum", None) for norm in norms]
+    for norm in norms:
+        if isinstance(getattr(norm, "weight", None), nn.Parameter):
+            norm.weight.uniform_(0.5, 1.5)
+        if isinstance(getattr(norm, "bias", None), nn.Parameter):
+            norm.bias.normal_(0, 0.1)
+        if isinstance(norm.running_mean, torch.Tensor):
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.5, 2)
+        if hasattr(norm, "momentum"):
+            norm.momentum = 1.0  # what a batch has is what is kept
+    if batch is not None and norms:
+        before = copy.deepcopy(used.state_dict())
+        try:
+            call(used.train(), batch)
+            _refuse_infinite(used)
+        except Exception:  # of a batch that is too small for statistics, say
+            used.load_state_dict(before)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        if hasattr(norm, "momentum"):
+            norm.momentum = momentum
+    return used
+
+
+def _refuse_infinite(model: nn.Module) -> None:
+    for buffer in model.buffers():
+        if buffer.is_floating_point() and not bool(buffer.isfinite().all()):
+            raise ValueError("statistics that are not finite")
+
+
+def _fold(row: Row, model: nn.Module, batch: Any) -> None:
+    """Its batch norms folded, and the outputs before and after compared."""
+    norms = [module for module in model.modules() if is_batch_norm(module)]
+    if not norms:
+        row.batch_norms = 0
+        return
+    used = with_statistics(model, batch).eval()
+    folding = fold(used)
+    row.batch_norms, row.folded = len(folding.batch_norms), len(folding.folded)
+    row.missed = sum(any(word in fate.reason for word in _MISSED) for fate in folding.kept)
+    names = {name for name, _ in model.named_modules() if name}
+    row.kept = dict(Counter(_without_names(fate.reason, names) for fate in folding.kept))
+    if batch is None:
+        row.fold = "not compared"
+    else:
+        row.fold, row.fold_difference = fold_equality(used, folding.model, batch)
+
+
+def _without_names(reason: str, names: set[str]) -> str:
+    """The reason with LAYER for each path of the network, so that equal ones are one."""
+    words = []
+    for word in reason.split(" "):
+        bare = word.rstrip(",;:")
+        words.append(f"LAYER{word[len(bare) :]}" if bare in names and "." in bare else word)
+    return " ".join(words)
+
+
+def _convert(row: Row, model: nn.Module) -> None:
+    """Every norm to another kind, in place."""
+    kinds = [kind for kind in row.norms if kind]
+    # All before any is changed: what one conversion makes, the next would find.
+    found = {kind: [norm for norm in find_norms(model) if norm.kind == kind] for kind in kinds}
+    left: Counter[str] = Counter()
+    for norm in find_norms(model):
+        if not norm.kind:
+            left[norm.reason] += 1
+    converted = 0
+    for kind, norms in found.items():
+        chosen = {norm.module for norm in norms}
+        if kind not in TO:
+            left[f"{kind} stays"] += len(norms)
+            continue
+        pick = lambda _, module, chosen=chosen: module in chosen  # noqa: E731
+        done = convert(model, TO[kind], kind, pick)
+        converted += len(done.replaced)
+        left.update("; ".join(norm.notes) for norm in done.norms if _is_left(norm.after, norm, kind))
+    row.converted, row.left = converted, dict(left)
+
+
+def _is_left(after: str | None, norm: Any, kind: str) -> bool:
+    """Whether it was asked for, and stays; those of other kinds, not asked for, say so."""
+    others = ("not among", "stays")
+    return after is None and not any(word in note for note in norm.notes for word in others)
+
+
+def _step(row: Row, model: nn.Module, batch: Any) -> None:
+    """A training step of what conversion has made."""
+    if batch is None:
+        row.step = "not tried"
+        return
+    try:
+        output = training_step(model.train(), batch)
+    except NormLabError as error:
+        row.step = "refused"
+        row.reasons["step"] = str(error)
+        return
+    except Exception as error:  # whatever other people's networks raise
+        row.step = "failed"
+        row.reasons["step"] = f"{_words(error)}{_as_built(row.network, batch)}"
+        return
+    finite = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    row.step = "ok" if finite and bool(output.isfinite().all()) else "failed"
+    if row.step == "failed":
+        row.reasons["step"] = f"not finite{_as_built(row.network, batch)}"
+
+
+def _as_built(name: str, batch: Any) -> str:
+    """Words for a network that takes no such step as it was built, either."""
+    try:
+        model = next(_builders(name)).train()
+        output = training_step(model, batch)
+        finite = bool(output.isfinite().all())
+    except Exception as error:  # whatever other people's networks raise
+        return f"; so does the network as it was built ({_words(error)})"
+    return "" if finite else "; so is the network as it was built"
