@@ -200,6 +200,14 @@ def test_rows_of_sequences_fold_into_a_linear_layer():
     folded_like(used(Rows()), inputs(2, 5, 4), ["bn"], {})
 
 
+def test_tensors_that_a_forward_pass_has_kept_are_copied():
+    """As LeViT keeps the biases of its attention in eval mode, with their history."""
+    model = used(Pair())
+    model.kept = [model.conv.weight * 2]
+    folding = normlab.fold(model)
+    assert len(folding.folded) == 1 and not folding.model.kept[0].requires_grad
+
+
 TINY = {
     "resnet": {},
     "mobilenet_v1": {"depth_multiplier": 0.25},

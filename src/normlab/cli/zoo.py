@@ -20,23 +20,16 @@ def zoo(
     again: Annotated[bool, typer.Option("--again", help="Those that have a row, too.")] = False,
     seconds: Annotated[int, typer.Option(help="Of CPU time for each network.")] = 300,
     gigabytes: Annotated[int, typer.Option(help="Of memory for each network.")] = 6,
-    page: Annotated[
-        bool, typer.Option("--page", help="Look at none; build docs/zoo.md from the rows.")
-    ] = False,
     results: Results = None,
 ) -> None:
     """Convert, fold, audit and train for a step the smallest network of each family of torchvision,
-    timm and transformers. Takes hours; goes on where it stopped."""
+    timm and transformers. Takes hours; goes on where it
+    stopped. `normlab report` builds docs/zoo.md from the rows."""
     from normlab.measure.zoo.processes import Limits
     from normlab.measure.zoo.run import chosen, run_zoo
     from normlab.records.places import RESULTS
 
     folder = results or RESULTS
-    if page:
-        from normlab.report.zoo_page import write_page
-
-        print(f"{write_page(folder)}: written")
-        return
     limits = Limits(seconds, gigabytes << 30)
     wanted = chosen(library, only or ())
     done = 0

@@ -19,14 +19,16 @@ from normlab.measure.zoo.small_configs import build_small
 from normlab.tools.audit import audit
 from normlab.tools.audit.finding import Audit
 from normlab.tools.convert import convert
+from normlab.tools.convert.outcome import Outcome
 from normlab.tools.fold import fold
 from normlab.tools.fold.batch_norms import is_batch_norm
 from normlab.tools.forward_pass import call, error_in_words, training_step
-from normlab.tools.norm_layers import find_norms
+from normlab.tools.norm_layers import FROZEN, find_norms
 from normlab.tools.zoo import build_named
 
 # What each kind becomes.
 TO = {
+    FROZEN: "groupnorm",
     "batchnorm": "groupnorm",
     "syncbatchnorm": "groupnorm",
     "instancenorm": "groupnorm",
@@ -87,9 +89,12 @@ def _built(row: Row) -> tuple[nn.Module | None, Any]:
     try:
         for model in _builders(row.network):
             try:
-                return model, taken_input(row.network, model.eval())
+                batch = taken_input(row.network, model.eval())
             except NormLabError as error:
                 row.reasons.setdefault("input", str(error))
+            else:
+                row.reasons.pop("input", None)
+                return model, batch
     except Exception as error:  # whatever other people's networks raise
         row.reasons["build"] = _words(error)
     return model, None
@@ -144,7 +149,8 @@ def with_statistics(model: nn.Module, batch: Any) -> nn.Module:
         before = copy.deepcopy(used.state_dict())
         try:
             call(used.train(), batch)
-            _refuse_infinite(used)
+            for norm in norms:
+                _raise_small_variances(norm)
         except Exception:  # of a batch that is too small for statistics, say
             used.load_state_dict(before)
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -153,9 +159,12 @@ def with_statistics(model: nn.Module, batch: Any) -> nn.Module:
     return used
 
 
-def _refuse_infinite(model: nn.Module) -> None:
-    for buffer in model.buffers():
-        if buffer.is_floating_point() and not bool(buffer.isfinite().all()):
+def _raise_small_variances(norm: Any) -> None:
+    """To a tenth of the mean: two samples can agree in a channel, as a data set never does."""
+    variance = norm.running_var
+    if variance is not None and variance.ndim:
+        variance.clamp_(min=0.1 * float(variance.mean()))
+        if not bool((variance + norm.running_mean).isfinite().all()):
             raise ValueError("statistics that are not finite")
 
 
@@ -204,14 +213,13 @@ def _convert(row: Row, model: nn.Module) -> None:
         pick = lambda _, module, chosen=chosen: module in chosen  # noqa: E731
         done = convert(model, TO[kind], kind, pick)
         converted += len(done.replaced)
-        left.update("; ".join(norm.notes) for norm in done.norms if _is_left(norm.after, norm, kind))
+        left.update("; ".join(norm.notes) for norm in done.left if _was_asked(norm))
     row.converted, row.left = converted, dict(left)
 
 
-def _is_left(after: str | None, norm: Any, kind: str) -> bool:
-    """Whether it was asked for, and stays; those of other kinds, not asked for, say so."""
-    others = ("not among", "stays")
-    return after is None and not any(word in note for note in norm.notes for word in others)
+def _was_asked(norm: Outcome) -> bool:
+    """Whether a norm that was left is of the kind that was asked for; others say what they are."""
+    return not any("not among" in note for note in norm.notes)
 
 
 def _step(row: Row, model: nn.Module, batch: Any) -> None:

@@ -1,6 +1,8 @@
 """What a network of the zoo is called with: the first of several random inputs that it takes."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,16 +13,16 @@ from normlab.tools.forward_pass import call, error_in_words, tensors_in
 from normlab.tools.tiny_transformers import TINY, tiny_inputs
 
 SAMPLES = 2
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def taken_input(name: str, model: nn.Module) -> Any:
     """A random input with which `model`, in eval mode, gives a tensor. Its seeds are fixed.
 
     Raises:
-        NormLabError: it takes none of those that are known; with what the first one raised.
+        NormLabError: it takes none of those that are known; with what the last one raised.
     """
     reason = "nothing is known that it takes"
-    tried = False
     for make in _candidates(name, model):
         torch.manual_seed(1)
         try:
@@ -28,8 +30,7 @@ def taken_input(name: str, model: nn.Module) -> Any:
             with torch.no_grad():
                 output = list(tensors_in(call(model, batch)))
         except Exception as error:  # whatever other people's networks raise
-            reason = reason if tried else error_in_words(error)
-            tried = True
+            reason = error_in_words(error)
             continue
         if output:
             return batch
@@ -47,15 +48,15 @@ def _candidates(name: str, model: Any) -> Iterator[Callable[[], Any]]:
         yield _detection
         return
     if own.startswith("raft"):
-        yield lambda: (torch.randn(SAMPLES, 3, 128, 128), torch.randn(SAMPLES, 3, 128, 128))
+        yield _pair
         return
     if not cfg.get("fixed_input_size"):
-        yield lambda: _images(64)
-        yield lambda: _images(128)
-    yield lambda: _images(full)
+        yield partial(_images, 64)
+        yield partial(_images, 128)
+    yield partial(_images, full)
     # Videos: of few frames, then as they are by default.
     for frames, size in ((8, 64), (16, 112), (16, 224)):
-        yield lambda frames=frames, size=size: torch.randn(SAMPLES, 3, frames, size, size)
+        yield partial(torch.randn, SAMPLES, 3, frames, size, size)
 
 
 def _images(size: int, channels: int = 3) -> Tensor:
@@ -74,50 +75,72 @@ def _detection() -> tuple[list[Tensor], list[dict[str, Tensor]]]:
     return images, [target] * SAMPLES
 
 
+def _pair() -> tuple[Tensor, Tensor]:
+    """Two images of a scene that moves."""
+    return _images(128), _images(128)
+
+
 def _of_transformers(model: Any) -> Iterator[Callable[[], Any]]:
-    yield lambda: tiny_inputs(model)
+    yield partial(tiny_inputs, model)
     main = model.main_input_name
-    ids = {"input_ids": torch.randint(8, TINY["vocab_size"], (SAMPLES, 7))}
-    decoder = {"decoder_input_ids": ids["input_ids"][:, :5]}
-    yield lambda: {**ids, "attention_mask": torch.ones(SAMPLES, 7, dtype=torch.long)}
-    yield lambda: {**ids, **decoder}
-    for make in _of_names(main, model.config):
-        yield lambda make=make: {main: make()}
-        yield lambda make=make: {main: make(), **decoder}
-        if main != "input_ids":
-            yield lambda make=make: {main: make(), **ids}
-    for image in _of_names("pixel_values", model.config):
-        yield lambda image=image: {**ids, "pixel_values": image()}
-    for sound in _of_names("input_features", model.config):
-        yield lambda sound=sound: {**ids, "input_features": sound()}
+    ids = torch.randint(8, TINY["vocab_size"], (SAMPLES, 7))
+    needed = _required(model, ids)
+    others: list[dict[str, Any]] = [needed, {**needed, "decoder_input_ids": ids[:, :5]}]
+    if main != "input_ids":
+        others.append({**needed, "input_ids": ids})
+    else:
+        for other in others:
+            yield partial(dict, other, input_ids=ids)
+    for make in _of_name(main, model.config):
+        for other in others:
+            yield partial(_with, main, make, other)
+    for name in ("pixel_values", "input_features", "input_values"):
+        for make in _of_name(name, model.config):
+            yield partial(_with, name, make, {**needed, "input_ids": ids})
 
 
-def _of_names(name: str, config: Any) -> Iterator[Callable[[], Tensor]]:
+def _with(name: str, make: Callable[[], Tensor], others: Mapping[str, Any]) -> dict[str, Any]:
+    return {**others, name: make()}
+
+
+def _required(model: nn.Module, ids: Tensor) -> dict[str, Any]:
+    """What a forward pass cannot go without, beside its main input, as far as its name says."""
+    found: dict[str, Any] = {}
+    for name, parameter in inspect.signature(model.forward).parameters.items():
+        if parameter.default is not parameter.empty or parameter.kind in _REST:
+            continue
+        if name.endswith("input_ids"):
+            found[name] = ids
+        elif name.endswith(("mask", "padding")):
+            found[name] = torch.ones_like(ids)
+        elif name.endswith("pixel_values"):
+            found[name] = _images(64)
+    return found
+
+
+def _of_name(name: str, config: Any) -> Iterator[Callable[[], Tensor]]:
     """Makers of inputs that are called `name`: images, videos, waves, spectrograms, series."""
     parts = [config, *(value for value in vars(config).values() if hasattr(value, "to_dict"))]
-    size = _number(parts, ("image_size", "img_size"), 64)
-    channels = _number(parts, ("num_channels", "in_channels", "in_chans"), 3)
+    shapes: list[tuple[int, ...]] = []
     if "pixel_values" in name:
+        size = _number(parts, ("image_size", "img_size"), 64)
+        channels = _number(parts, ("num_channels", "in_channels", "in_chans"), 3)
         frames = _number(parts, ("num_frames", "frames"), 4)
-        for side in dict.fromkeys((size, 64, 224)):
-            yield lambda side=side: _images(side, channels)
-        yield lambda: torch.randn(SAMPLES, frames, channels, size, size)
+        shapes = [(channels, side, side) for side in dict.fromkeys((size, 64, 224))]
+        shapes += [(frames, channels, size, size), (2, channels, 64, 64)]
     elif name in ("input_values", "audio_values", "waveform"):
-        yield lambda: torch.randn(SAMPLES, 4000)
-        yield lambda: torch.randn(SAMPLES, 1, 4096)
         frames = _number(parts, ("max_length",), 64)
-        yield lambda: torch.randn(SAMPLES, frames, _number(parts, ("num_mel_bins",), 128))
+        shapes = [(4000,), (1, 4096), (frames, _number(parts, ("num_mel_bins",), 128))]
     elif name in ("input_features", "spectrogram", "audio_features"):
-        bins = _number(parts, ("num_mel_bins", "n_mels", "feature_size", "input_dim"), 80)
+        bins = _number(parts, ("input_dim", "num_mel_bins", "n_mels", "feature_size"), 80)
         length = 2 * _number(parts, ("max_source_positions",), 32)
-        yield lambda: torch.randn(SAMPLES, bins, length)
-        yield lambda: torch.randn(SAMPLES, 64, bins)
-        yield lambda: torch.randn(SAMPLES, 1, 64, bins)
+        shapes = [(bins, length), (64, bins), (1, 64, bins)]
     elif name in ("past_values", "inputs"):
         length = _number(parts, ("context_length", "prediction_length"), 64)
         series = _number(parts, ("num_input_channels", "input_size", "d_model"), 1)
-        yield lambda: torch.randn(SAMPLES, length, series)
-        yield lambda: torch.randn(SAMPLES, length)
+        shapes = [(length, series), (length,)]
+    for shape in shapes:
+        yield partial(torch.randn, SAMPLES, *shape)
 
 
 def _number(parts: list[Any], names: tuple[str, ...], default: int) -> int:

@@ -21,6 +21,9 @@ class Limits(NamedTuple):
     memory: int = 6 << 30
 
 
+DEFAULT = Limits()
+
+
 def examine_apart(row: Row, limits: Limits) -> Row:
     """`row` filled in by a process of its own; where that dies, as far as it came, with why.
 

@@ -8,7 +8,7 @@ import torch
 
 from normlab.errors import NormLabError
 from normlab.measure.zoo.families import LIBRARIES, Network, library_version, networks
-from normlab.measure.zoo.processes import Limits, examine_apart
+from normlab.measure.zoo.processes import DEFAULT, Limits, examine_apart
 from normlab.measure.zoo.rows import Row, code_hash, read_rows, sorted_lines
 from normlab.records.files import write_atomically
 from normlab.records.lines import ZOO, Lines
@@ -39,7 +39,7 @@ def chosen(library: str | None, only: Sequence[str]) -> list[Network]:
 def run_zoo(
     wanted: Sequence[Network],
     folder: Path = RESULTS,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT,
     *,
     again: bool = False,
     examine: Callable[[Row, Limits], Row] = examine_apart,

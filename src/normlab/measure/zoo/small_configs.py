@@ -22,7 +22,6 @@ _SMALL: tuple[tuple[str, int], ...] = (
     (r"vocab_size", TINY["vocab_size"]),
     (r"image_size|img_size", 64),
     (r"(per_tok|top_?k|_topk|experts_per_token|topk_group|n_group)$", 2),
-    (r"(key_value|kv|query_groups)(_|heads)*.*heads$|num_query_groups", 2),
     (r"expert.*(size|dim)$", 32),
     (r"num.*experts$|n_routed_experts|n_shared_experts|num_experts.*", 4),
     (r"(num_)?.*(layers|blocks|depth|n_layer|num_stacks)$", 2),
@@ -98,7 +97,8 @@ def _shrunk(model_type: str) -> nn.Module:
 def _from_config(config: Any) -> nn.Module:
     from transformers import AutoModel
 
-    model: nn.Module = AutoModel.from_config(config)
+    auto: Any = AutoModel
+    model: nn.Module = auto.from_config(config)
     return model.eval()
 
 
@@ -109,6 +109,8 @@ def shrink(config: Any) -> None:
         if hasattr(value, "to_dict"):
             shrink(value)
             continue
+        if isinstance(value, dict) and "mrope_section" in value:
+            value["mrope_section"] = [2, 3, 3]  # of halves of heads of 16
         new = _small(name.removeprefix("_"), value, ids)
         if new is not value:
             with suppress(Exception):  # of a configuration that checks each number alone
@@ -126,6 +128,8 @@ def _kinds(types: list[Any], layers: int) -> list[Any]:
 
 
 def _small(name: str, value: Any, ids: Iterator[int]) -> Any:
+    if value is None and name in ("n_routed_experts", "num_experts", "num_local_experts"):
+        return 4  # which some types leave to whoever trains them
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):

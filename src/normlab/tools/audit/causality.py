@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.replica import quiet
+from normlab.tools.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.forward_pass import by_position, call, items_of, tensors_in
 from normlab.tools.norm_layers import NormLayer

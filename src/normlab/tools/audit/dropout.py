@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from normlab.tools.audit.finding import Finding
-from normlab.tools.audit.replica import quiet
+from normlab.tools.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.fold.batch_norms import Kept
 from normlab.tools.forward_pass import by_position, call

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.replica import replica
+from normlab.tools.replica import replica
 from normlab.tools.audit.subject import Subject
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import FROZEN, NormLayer

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
-from normlab.tools.audit.replica import refuse_sharded, replica
+from normlab.tools.replica import refuse_sharded, replica
 from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.forward_pass import batch_length
 from normlab.tools.hooks import clear_hooks
