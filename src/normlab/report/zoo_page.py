@@ -32,7 +32,8 @@ _TERMS = """
 - *equal*: outputs within 1e-4 of the largest value in float32, with gains, shifts and statistics
   that differ from layer to layer. Else within 1e-9 in float64; or equal but for ties, where noise as
   small as rounding in float64 changes the outputs of the network itself, too.
-- *step*: of SGD, with a finite output and finite parameters.
+- *step*: of SGD, with a finite output and finite parameters; of the networks that take one as they
+  were built.
 """
 
 
@@ -176,7 +177,7 @@ _TITLES = {
     "build": "Not built",
     "input": "No input known",
     "convert": "Conversion failed",
-    "step": "No step afterwards",
+    "step": "No training step",
     "fold": "Folding or its comparison failed",
     "audit": "The audit crashed",
 }

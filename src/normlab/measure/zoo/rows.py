@@ -25,7 +25,7 @@ class Row:
     not folded, by reason; `missed` of them stay for the code around them, where a layer may stand
     beside them. fold_difference: the largest over all outputs, relative to the largest value.
     findings: the first place and its reason, by the name of a finding, in train mode, and
-    findings_eval in eval mode. step: "ok", "refused" by the new norms, or "failed".
+    findings_eval in eval mode. step: "ok", "refused" by the new norms, "failed", or "not tried".
     seconds: of CPU time. reasons: what failed, in a sentence, by stage.
     """
 

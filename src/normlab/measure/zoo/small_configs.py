@@ -25,6 +25,7 @@ _SMALL: tuple[tuple[str, int], ...] = (
     (r"expert.*(size|dim)$", 32),
     (r"num.*experts$|n_routed_experts|n_shared_experts|num_experts.*", 4),
     (r"(num_)?.*(layers|blocks|depth|n_layer|num_stacks)$", 2),
+    (r"mamba.*heads$", 8),
     (r"heads?$", 4),
     (r"max_.*position|max_source|max_target|max_seq|n_positions|context_length", 64),
     (r"(intermediate|ffn|inner|mlp|d_ff|feed_?forward).*(size|dim|dims)?$", 96),

@@ -119,6 +119,9 @@ def _change(model: nn.Module, batches: _Perturbed) -> _Change | None:
         if y is None:
             return None
         outputs.append(y)
+    # Where the input's values say how long an output is, positions are not the input's.
+    if outputs[0].shape != outputs[1].shape:
+        return None
     gap, scale = (outputs[0] - outputs[1]).abs(), float(outputs[0].abs().max())
     # Of zeros, as a head that starts at zero gives them, there is nothing to see.
     if not scale:
