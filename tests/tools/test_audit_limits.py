@@ -94,6 +94,15 @@ def test_outputs_that_show_no_leak():
 
     assert "leak" not in names(NaNWithoutTheNorm(batchnorm()), tokens())
 
+    class AsWideAsItsTokensSay(Language):
+        """As a model of speech, whose sounds last as long as the values of its tokens."""
+
+        def forward(self, ids):
+            y = self.head(self.norm(self.tokens(ids)))
+            return y.repeat(1, 1, 1 + int(ids[0, -1]))
+
+    assert "leak" not in names(AsWideAsItsTokensSay(batchnorm()), tokens())
+
 
 @pytest.mark.parametrize(
     "norm, leaks", [(batchnorm(), True), (make_norm("layernorm", 8, "NTC"), False)]

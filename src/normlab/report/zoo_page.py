@@ -30,8 +30,8 @@ _TERMS = """
 - *foldable*: batch norms that are folded, and those that stay for the code around them alone.
   Others have no layer beside them that could take them over exactly; their reasons are below.
 - *equal*: outputs within 1e-4 of the largest value in float32, with gains, shifts and statistics
-  that differ from layer to layer. Else within 1e-9 in float64; or equal but for ties, where noise as
-  small as rounding in float64 changes the outputs of the network itself, too.
+  that differ from layer to layer. Else within 1e-9 in float64; or equal but for ties, where noise
+  as small as rounding in float64 changes the outputs of the network itself, too.
 - *step*: of SGD, with a finite output and finite parameters; of the networks that take one as they
   were built.
 """

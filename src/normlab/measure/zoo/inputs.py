@@ -85,6 +85,9 @@ def _of_transformers(model: Any) -> Iterator[Callable[[], Any]]:
     main = model.main_input_name
     ids = torch.randint(8, TINY["vocab_size"], (SAMPLES, 7))
     needed = _required(model, ids)
+    if "grid_thw" in needed:
+        yield partial(dict, needed)
+        return
     others: list[dict[str, Any]] = [needed, {**needed, "decoder_input_ids": ids[:, :5]}]
     if main != "input_ids":
         others.append({**needed, "input_ids": ids})
@@ -106,6 +109,7 @@ def _with(name: str, make: Callable[[], Tensor], others: Mapping[str, Any]) -> d
 def _required(model: nn.Module, ids: Tensor) -> dict[str, Any]:
     """What a forward pass cannot go without, beside its main input, as far as its name says."""
     found: dict[str, Any] = {}
+    patches = _patches(model)
     for name, parameter in inspect.signature(model.forward).parameters.items():
         if parameter.default is not parameter.empty or parameter.kind in _REST:
             continue
@@ -113,9 +117,21 @@ def _required(model: nn.Module, ids: Tensor) -> dict[str, Any]:
             found[name] = ids
         elif name.endswith(("mask", "padding")):
             found[name] = torch.ones_like(ids)
-        elif name.endswith("pixel_values"):
-            found[name] = _images(64)
+        elif name == "grid_thw":
+            found |= {name: torch.tensor([[1, 8, 8]])}
+        elif name == "merge_sizes":
+            found[name] = torch.tensor([2])
+        elif name in ("pixel_values", "hidden_states"):
+            found[name] = patches
     return found
+
+
+def _patches(model: Any) -> Tensor:
+    """Of one image of 8 × 8 patches, as vision towers with a grid of their own take them."""
+    config = model.config
+    side = _number([config], ("patch_size",), 16)
+    values = _number([config], ("in_channels", "num_channels", "in_chans"), 3) * side * side
+    return torch.randn(64, values * _number([config], ("temporal_patch_size",), 1))
 
 
 def _of_name(name: str, config: Any) -> Iterator[Callable[[], Tensor]]:
@@ -130,7 +146,7 @@ def _of_name(name: str, config: Any) -> Iterator[Callable[[], Tensor]]:
         shapes += [(frames, channels, size, size), (2, channels, 64, 64)]
     elif name in ("input_values", "audio_values", "waveform"):
         frames = _number(parts, ("max_length",), 64)
-        shapes = [(4000,), (1, 4096), (frames, _number(parts, ("num_mel_bins",), 128))]
+        shapes = [(5760,), (1, 5760), (frames, _number(parts, ("num_mel_bins",), 128))]
     elif name in ("input_features", "spectrogram", "audio_features"):
         bins = _number(parts, ("input_dim", "num_mel_bins", "n_mels", "feature_size"), 80)
         length = 2 * _number(parts, ("max_source_positions",), 32)

@@ -59,8 +59,8 @@ def _cause_of_death(status: int | None, limits: Limits) -> str:
     return f"its process died with status {status}"
 
 
-class OutOfTime(Exception):
-    """A network has used the CPU time that it had."""
+class OutOfTime(BaseException):
+    """A network has used the CPU time that it had; nothing but its process is to catch it."""
 
 
 def _examine(row: Row, limits: Limits, out: Connection) -> None:
@@ -73,13 +73,18 @@ def _examine(row: Row, limits: Limits, out: Connection) -> None:
     torch.set_num_threads(1)
 
     def late(*_: object) -> None:
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # it comes again each second
         raise OutOfTime(f"it ran past {limits.seconds} s of CPU time")
 
     signal.signal(signal.SIGXCPU, late)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + _MORE))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
-    for stage in examine(row):
-        out.send((stage, row))
+    stage = "build"
+    try:
+        for stage in examine(row):
+            out.send((stage, row))
+    except OutOfTime as error:
+        row.reasons[stage] = str(error)
     out.send(("", row))
     out.close()

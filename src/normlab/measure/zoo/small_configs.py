@@ -40,6 +40,12 @@ _KEPT = re.compile(
     r"|token_type|type_vocab|chunk|block_size|expansion|factor|num_labels|groups"
 )
 
+# Numbers that some types leave to whoever trains them.
+_UNSET = {
+    **{"n_routed_experts": 4, "num_experts": 4, "num_local_experts": 4, "n_shared_experts": 1},
+    **{"num_experts_per_tok": 2, "moe_intermediate_size": 32},
+}
+
 
 def build_small(model_type: str) -> Iterator[nn.Module]:
     """Networks of `model_type`, smallest first, in eval mode: the next where one does not run.
@@ -110,8 +116,10 @@ def shrink(config: Any) -> None:
         if hasattr(value, "to_dict"):
             shrink(value)
             continue
-        if isinstance(value, dict) and "mrope_section" in value:
-            value["mrope_section"] = [2, 3, 3]  # of halves of heads of 16
+        if isinstance(value, dict) and name.removeprefix("_").startswith("rope_"):
+            # Of half a head of 16, or of the part of it that turns.
+            part = value.get("partial_rotary_factor", 1.0)
+            value["mrope_section"] = [2, 3, 3] if part == 1.0 else [1, 1, 2]
         new = _small(name.removeprefix("_"), value, ids)
         if new is not value:
             with suppress(Exception):  # of a configuration that checks each number alone
@@ -129,9 +137,9 @@ def _kinds(types: list[Any], layers: int) -> list[Any]:
 
 
 def _small(name: str, value: Any, ids: Iterator[int]) -> Any:
-    if value is None and name in ("n_routed_experts", "num_experts", "num_local_experts"):
-        return 4  # which some types leave to whoever trains them
-    if isinstance(value, bool) or value is None:
+    if value is None:
+        return _UNSET.get(name)
+    if isinstance(value, bool):
         return value
     if isinstance(value, int):
         return _small_number(name, value, ids)

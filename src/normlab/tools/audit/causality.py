@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.forward_pass import by_position, call, items_of, tensors_in
 from normlab.tools.norm_layers import NormLayer
+from normlab.tools.replica import quiet
 
 # Relative changes of an output: at most this much is rounding, and more than this is not.
 _SAME, _OTHER = 1e-5, 1e-4
