@@ -25,8 +25,8 @@ normlab zoo --only timm:resnet10t          # again, whatever the table has
 `results/zoo.jsonl` has a row for each network. `normlab report` builds this page from the rows.
 """
 _TERMS = """
-- *built*: for `transformers`, with at most 60 million parameters. A network *runs* where one of
-  the inputs that the zoo knows fits it.
+- *built*: with at most 150 million parameters. A network *runs* where one of the inputs that the
+  zoo knows fits it.
 - *foldable*: batch norms that are folded, and those that stay for the code around them alone.
   Others have no layer beside them that could take them over exactly; their reasons are below.
 - *equal*: outputs within 1e-4 of the largest value in float32, with gains, shifts and statistics

@@ -15,7 +15,7 @@ from normlab.measure.zoo.equality import fold_equality
 from normlab.measure.zoo.inputs import taken_input
 from normlab.measure.zoo.operators import provide_operators
 from normlab.measure.zoo.rows import Row
-from normlab.measure.zoo.small_configs import build_small
+from normlab.measure.zoo.small_configs import build_small, refuse_large
 from normlab.tools.audit import audit
 from normlab.tools.audit.finding import Audit
 from normlab.tools.convert import convert
@@ -106,6 +106,7 @@ def _builders(name: str) -> Iterator[nn.Module]:
     if library == "transformers":
         yield from build_small(own)
     else:
+        refuse_large(build_named, name)
         model = build_named(name)
         if library == "torchvision":
             provide_operators()
