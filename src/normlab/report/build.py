@@ -14,6 +14,7 @@ from normlab.claims.claim import Claim
 from normlab.claims.registry import load_all
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
+from normlab.measure.zoo.rows import read_rows
 from normlab.records.files import write_atomically
 from normlab.records.places import CHECKOUT, EXPERIMENTS, RESULTS
 from normlab.records.store import Store
@@ -24,6 +25,7 @@ from normlab.report.headline import HEADLINE, headline_of
 from normlab.report.marks import SYMBOLS
 from normlab.report.verdict_table import verdict_page
 from normlab.report.words import CLASSES
+from normlab.report.zoo_page import zoo_page
 
 HERE = Path(__file__).resolve().parent
 
@@ -35,7 +37,8 @@ def built(
 ) -> dict[Path, str]:
     """Path -> text of verdicts.json and the page.
 
-    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md.
+    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md
+    and docs/zoo.md.
 
     Raises:
         NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
@@ -57,6 +60,8 @@ def built(
         path = CHECKOUT / "README.md"
         texts[path] = readme.put(path.read_text(), readme.blocks(cards, picture))
         texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards)
+        if networks := read_rows(results):
+            texts[CHECKOUT / "docs" / "zoo.md"] = zoo_page(networks.values())
         for theme, svg in picture.pictures.items() if picture else ():
             texts[CHECKOUT / f"{readme.PICTURE}-{theme}.svg"] = svg
     return texts
