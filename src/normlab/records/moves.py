@@ -28,6 +28,7 @@ ASIDE = frozenset(
         "models/options.py",
         "models/torchvision_operators.py",
         "norms/__init__.py",
+        "norms/guests.py",
         "norms/make.py",
         "norms/registry.py",
         "training/__init__.py",
