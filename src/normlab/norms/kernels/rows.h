@@ -68,6 +68,46 @@ INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, lo
 #define ROWS_AT_ONCE 4
 /* Values of them that stay near the processor from one pass to the next. */
 #define NEAR 4096
+/* Width up to which the guesses of four rows are made before the first row is read through. */
+#define NARROW 256
+
+/* row_statistics of four rows, of CHUNK values at most: the same bits. */
+INLINE void NAME(statistics_of_four)(const T *x, long n, double eps, int centred,
+                                     double statistics[4][2])
+{
+    double sums[2][4], mean[4] = {0}, variance[4], r[4];
+    float near[4] = {0};
+    int far = 0;
+    if (!centred) {
+        NAME(sums_of_four)(x, NULL, NULL, near, n, n, SQUARES, sums);
+        divide_four(sums[0], n);
+        for (int k = 0; k < 4; k++)
+            variance[k] = sums[0][k] + eps;
+    } else {
+        long seen = n < VALUES_OF_GUESS ? n : VALUES_OF_GUESS;
+        NAME(sums_of_four)(x, NULL, NULL, near, seen, n, SUM, sums);
+        divide_four(sums[0], seen);
+        for (int k = 0; k < 4; k++)
+            near[k] = (float)sums[0][k];
+        NAME(sums_of_four)(x, NULL, NULL, near, n, n, CENTRED, sums);
+        divide_four(sums[0], n);
+        divide_four(sums[1], n);
+        for (int k = 0; k < 4; k++) {
+            double off = sums[0][k];
+            mean[k] = near[k] + off;
+            variance[k] = sums[1][k] - off * off;
+            far |= off * off > FAR * variance[k];
+            variance[k] += eps;
+        }
+    }
+    reciprocal_roots(variance, r);
+    for (int k = 0; k < 4; k++) {
+        statistics[k][0] = mean[k];
+        statistics[k][1] = r[k];
+    }
+    for (int k = 0; far && k < 4; k++)
+        NAME(row_statistics)(x + k * n, n, eps, centred, statistics[k]);
+}
 
 INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, double *statistics,
                              long rows, long width, double eps, int centred)
@@ -77,8 +117,11 @@ INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, d
         double own[ROWS_AT_ONCE][2];
         long at = first * width;
         int count = rows - first < together ? (int)(rows - first) : together;
-        for (int k = 0; k < count; k++)
-            NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
+        if (count == ROWS_AT_ONCE && (!centred || width <= NARROW))
+            NAME(statistics_of_four)(x + at, width, eps, centred, own);
+        else
+            for (int k = 0; k < count; k++)
+                NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
         for (int k = 0; k < count; k++)
             NAME(write_row)(x + at + k * width, w, b, y + at + k * width, width, own[k], centred);
         if (statistics)
@@ -112,6 +155,39 @@ INLINE NAME(Row) NAME(row_means)(const T *x, const T *dy, const float *w, const 
     return row;
 }
 
+/* row_means of four rows, of CHUNK values at most: the same bits. */
+INLINE void NAME(means_of_four)(const T *x, const T *dy, const float *w, const double *statistics,
+                                long n, double eps, int centred, NAME(Row) row[4])
+{
+    double sums[2][4], r[4], off[4] = {0}, products[4];
+    float mean[4] = {0};
+    for (int k = 0; centred && k < 4; k++) {
+        mean[k] = (float)statistics[2 * k];
+        off[k] = mean[k] - statistics[2 * k];
+        r[k] = statistics[2 * k + 1];
+    }
+    NAME(sums_of_four)(x, dy, w, mean, n, n, centred ? PRODUCTS : RMS, sums);
+    if (!centred) {
+        divide_four(sums[0], n);
+        for (int k = 0; k < 4; k++)
+            sums[0][k] += eps;
+        reciprocal_roots(sums[0], r);
+    }
+    for (int k = 0; k < 4; k++)
+        products[k] = (centred ? sums[1][k] + off[k] * sums[0][k] : sums[1][k]) * r[k];
+    divide_four(products, n);
+    if (centred)
+        divide_four(sums[0], n);
+    for (int k = 0; k < 4; k++) {
+        row[k] = (NAME(Row)){.mean = mean[k], .scale = (float)r[k],
+                             .mean_gx = (float)products[k]};
+        if (centred) {
+            row[k].rest = (float)(off[k] * r[k]);
+            row[k].mean_g = (float)sums[0][k];
+        }
+    }
+}
+
 /* The gradients of 8 values of one row; dw and db get its terms. */
 INLINE block NAME(row_gradient)(block x, block dy, block w, const NAME(Row) *row, int centred,
                                 block *dw, block *db)
@@ -132,6 +208,25 @@ INLINE void NAME(rows_gradient)(const T *x, const T *dy, const float *w, T *dx, 
                                 float *db, const NAME(Row) *row, int rows, long n, int centred)
 {
     long i = 0;
+#define GRADIENT(i, sums)                                                                          \
+    NAME(row_gradient)(LOAD(x + at + (i)), LOAD(dy + at + (i)), load_float32(w + (i)), row + k,    \
+                       centred, &sum_w##sums, &sum_b##sums)
+#define ADD(i, sums)                                                                               \
+    store_float32(dw + (i), add(load_float32(dw + (i)), sum_w##sums));                             \
+    if (centred)                                                                                   \
+        store_float32(db + (i), add(load_float32(db + (i)), sum_b##sums));
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        block sum_w0 = all(0), sum_w1 = all(0), sum_b0 = all(0), sum_b1 = all(0);
+        for (int k = 0; k < rows; k++) {
+            long at = k * n;
+            block first = GRADIENT(i, 0);
+            STORE_TWO(dx + at + i, first, GRADIENT(i + LANES, 1));
+        }
+        ADD(i, 0)
+        ADD(i + LANES, 1)
+    }
+#undef GRADIENT
+#undef ADD
     for (; i + LANES <= n; i += LANES) {
         block weight = load_float32(w + i), sum_w = all(0), sum_b = all(0);
         for (int k = 0; k < rows; k++) {
@@ -180,9 +275,13 @@ INLINE int NAME(write_gradients)(const T *x, const T *dy, const float *w,
         NAME(Row) row[ROWS_AT_ONCE];
         long at = first * width;
         int count = rows - first < ROWS_AT_ONCE ? (int)(rows - first) : ROWS_AT_ONCE;
-        for (int k = 0; k < count; k++)
-            row[k] = NAME(row_means)(x + at + k * width, dy + at + k * width, w,
-                                     centred ? statistics + 2 * (first + k) : NULL, width, eps, centred);
+        const double *own = centred ? statistics + 2 * first : NULL;
+        if (count == ROWS_AT_ONCE && width <= CHUNK)
+            NAME(means_of_four)(x + at, dy + at, w, own, width, eps, centred, row);
+        else
+            for (int k = 0; k < count; k++)
+                row[k] = NAME(row_means)(x + at + k * width, dy + at + k * width, w,
+                                         own ? own + 2 * k : own, width, eps, centred);
         if (count == ROWS_AT_ONCE)
             NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row,
                                 ROWS_AT_ONCE, width, centred);
