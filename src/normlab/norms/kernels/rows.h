@@ -173,18 +173,17 @@ INLINE void NAME(means_of_four)(const T *x, const T *dy, const float *w, const d
             sums[0][k] += eps;
         reciprocal_roots(sums[0], r);
     }
-    for (int k = 0; k < 4; k++)
-        products[k] = (centred ? sums[1][k] + off[k] * sums[0][k] : sums[1][k]) * r[k];
-    divide_four(products, n);
-    if (centred)
-        divide_four(sums[0], n);
     for (int k = 0; k < 4; k++) {
-        row[k] = (NAME(Row)){.mean = mean[k], .scale = (float)r[k],
-                             .mean_gx = (float)products[k]};
-        if (centred) {
-            row[k].rest = (float)(off[k] * r[k]);
-            row[k].mean_g = (float)sums[0][k];
-        }
+        double product = centred ? sums[1][k] + off[k] * sums[0][k] : sums[1][k];
+        products[k] = product * r[k] / n;
+        sums[0][k] /= n;
+    }
+    for (int k = 0; k < 4; k++) {
+        row[k].mean = mean[k];
+        row[k].scale = (float)r[k];
+        row[k].rest = (float)(off[k] * r[k]);
+        row[k].mean_g = centred ? (float)sums[0][k] : 0;
+        row[k].mean_gx = (float)products[k];
     }
 }
 
