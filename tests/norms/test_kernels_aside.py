@@ -182,6 +182,30 @@ def test_both_sets_of_kernels_give_the_same_bits(monkeypatch):
 
 
 @built
+def test_a_kernel_is_called_with_numbers_alone(each_way):
+    """By the module of the library, where it has one, and to the same bits by ctypes."""
+    if each_way == "without":
+        pytest.skip("once is enough")
+    path = Path(library._library()._name)
+    kernel = library.functions(torch.float32).rms_forward
+    if library._binding(path) is not library._by_ctypes:
+        for wrong in ([], [0] * 17, ["x"] * 8, [0.5] * 8):
+            with pytest.raises(TypeError):
+                kernel(*wrong)
+    assert library._binding(path.parent / "_norms.of_another_system") is library._by_ctypes
+    by_ctypes = library._by_ctypes(
+        library._library(), "rms_forward", f"normlab_{kernels.name()[2:]}_float32_rms_forward"
+    )
+    x, weight = torch.randn(5, 12), torch.randn(12)
+    results = []
+    for function in (kernel, by_ctypes):
+        y = torch.empty_like(x)
+        function(x.data_ptr(), weight.data_ptr(), 0, y.data_ptr(), 0, 5, 12, 1)  # eps is whole
+        results.append(y)
+    assert torch.equal(*results)
+
+
+@built
 def test_a_library_of_other_sources_is_left_out(monkeypatch):
     monkeypatch.delenv("NORMLAB_KERNELS", raising=False)
     monkeypatch.setattr(library, "_sources", lambda: "00000000")
