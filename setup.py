@@ -64,7 +64,7 @@ def kernels():
         sources=[(KERNELS / name).as_posix() for name in ("base.c", "avx2.c", "module.c")],
         depends=[(KERNELS / file.name).as_posix() for file in sources],
         define_macros=[("SOURCES", f"0x{digest}u")],
-        # The same bits from every compiler; the square root is one instruction, which sets no errno.
+        # The same bits from every compiler; a square root is one instruction that sets no errno.
         extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno"],
         libraries=["m"] if sys.platform == "linux" else [],
     )

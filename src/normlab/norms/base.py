@@ -137,7 +137,7 @@ class Norm(Leaf):
     def gain(self, x: Tensor) -> Tensor:
         """`weight`, or ones for `x` in its place."""
         # nn.Module looks long for a parameter under its name.
-        weight = self._parameters.get("weight")
+        weight: Tensor | None = self._parameters.get("weight")
         if weight is None:
             weight = self.weight  # a buffer, or what a parametrization makes
         if weight is not None:
@@ -147,7 +147,8 @@ class Norm(Leaf):
 
     def gain_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`weight` and `bias`, or ones and zeros in the place of what is None."""
-        weight, bias = self.gain(x), self._parameters.get("bias")
+        weight = self.gain(x)
+        bias: Tensor | None = self._parameters.get("bias")
         if bias is None:
             bias = self.bias
         return weight, torch.zeros_like(weight) if bias is None else bias

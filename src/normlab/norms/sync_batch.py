@@ -9,9 +9,9 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.distributed._functional_collectives import all_reduce
 
 from normlab.errors import NormLabError
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
-from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations, watched
 from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.sync_moments import by_moments, contiguous_as, moments
