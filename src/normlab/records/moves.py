@@ -45,6 +45,7 @@ ASIDE = frozenset(
 MOVED = {
     "norms/autograd_functions.py": "norms/first_order.py",
     "norms/formulas.py": "norms/reference.py",
+    "norms/guests.py": "models/guests.py",
     "norms/make.py": "norms/__init__.py",
     "norms/registry.py": "norm_files.py",
     "norms/reparametrizations.py": "reparam.py",
@@ -124,6 +125,7 @@ MOVED = {
     "measure/unfolded.py": "claims/bn_left.py",
     "claims/protocols/documents.py": "claims/padding.py",
     "claims/protocols/text.py": "claims/text_profiles.py",
+    "tools/replica.py": "tools/audit/replica.py",
 }
 
 
