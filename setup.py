@@ -53,7 +53,7 @@ class BuildKernels(build_ext):
             print(f"normlab has no kernels in C, and uses torch's own: {error}", file=sys.stderr)
 
     def get_export_symbols(self, ext):
-        return []  # no module of Python: normlab.norms.kernels.library loads it
+        return []  # of a module that may be empty: normlab.norms.kernels.library loads the library
 
 
 def kernels():
@@ -64,14 +64,11 @@ def kernels():
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:8]
     return Extension(
         "normlab.norms.kernels._norms",
-        sources=[(KERNELS / name).as_posix() for name in ("base.c", "avx2.c")],
+        sources=[(KERNELS / name).as_posix() for name in ("base.c", "avx2.c", "module.c")],
         depends=[(KERNELS / file.name).as_posix() for file in sources],
         define_macros=[("SOURCES", f"0x{digest}u")],
-        extra_compile_args=[
-            *level,
-            "-g0",
-            "-ffp-contract=off",
-        ],  # the same bits from every compiler
+        # The same bits from every compiler; a square root is one instruction and sets no errno.
+        extra_compile_args=[*level, "-g0", "-ffp-contract=off", "-fno-math-errno"],
         libraries=["m"] if sys.platform == "linux" else [],
     )
 

@@ -52,6 +52,7 @@ LEFT_OUT = {
     "normlab run --all": "tests/claims/test_smoke.py walks through every claim",
     "normlab run rmsnorm-7-64-faster": "tests/measure/timing runs its trials",
     "normlab report": "tests/report/test_build.py builds and checks this checkout",
+    "normlab zoo": "tests/measure/test_zoo_run.py looks at a network of each library",
     "normlab bench": "tests/cli and tests/measure/timing run the benchmarks",
     "python scripts/syncbn_gpus.py": "needs GPUs; tests/measure/timing asks it without any",
     "torchrun": "tests/training/test_train_devices.py starts it",

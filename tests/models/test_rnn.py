@@ -193,7 +193,8 @@ def test_a_custom_norm_is_the_kind_that_it_is(kind, target, per_step):
     assert [p.shape for p in custom.parameters()] == [p.shape for p in ours.parameters()]
     torch.testing.assert_close(stirred(custom)(IDS), stirred(ours)(IDS))
     with pytest.raises(NormLabError, match="a gain, which this one lacks"):
-        rnn("custom", norm={"target": "torch.nn.Identity"}, norm_gain=0.1)
+        plain = {"target": "torch.nn.LayerNorm", "options": {"elementwise_affine": False}}
+        rnn("custom", norm=plain, norm_gain=0.1)
 
 
 def test_the_gain_of_a_frozen_norm_is_that_of_every_time_step():

@@ -71,7 +71,7 @@ class Refusing(nn.Module):
             raise ValueError("an even number is needed")
 
     def forward(self, x):
-        return 2 * x
+        return 2 * x / x.abs().amax(1, keepdim=True)
 
 class Narrowing(nn.Module):
     def __init__(self, num_features):
@@ -139,7 +139,7 @@ def test_what_a_layer_declares_counts(module):
     assert spec_of("custom", target=f"{module}.Declared") == declared
     x = torch.randn(3, 8)
     assert make_norm("custom", 8, "NC", target=f"{module}.Declared")(x).equal(x)
-    with pytest.raises(NormLabError, match="cannot take layout NTC: choose one of NC"):
+    with pytest.raises(NormLabError, match=r"cannot take layout NTC .* choose one of NC"):
         make_norm("custom", 8, "NTC", target=f"{module}.Declared")
 
 

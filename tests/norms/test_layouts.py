@@ -140,8 +140,7 @@ def test_what_is_left_out_is_said_and_declared(kind):
     )
     assert without.weight is None and without.bias is None and gain.bias is None
     assert gain.weight.shape == (CHANNELS,)
-    if kind != "syncbatchnorm":
-        assert "affine=False" in str(without) and "bias=False" in str(gain)
+    assert "affine=False" in str(without) and "bias=False" in str(gain)
     assert not spec_of(kind, affine=False).has_shift and not spec_of(kind, bias=False).has_shift
     assert spec_of(kind, affine=True, bias=True) == KINDS[kind]
 

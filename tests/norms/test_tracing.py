@@ -8,10 +8,13 @@ from norm_cases import build, draw
 
 from normlab.norms import make_norm
 
+# What inductor compiles, before it makes kernels: it computes again in the backward what is cheap.
+PARTITIONED = "aot_eager_decomp_partition"
 
-def compiled(norm):
+
+def compiled(norm, backend="aot_eager"):
     torch._dynamo.reset()
-    return torch.compile(norm, fullgraph=True, backend="aot_eager")
+    return torch.compile(norm, fullgraph=True, backend=backend)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,40 @@ def test_a_cumulative_average_in_one_graph(kind, options):
         torch.testing.assert_close(norm.get_parameter(name).grad, parameter.grad)
     for name, buffer in eager.named_buffers():
         torch.testing.assert_close(norm.get_buffer(name), buffer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "updates", "backend"),
+    [
+        ("batchnorm", {}, 0, PARTITIONED),
+        ("batchnorm", {"ghost_batch": 2}, 0, PARTITIONED),
+        ("batchrenorm", {}, 120, "aot_eager"),
+        ("batchrenorm", {}, 120, PARTITIONED),
+        ("batchrenorm", {"warmup_steps": 2}, 0, PARTITIONED),
+        ("batchrenorm", {"ghost_batch": 2}, 10, PARTITIONED),
+        ("causal_batchnorm", {}, 0, PARTITIONED),
+        ("instancenorm", {"track_running_stats": True}, 0, PARTITIONED),
+        ("syncbatchnorm", {"fallback": True}, 0, PARTITIONED),
+    ],
+)
+def test_three_steps_have_the_gradients_and_buffers_of_eager_mode(kind, options, updates, backend):
+    """Gradients that are made of buffers are of those before the update, warm-up over or not."""
+    norm = build(kind, "NTC", options, torch.float64)
+    norm.num_batches_tracked.fill_(updates)
+    eager = copy.deepcopy(norm)
+    step = compiled(norm, backend)
+    for seed in range(3):
+        x = draw("NTC", seed)
+        for layer, call in ((norm, step), (eager, eager)):
+            leaf = x.clone().requires_grad_()
+            (call(leaf).pow(3).sum() / x.numel()).backward()
+            layer.gradient = leaf.grad
+            with torch.no_grad():
+                for parameter in layer.parameters():
+                    parameter -= 0.1 * parameter.grad
+        torch.testing.assert_close(norm.gradient, eager.gradient)
+        for name, wanted in eager.state_dict().items():
+            torch.testing.assert_close(norm.state_dict()[name], wanted)
 
 
 def test_a_cumulative_average_on_the_meta_device():

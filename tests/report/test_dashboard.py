@@ -10,6 +10,7 @@ from wandb_server import sync, wandb_server
 
 from normlab.errors import NormLabError
 from normlab.records.record import Record
+from normlab.report.comparison.wandb_run import FIGURE
 from normlab.report.dashboard.series import (
     BATCH,
     COST,
@@ -21,7 +22,7 @@ from normlab.report.dashboard.series import (
     read_records,
 )
 from normlab.report.dashboard.tensorboard import tag, write_events
-from normlab.report.dashboard.workspace import build_workspace, specification
+from normlab.report.dashboard.workspace import COMPARISON, build_workspace, specification
 
 
 def image(seed, arm, kind, size, accuracy, **more):
@@ -227,6 +228,7 @@ def test_the_workspace_is_one_that_wandb_reads_back():
         and CURVES in titles[CURVES]
     )
     assert "panels.value.normalization_batch" in text and "panels.value.placement_depth" in text
+    assert '"mediaKeys": [' in text and f'"{FIGURE}"' in text and COMPARISON in titles
     assert "optim.value.lr" in text and chart in text and "norm of the gradient by layer" in text
 
 

@@ -38,6 +38,20 @@ def test_tensors_with_a_history_do_not_stand_in_the_way():
         normlab.audit(model, images())
 
 
+def test_hooks_of_a_networks_own_library_are_part_of_it():
+    """Networks of transformers collect hidden states by hooks, from their first call on."""
+    model, seen = network(), []
+
+    def own(*_):
+        seen.append("own")
+
+    own.__module__ = "transformers.utils.output_capturing"
+    model[0].register_forward_hook(own)
+    model[0].register_forward_hook(lambda *_: seen.append("user's"))
+    normalized = names(model.eval(), images())
+    assert "foldable" in normalized and set(seen) == {"own"}
+
+
 def test_the_random_state_of_gpus_is_left_alone(monkeypatch):
     subjects = [(Language(batchnorm()), tokens()), (network(), images())]
     monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("this seeds every GPU"))
@@ -93,6 +107,15 @@ def test_outputs_that_show_no_leak():
             return self.head((30 - self.norm(100 * x).square()).sqrt())
 
     assert "leak" not in names(NaNWithoutTheNorm(batchnorm()), tokens())
+
+    class AsWideAsItsTokensSay(Language):
+        """As a model of speech, whose sounds last as long as the values of its tokens."""
+
+        def forward(self, ids):
+            y = self.head(self.norm(self.tokens(ids)))
+            return y.repeat(1, 1, 1 + int(ids[0, -1]))
+
+    assert "leak" not in names(AsWideAsItsTokensSay(batchnorm()), tokens())
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,22 @@ def test_hooks_at_the_border_that_a_fold_crosses_are_seen():
     folded_like(model, inputs(2, 4, 4, 4), [], {"1": "0 has hooks"})
 
 
+class Sized(nn.Module):
+    """As attention over maps: it asks for the size of what the norm gave."""
+
+    def __init__(self):
+        super().__init__()
+        self.bn, self.conv = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.bn(x)
+        return self.conv(y).reshape(y.shape[0], -1) + x.flatten(1)
+
+
+def test_who_reads_the_size_alone_does_not_stand_in_the_way():
+    folded_like(used(Sized()), inputs(2, 4, 5, 5), ["bn"], {})
+
+
 class Rows(nn.Module):
     """As in LeViT: a batch norm over the rows of a sequence."""
 
@@ -198,6 +214,14 @@ class Rows(nn.Module):
 
 def test_rows_of_sequences_fold_into_a_linear_layer():
     folded_like(used(Rows()), inputs(2, 5, 4), ["bn"], {})
+
+
+def test_tensors_that_a_forward_pass_has_kept_are_copied():
+    """As LeViT keeps the biases of its attention in eval mode, with their history."""
+    model = used(Pair())
+    model.kept = [model.conv.weight * 2]
+    folding = normlab.fold(model)
+    assert len(folding.folded) == 1 and not folding.model.kept[0].requires_grad
 
 
 TINY = {

@@ -81,7 +81,8 @@ class Slow:
 
 
 def test_a_signal_inside_a_finalizer_is_not_lost(capsys):
-    before = signal.getsignal(signal.SIGINT)
+    # The suite itself may have been started with SIGINT ignored, in the background of a shell.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(SystemExit) as exit_, Interrupts():
             Slow()

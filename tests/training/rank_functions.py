@@ -69,6 +69,31 @@ def layouts_and_modes() -> dict[str, float]:
     return found
 
 
+def gradient_penalty() -> dict[str, float]:
+    """A step of a penalty on the input's gradient, as WGAN-GP and R1 take: largest differences
+    from BatchNorm on the joined batch, in float64."""
+    rank = dist.get_rank()
+    own = (slice(0, 3), slice(3, 8))[rank]
+    generator = torch.Generator().manual_seed(0)
+    x, dy = (torch.randn(8, 4, 3, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    found = []
+    for kind, part in (("syncbatchnorm", own), ("batchnorm", slice(None))):
+        norm = make_norm(kind, 4).double()
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, 1.0, 1.5, 2.0]))
+        leaf = x[part].clone().requires_grad_()
+        y = norm(leaf).sigmoid()
+        (first,) = torch.autograd.grad((y * dy[part]).sum(), leaf, create_graph=True)
+        (y.sum() + first.square().sum()).backward()
+        found.append([first.detach(), leaf.grad, norm.weight.grad, norm.bias.grad])
+    ours, joined = found
+    for share in ours[2:]:  # of the parameters' gradients, a process has its share
+        dist.all_reduce(share)
+    wanted = [joined[0][own], joined[1][own], *joined[2:]]
+    names = ("first", "input", "weight", "bias")
+    return {n: float((a - b).abs().max()) for n, a, b in zip(names, ours, wanted, strict=True)}
+
+
 def saved_buffers(kind: str) -> list[float]:
     """Running means after one step in DDP, and after its next forward pass, where rank 1's data
     lie at 10."""

@@ -25,6 +25,11 @@ def test_it_is_so_in_every_layout_and_over_several_steps():
         assert len(errors) == 5 and max(errors.values()) < 1e-10, errors
 
 
+def test_a_gradient_penalty_is_that_of_the_joined_batch():
+    for errors in run_group(rank_functions.gradient_penalty, 2, preload=PRELOAD):
+        assert len(errors) == 4 and max(errors.values()) < 1e-10, errors
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_a_network_has_the_gradient_of_one_process(workers):
     local, ghost, sync = ("batchnorm", {}), ("batchnorm", {"ghost_batch": 8}), ("syncbatchnorm", {})

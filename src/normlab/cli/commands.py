@@ -26,6 +26,7 @@ from normlab.cli.sample import sample
 from normlab.cli.score import score
 from normlab.cli.show import show
 from normlab.cli.verdict import verdict
+from normlab.cli.zoo import zoo
 from normlab.errors import NormLabError, extras_named, interrupted, refuse
 
 # In the order in which `normlab --help` lists them: tools for models of one's own, then claims.
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "bench": bench,
     "sample": sample,
+    "zoo": zoo,
 }
 
 app = typer.Typer(
@@ -87,6 +89,7 @@ _KEPT = {
     "run": _RECORDED,
     "score": _RECORDED,
     "recheck": "trials that were run again are kept; the same command goes on with the rest.",
+    "zoo": "every network that was done has its row; the same command goes on with the rest.",
     "rerun": "the run has no result; the same command starts it again.",
 }
 _NOTHING_KEPT = "no file is half written; the same command starts again."

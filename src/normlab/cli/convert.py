@@ -28,12 +28,25 @@ def convert(
     """Show the norms of models built without weights, and what `normlab.convert` makes of them.
     Writes nothing."""
     names = models or []
+    _check_kind(to)
     if only_list:
         _list_norms(names, as_json)
     elif len(names) == 1:
         _convert_one(names[0], to, from_, layers, as_json)
     else:
         _convert_each(names, to, from_, layers, as_json)
+
+
+def _check_kind(to: str) -> None:
+    from normlab.errors import NormLabError
+    from normlab.norms.registry import declared_kinds
+
+    if to in declared_kinds():
+        return
+    raise NormLabError(
+        f"unknown norm {to!r}: choose one of {', '.join(sorted(declared_kinds()))}; a class that "
+        "lies elsewhere takes normlab.convert(model, 'custom', target='my_package.MyNorm')."
+    )
 
 
 def _list_norms(names: Sequence[str], as_json: bool) -> None:

@@ -17,14 +17,14 @@ from normlab.records.measurement import Measurement
 from normlab.training.processes import run_group
 from normlab.training.running_statistics import batch_norms
 
-IMPORTED = ("normlab.config.compose", "normlab.training.setup", "normlab.training.step")
+# Imported once for all processes, with what the functions below import when they run.
+PRELOAD = (__name__, "normlab.config.compose", "normlab.training.setup", "normlab.training.step")
 SHIFT = 2.0  # standard deviations of the pixels, of what every further worker sees
 
 
 def in_processes(function: Callable[..., Any], world_size: int, *arguments: Any) -> Any:
     """What `function`, of this module, returns in the first of `world_size` processes."""
-    preload = (__name__, *IMPORTED)
-    return run_group(function, world_size, *arguments, wait_s=60.0, preload=preload)[0]
+    return run_group(function, world_size, *arguments, wait_s=60.0, preload=PRELOAD)[0]
 
 
 def synced_layer(
@@ -250,8 +250,7 @@ def train_workers(
 
 
 def _own_samples(y: Tensor, num_classes: int, seed: int, by_class: bool) -> Tensor:
-    """Indices of this worker's training samples, of labels `y` (n,): random ones, or its
-    classes."""
+    """Indices of this worker's training samples, of labels (n,): random ones, or its classes."""
     rank, workers = dist.get_rank(), dist.get_world_size()
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     # Consecutive classes to each worker, or every workers-th sample of the shuffled order.

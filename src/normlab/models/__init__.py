@@ -67,8 +67,6 @@ def build_model(
     generator = torch.Generator().manual_seed(cfg.seed)
     kind, norm_options = cfg.norm.kind, cfg.norm.options
     norm: Any = partial(make_norm, kind, **norm_options)  # type: ignore[arg-type]
-    if kind == "custom":
-        norm = _guests(norm, norm_options)
     options = keywords(cfg.model)
     model: nn.Module
     if modality == "image":
@@ -83,17 +81,3 @@ def build_model(
     # Last: it takes the weights as they were drawn, so that they are the same under every kind.
     apply_reparam(model, cfg.reparam.kind)
     return model
-
-
-def _guests(norm: Any, options: dict[str, object]) -> Any:
-    """`norm`, which refuses a layout whose channels the class would take from elsewhere."""
-    from normlab.models.guests import check_guest_layout, check_import
-
-    check_import(str(options.get("target") or ""))
-
-    def checked(num_features: int, layout: str) -> "nn.Module":
-        check_guest_layout(options, layout, num_features)
-        layer: nn.Module = norm(num_features, layout=layout)
-        return layer
-
-    return checked

@@ -136,7 +136,10 @@ class Norm(Leaf):
 
     def gain(self, x: Tensor) -> Tensor:
         """`weight`, or ones for `x` in its place."""
-        weight = self.weight  # once: nn.Module looks long for a parameter
+        # nn.Module looks long for a parameter under its name.
+        weight: Tensor | None = self._parameters.get("weight")
+        if weight is None:
+            weight = self.weight  # a buffer, or what a parametrization makes
         if weight is not None:
             return weight
         dtype = torch.promote_types(x.dtype, torch.float32)
@@ -144,11 +147,11 @@ class Norm(Leaf):
 
     def gain_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`weight` and `bias`, or ones and zeros in the place of what is None."""
-        weight, bias = self.weight, self.bias
-        if weight is not None and bias is not None:
-            return weight, bias
         weight = self.gain(x)
-        return weight, torch.zeros_like(weight)
+        bias: Tensor | None = self._parameters.get("bias")
+        if bias is None:
+            bias = self.bias
+        return weight, torch.zeros_like(weight) if bias is None else bias
 
     def per_channel(self, parameter: Tensor) -> Tensor:
         """A (C,) tensor, shaped to broadcast against an input: (C, 1, 1) for NCHW, (C,) for NTC."""

@@ -7,6 +7,7 @@ from normlab.errors import NormLabError
 from normlab.norms.batch_statistics import BatchStatistics
 from normlab.norms.ghost import GroupStatistics, ghost_norm
 from normlab.norms.kernels.conditions import transformed
+from normlab.norms.saved import saved
 from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.tensors import as_maps, from_maps, narrow, wide
 
@@ -112,7 +113,8 @@ class BatchRenorm(BatchStatistics):
         d = (batch.mean - self.running_mean) * inverse
         # Detached here: where running statistics are updated in one graph with their use, a
         # compiler (torch 2.13's AOT autograd) forgets that what they were made of was detached.
-        r, d = r.clamp(1 / r_max, r_max).detach(), d.clamp(-d_max, d_max).detach()
+        r = saved(r.clamp(1 / r_max, r_max).detach())
+        d = saved(d.clamp(-d_max, d_max).detach())
         if type(r) is Tensor and not (torch.compiler.is_compiling() or transformed()):
             self._last = batch.mean, r, d
         return r, d

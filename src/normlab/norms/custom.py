@@ -54,7 +54,7 @@ class CustomNorm(Norm):
         self, num_features: int, layout: str, target: object = None, options: object = None
     ) -> None:
         super().__init__(num_features, layout)
-        given = _plain(options)
+        given = plain_options(options)
         build = import_target(target)
         try:
             if "layout" in inspect.signature(build).parameters:
@@ -85,17 +85,21 @@ class CustomNorm(Norm):
         return narrow(y, x)
 
 
-def custom_spec(target: object, options: object = None) -> NormSpec:
+def custom_spec(
+    target: object, options: object = None, layouts: tuple[str, ...] = GUEST_LAYOUTS
+) -> NormSpec:
     """The `spec` that the class at the dotted path `target` declares, or what it is measured to do.
+
+    It is tried in `layouts`.
 
     Raises:
         NormLabError: a target that cannot be imported or built, or that takes none of the
             layouts; a `spec` that promises what the layer does not keep.
     """
-    return _spec(target, json.dumps(_plain(options), sort_keys=True))
+    return _spec(target, json.dumps(plain_options(options), sort_keys=True), layouts)
 
 
-def _plain(options: object) -> dict[str, Any]:
+def plain_options(options: object) -> dict[str, Any]:
     """`norm.options` in Python's types: a configuration has lists and mappings of its own."""
     if not options:
         return {}
@@ -115,14 +119,14 @@ def _plain_value(value: object) -> object:
 
 
 @cache
-def _spec(target: object, options: str) -> NormSpec:
+def _spec(target: object, options: str, layouts: tuple[str, ...]) -> NormSpec:
     """`options` as JSON, by which the specs are remembered: measuring one takes a while."""
     declared = getattr(import_target(target), "spec", None)
     try:
         measured = measured_spec(
             lambda layout: CustomNorm(CHANNELS, layout, target, json.loads(options)),
             ("target", "options"),
-            GUEST_LAYOUTS,
+            layouts,
         )
     except NormLabError:
         raise

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.base import Norm, check_eps, one_value
-from normlab.norms.first_order import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 from normlab.norms.leaf import Leaf
 from normlab.norms.spec import MAP_LAYOUTS, norm_kind

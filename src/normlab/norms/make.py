@@ -11,7 +11,8 @@ from torch import nn
 
 from normlab.errors import NormLabError, choices
 from normlab.norms.base import Norm
-from normlab.norms.custom import CustomNorm, custom_spec
+from normlab.norms.custom import CustomNorm
+from normlab.norms.guests import check_guest_layout, guest_spec
 from normlab.norms.registry import declared_kinds
 from normlab.norms.spec import LAYOUTS, REGISTERED, NormSpec, norm_kind
 
@@ -70,10 +71,11 @@ def make_norm(
 
     Raises:
         NormLabError: an unknown kind, layout or option, a layout that the kind cannot take, a
-            value that an option cannot have.
+            value that an option cannot have; a custom layer that normalizes nothing, or whose
+            channels lie elsewhere in this layout.
     """
     spec = spec_of(kind, **options)
-    if layout not in spec.layouts and layout in LAYOUTS:
+    if kind != CUSTOM and layout not in spec.layouts and layout in LAYOUTS:
         raise NormLabError(
             f"{kind} cannot take layout {layout}: choose one of {', '.join(spec.layouts)}."
         )
@@ -81,7 +83,10 @@ def make_norm(
         if name not in spec.options:
             raise _unknown_option(name, kind, spec)
     build: Callable[..., nn.Module] = CustomNorm if kind == CUSTOM else REGISTERED[kind].layer
-    return build(num_features, layout, **options)
+    layer = build(num_features, layout, **options)
+    if isinstance(layer, CustomNorm):
+        check_guest_layout(options["target"], options.get("options"), layout, layer.num_features)
+    return layer
 
 
 def spec_of(kind: str, **options: object) -> NormSpec:
@@ -91,10 +96,10 @@ def spec_of(kind: str, **options: object) -> NormSpec:
     instance norm make train and eval mode differ.
 
     Raises:
-        NormLabError: an unknown kind; what `custom_spec` refuses.
+        NormLabError: an unknown kind; what `guest_spec` refuses.
     """
     if kind == CUSTOM:
-        return custom_spec(options.get("target"), options.get("options"))
+        return guest_spec(options.get("target"), options.get("options"))
     if kind not in KINDS:
         raise choices("norm", kind, [*KINDS, CUSTOM])
     spec = KINDS[kind]

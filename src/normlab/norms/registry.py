@@ -152,41 +152,60 @@ def options_schema(kind: str) -> type:
     return make_dataclass(name, fields)
 
 
-def module_file(name: str) -> Path:
+def module_file(name: str, where: str = "") -> Path:
     """Where the module `name` lies, without running it (the packages around it are run).
 
+    `where`: what names it, the beginning of the sentence if it is not there.
+
     Raises:
-        NormLabError: there is no such module on the import path or in the working folder.
+        NormLabError: there is no such module on the import path or in the working folder, or a
+            package around it cannot be imported.
     """
     if os.getcwd() not in sys.path:  # as `python` has it, and a console script has not
         sys.path.append(os.getcwd())
+    spec = None
     try:
         spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
+    except ModuleNotFoundError as error:
+        # Of the module itself and of a package around it, the sentence below says it.
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise _failed_import(where or f"module {name!r}", error) from None
+    except (Exception, SystemExit) as error:  # whatever a package of somebody else's raises
+        raise _failed_import(where or f"module {name!r}", error) from None
     if spec is None or spec.origin is None:
-        raise NormLabError(f"no module {name!r} is on the import path or in this folder.")
+        colon = f"{where}: " if where else ""
+        raise NormLabError(f"{colon}no module {name!r} is on the import path or in this folder.")
     return Path(spec.origin)
+
+
+def _failed_import(what: str, error: BaseException) -> NormLabError:
+    return NormLabError(
+        f"{what}: importing it raises {type(error).__name__}: {error}; install what is missing, "
+        "correct it, or name another."
+    )
 
 
 def import_target(target: object) -> Any:
     """The class that `target`, a dotted path, names.
 
     Raises:
-        NormLabError: none is given, or it cannot be imported.
+        NormLabError: none is given, it cannot be imported, or it cannot be called.
     """
     module, _, name = str(target or "").rpartition(".")
     if not module:
         raise NormLabError(
             f"norm=custom needs norm.target=my_package.my_module.MyNorm, not {target!r}."
         )
-    module_file(module)
+    module_file(module, f"norm.target={target}")
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # whatever a file of somebody else's raises
-        raise NormLabError(
-            f"norm.target={target}: importing it raises {type(error).__name__}: {error}."
-        ) from None
-    if not hasattr(imported, name):
+    except (Exception, SystemExit) as error:  # whatever a file of somebody else's raises
+        raise _failed_import(f"norm.target={target}", error) from None
+    found = getattr(imported, name, None)
+    if found is None:
         raise NormLabError(f"norm.target={target}: module {module!r} has no {name!r}.")
-    return getattr(imported, name)
+    if not callable(found):
+        raise NormLabError(
+            f"norm.target={target} is a {type(found).__name__}: name a class of nn.Module."
+        )
+    return found

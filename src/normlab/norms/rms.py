@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.base import Norm, check_eps, one_value
 from normlab.norms.elementwise import ElementwiseNorm, as_sample_rows, from_sample_rows
-from normlab.norms.first_order import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, kernels_for, wants_operations, watched
 from normlab.norms.kernels.rows import rms_operations, rms_rows
 from normlab.norms.kernels.sets import SetNorm, set_norm

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, apply
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 from normlab.norms.kernels.sets import SetNorm, set_operations
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, apply
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, wants_operations, watched
 
 

@@ -9,9 +9,9 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.distributed._functional_collectives import all_reduce
 
 from normlab.errors import NormLabError
+from normlab.norms.autograd_functions import Gradients, apply
 from normlab.norms.base import one_value
 from normlab.norms.batch import BatchNorm
-from normlab.norms.first_order import Gradients, apply
 from normlab.norms.kernels.conditions import by_operations, transformed, wants_operations, watched
 from normlab.norms.spec import LAYOUTS, norm_kind
 from normlab.norms.sync_moments import by_moments, contiguous_as, moments
@@ -117,7 +117,8 @@ class SyncBatchNorm(BatchNorm):
         return narrow(y, maps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_features}, layout={self.layout}, fallback={self.fallback}"
+        left_out = f", {self._left_out}" if self._left_out else ""
+        return f"{self.num_features}, layout={self.layout}{left_out}, fallback={self.fallback}"
 
 
 def _grouped() -> bool:

@@ -15,7 +15,9 @@ from typing import Self
 
 from normlab.errors import NormLabError
 
-BENCHMARKS = "bench.jsonl"  # in results/, beside the records of claims
+# In results/, beside the records of claims.
+BENCHMARKS = "bench.jsonl"
+ZOO = "zoo.jsonl"
 WAIT_S = 60.0  # for another process that writes, which may be about to end
 _LOOK_S = 0.2
 

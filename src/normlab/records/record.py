@@ -123,7 +123,8 @@ def target_hash(norm: Mapping[str, Json]) -> dict[str, str]:
     target = norm.get("target")
     if not target:
         return {}
-    return {str(target): file_hash(module_file(str(target).rpartition(".")[0]))}
+    module = str(target).rpartition(".")[0]
+    return {str(target): file_hash(module_file(module, f"norm.target={target}"))}
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from normlab.errors import NormLabError
-from normlab.records.lines import BENCHMARKS, Lines, read_lines
+from normlab.records.lines import BENCHMARKS, ZOO, Lines, read_lines
 from normlab.records.places import RESULTS, read_together
 from normlab.records.provenance import note_sources
 from normlab.records.record import Record
@@ -71,7 +71,7 @@ class Store(Lines):
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.glob("*.jsonl")) if path.name != BENCHMARKS]
+    return [path for path in sorted(folder.glob("*.jsonl")) if path.name not in (BENCHMARKS, ZOO)]
 
 
 def read_records(path: Path) -> list[Record]:

@@ -16,6 +16,7 @@ from normlab.claims.registry import load_all
 from normlab.claims.run.replicate import rate_in_words, replications
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
+from normlab.measure.zoo.rows import read_rows
 from normlab.records.files import write_atomically
 from normlab.records.places import CHECKOUT, EXPERIMENTS, RESULTS
 from normlab.records.store import Store
@@ -26,6 +27,7 @@ from normlab.report.headline import HEADLINE, headline_of
 from normlab.report.marks import SYMBOLS
 from normlab.report.verdict_table import verdict_page
 from normlab.report.words import CLASSES
+from normlab.report.zoo_page import zoo_page
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,7 +39,8 @@ def built(
 ) -> dict[Path, str]:
     """Path -> text of verdicts.json and the page.
 
-    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md.
+    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md
+    and docs/zoo.md.
 
     Raises:
         NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
@@ -60,6 +63,8 @@ def built(
         path = CHECKOUT / "README.md"
         texts[path] = readme.put(path.read_text(), readme.blocks(cards, picture))
         texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards, together)
+        if networks := read_rows(results):
+            texts[CHECKOUT / "docs" / "zoo.md"] = zoo_page(networks.values())
         for theme, svg in picture.pictures.items() if picture else ():
             texts[CHECKOUT / f"{readme.PICTURE}-{theme}.svg"] = svg
     return texts

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from normlab.claims.claim import Claim
 from normlab.claims.run.engines import build_engine
+from normlab.claims.run.guests import check_guest_fits
 from normlab.claims.run.request import results_folder
 from normlab.claims.run.runner import Tally, run_claims
 from normlab.score.battery import TRIALS, battery
@@ -34,7 +36,8 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     """Run what is missing for the norm and those it stands beside, and decide every row.
 
     Raises:
-        NormLabError: a norm or option that is not known, a smoke run into the results folder.
+        NormLabError: a norm or option that is not known, a class that does not fit the networks, a
+            smoke run into the results folder.
     """
     subject = subject_of(request.norm, request.options)
     references = _references(request.against, subject)
@@ -44,6 +47,8 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     # No trial is started after it; one that runs is not broken off.
     deadline = None if request.minutes is None else began + 60 * request.minutes
     claims = battery(subject, references, timed=request.timed)
+    if subject.kind == "custom":
+        _check_fits(claims, request.profile)
     tally = run_claims(
         claims,
         request.profile,
@@ -57,6 +62,14 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     void = store.void(arm.name for arm in claims[-1].arms) if request.timed else 0
     decided = score(subject, references, request.profile, store)
     return ScoreReport(decided, tally, seconds, folder, store.folder, void)
+
+
+def _check_fits(claims: Sequence[Claim], profile: ScoreProfile) -> None:
+    """Refuse a class before its first trial, if a network has no place for it."""
+    for claim in claims:
+        if claim.trial is None:
+            arm = claim.arms[0].name  # all of a claim's networks have its widths and layouts
+            check_guest_fits(claim, {arm: arm}, claim.protocols[profile])
 
 
 def _references(names: Sequence[str], subject: Subject) -> list[Subject]:

@@ -135,6 +135,9 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
 
 
 def _custom(name: str, values: Mapping[str, Any]) -> Subject:
+    # What its module imports may import torchvision.
+    import normlab.models.torchvision_operators  # noqa: F401
+
     options: dict[str, Any] = {"target": name}
     # Keys of recorded trials hold what stands here: without options, no `options`.
     if values:

@@ -15,7 +15,17 @@ HOOKS = frozenset(
 )  # the attributes in which torch keeps them
 
 
+# Libraries whose networks put hooks on their own modules, and miss what these collect without them.
+_OF_NETWORKS = ("transformers.",)
+
+
 def clear_hooks(module: nn.Module) -> None:
-    """Removes every hook from `module`, and none from the modules inside it."""
+    """Removes the hooks from `module` that its own library has not put there; none further inside.
+
+    Those of `transformers` collect the hidden states that its networks return.
+    """
     for name in HOOKS & set(vars(module)):
-        vars(module)[name].clear()
+        hooks = vars(module)[name]
+        for key, hook in list(hooks.items()):
+            if not str(getattr(hook, "__module__", "")).startswith(_OF_NETWORKS):
+                del hooks[key]

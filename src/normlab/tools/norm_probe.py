@@ -111,8 +111,16 @@ def probe_norm(module: nn.Module, followers: Collection[str] = ()) -> ProbedNorm
                 return norm
     # An odd layer that raises is no news unless it is called a norm.
     if named and len(errors) == 2:
+        if more := _more_than_input(module):
+            return ProbedNorm(reason=more)
         return ProbedNorm(reason=f"called with random inputs it raises {errors[0]}")
     return None
+
+
+def _more_than_input(module: nn.Module) -> str:
+    """What its forward takes beside the input, in words; "" if that is nothing."""
+    more = list(inspect.signature(module.forward).parameters)[1:]
+    return f"its forward takes more than the input: {', '.join(more)}" if more else ""
 
 
 def _features(module: nn.Module) -> int | None:
@@ -161,8 +169,8 @@ def _probe(
     if norm is None:
         return None
     # The network may call it with more than the input, and another norm takes no more.
-    if more := list(inspect.signature(module.forward).parameters)[1:]:
-        return ProbedNorm(reason=f"its forward takes more than the input: {', '.join(more)}")
+    if more := _more_than_input(module):
+        return ProbedNorm(reason=more)
     if not norm.by_token:
         return ProbedNorm(reason="a norm of its own, over more than the channels of a position")
     normalize = _normalization(probe, centres=norm.centres)

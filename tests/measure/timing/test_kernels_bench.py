@@ -5,9 +5,13 @@ import json
 import pytest
 
 from normlab.claims.run.benchmarks import run_benchmark
+from normlab.errors import NormLabError
 from normlab.measure.timing import kernels as bench
 from normlab.measure.timing.harness import compare, thread_clock
 from normlab.norms import kernels
+from normlab.norms.kernels import library
+
+built = pytest.mark.skipif(not library._load().functions, reason="no kernels in C run here")
 
 
 @pytest.fixture
@@ -25,6 +29,7 @@ def small(monkeypatch):
     )
 
 
+@built
 @pytest.mark.usefixtures("small")
 def test_every_cell_has_a_row_with_and_without_kernels(tmp_path):
     rows = run_benchmark("kernels", quick=True, path=tmp_path / "bench.jsonl")
@@ -48,6 +53,13 @@ def test_every_cell_has_a_row_with_and_without_kernels(tmp_path):
         assert row["kernel"] in (kernels.name(), "torch")
     assert {row["kernel"] for row in rows} == {kernels.name(), "torch"}
     assert all(row["benchmark"] == "kernels" and row["ratio"] > 0 for row in rows)
+
+
+def test_without_kernels_there_is_nothing_to_time(tmp_path):
+    place = tmp_path / "bench.jsonl"
+    with kernels.without_kernels(), pytest.raises(NormLabError, match="no kernels in C run here"):
+        run_benchmark("kernels", quick=True, path=place)
+    assert not place.exists()
 
 
 def test_without_kernels_means_the_backward_too():

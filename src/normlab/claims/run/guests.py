@@ -18,7 +18,7 @@ from normlab.config.compose import compose
 from normlab.data.options import DataConfig, DocumentDataConfig, DocumentTask, TextDataConfig
 from normlab.errors import NormLabError
 from normlab.models import build_model
-from normlab.models.guests import guest_spec
+from normlab.norms import spec_of
 from normlab.norms.registry import declared_kinds
 from normlab.records.store import Store
 
@@ -63,7 +63,7 @@ def check_guest(norm: str) -> None:
     """
     # A kind was checked where it is declared; a class must be built to be known.
     if norm_overrides(norm)[0] == "norm=custom":
-        guest_spec({"target": norm})
+        spec_of("custom", target=norm)
 
 
 def check_guest_fits(claim: Claim, hosts: Mapping[str, str], protocol: Protocol) -> None:

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from normlab.errors import NormLabError
 from normlab.measure.timing.conditions import timing_conditions
 from normlab.measure.timing.harness import Comparison, compare_until_valid, thread_clock
 from normlab.measure.timing.layers import EPS, Cell, call
 from normlab.measure.timing.norms import Row, row_of, subject, words
 from normlab.measure.timing.steps import plain_step, resnet_step, transformer_step
 from normlab.norms import kernels, make_norm
-from normlab.norms.first_order import Gradients, directly
+from normlab.norms.autograd_functions import Gradients, directly
 
 ROWS = ((1, 512), (512, 64), (2048, 512), (4096, 1024), (128, 4096))
 HEIGHTS, WIDTHS = (1, 64, 2048), (64, 512, 1024, 4096)  # of RMSNorm against LayerNorm
@@ -44,7 +45,16 @@ Call = Callable[[], object]
 
 
 def run(quick: bool = False) -> list[Row]:
-    """All rows; with `quick` fewer sizes and short timings."""
+    """All rows; with `quick` fewer sizes and short timings.
+
+    Raises:
+        NormLabError: no kernels run here, so that both sides would be the same.
+    """
+    if kernels.name() == "torch":
+        raise NormLabError(
+            "no kernels in C run here, so there is nothing to time: build them from these sources "
+            "by `pip install -e .` with a compiler, and leave out NORMLAB_KERNELS=off."
+        )
     rows: list[Row] = []
     with timing_conditions():
         rows += against_layer_norm(quick)

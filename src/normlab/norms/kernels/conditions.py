@@ -15,6 +15,8 @@ _functorch = torch._C._are_functorch_transforms_active
 _tracing = torch._C._get_tracing_state
 _modes = torch._C._len_torch_dispatch_stack
 _left_over = torch._C._functorch.is_dead_tensor_wrapper  # type: ignore[attr-defined]
+_records = torch.is_grad_enabled
+_FLOAT, _STRIDED = torch.float32, torch.strided
 
 
 def transformed() -> bool:
@@ -49,13 +51,13 @@ def kernels_for(x: Tensor, *parameters: Tensor | None) -> Functions | None:
         or type(x) not in _PLAIN
         or not x.is_cpu
         or watched()
-        or x.layout is not torch.strided
+        or x.layout is not _STRIDED
         or _left_over(x)  # by a transform that has ended
     ):
         return None
     for parameter in parameters:
         if parameter is not None and not (
-            parameter.dtype is torch.float32
+            parameter.dtype is _FLOAT
             and type(parameter) in _PLAIN
             and parameter.is_cpu
             and parameter.is_contiguous()
@@ -67,7 +69,7 @@ def kernels_for(x: Tensor, *parameters: Tensor | None) -> Functions | None:
 
 def wants_operations(dy: Tensor) -> bool:
     """Whether a backward has to be one of operations: it is differentiated, watched or batched."""
-    if torch.is_grad_enabled() or watched():
+    if _records() or watched():
         return True
     try:
         dy.data_ptr()
@@ -78,12 +80,14 @@ def wants_operations(dy: Tensor) -> bool:
 
 def kernels_for_gradient(dy: Tensor) -> Functions | None:
     """The kernels for a backward, or None where operations of torch have to do it."""
-    return None if type(dy) is not Tensor or wants_operations(dy) else functions(dy.dtype)
+    if type(dy) is not Tensor or wants_operations(dy):
+        return None
+    return functions(dy.dtype)
 
 
 def needs_graph(x: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> bool:
     """Whether autograd has to know of an operation on them."""
-    return torch.is_grad_enabled() and (
+    return _records() and (
         x.requires_grad
         or (weight is not None and weight.requires_grad)
         or (bias is not None and bias.requires_grad)

@@ -1,12 +1,13 @@
 """The shared library of kernels: which one runs here, and its functions for each dtype.
 
-It is plain C without a line of torch or Python, built with the package where there is a compiler,
-and called on the memory of tensors. Each call runs on the thread that calls it, whatever
+It is plain C without a line of torch, built with the package where there is a compiler, and called
+on the memory of tensors. Each call runs on the thread that calls it, whatever
 `torch.set_num_threads` says: so a result has the same bits with any number of threads.
 """
 
 import ctypes
 import hashlib
+import importlib.util
 import os
 import struct
 import warnings
@@ -19,9 +20,8 @@ from typing import Any
 import torch
 
 _FOLDER = Path(__file__).resolve().parent
-_GEOMETRY = "5l2id"  # sets, samples, channels, pixels, group, last, centred, eps
-# Arguments of a kernel, packed into the struct that it takes, in the letters of `struct`: to
-# convert them one by one takes longer than the norm of a row.
+_GEOMETRY = "7ld"  # sets, samples, channels, pixels, group, last, centred, eps
+# Arguments of a kernel, in the letters of `struct`: it takes one struct, of fields of 8 bytes.
 _ARGUMENTS = {
     "rms_forward": "5P2ld",
     "rms_backward": "7P2ld",
@@ -92,12 +92,13 @@ def _load() -> _State:
 
 def _bind(library: Any, processor: str) -> _State:
     found = {}
+    bind = _binding(Path(library._name))
     for dtype in _DTYPES:
         prefix = f"normlab_{processor}_{str(dtype).removeprefix('torch.')}"
         names = {kernel: f"{prefix}_{kernel}" for kernel in _ARGUMENTS}
         names["running"] = "normlab_running"  # of no input
         found[dtype] = Functions(
-            **{kernel: _function(library, kernel, symbol) for kernel, symbol in names.items()}
+            **{kernel: bind(library, kernel, symbol) for kernel, symbol in names.items()}
         )
     return _State(found, f"c-{processor}")
 
@@ -128,8 +129,32 @@ def _sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
-def _function(library: Any, kernel: str, symbol: str) -> Callable[..., int]:
-    """Takes pointers as numbers, 0 for none."""
+_Binding = Callable[[Any, str, str], Callable[..., int]]  # of library, kernel and symbol
+
+
+def _binding(path: Path) -> _Binding:
+    """How a kernel of the library becomes a function, which takes pointers as numbers, 0 for none.
+
+    By the library's own module, which ctypes stands in for where it was built without Python's
+    header, or for another Python.
+    """
+    spec = importlib.util.spec_from_file_location("normlab.norms.kernels._norms", path)
+    try:
+        assert spec is not None
+        module: Any = importlib.util.module_from_spec(spec)
+    except (AssertionError, ImportError):
+        return _by_ctypes
+    return lambda library, _, symbol: module.bind(_address(library[symbol]))
+
+
+def _address(function: Any) -> int:
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def _by_ctypes(library: Any, kernel: str, symbol: str) -> Callable[..., int]:
+    """With the arguments packed here: to convert them one by one takes longer than a small norm."""
     function: Any = library[symbol]
     function.argtypes = [ctypes.c_char_p]
     function.restype = ctypes.c_int

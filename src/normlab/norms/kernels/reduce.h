@@ -60,10 +60,10 @@ INLINE block NAME(gradient_rest)(const T *dy, const float *w, long i, long n, in
     return w ? mul(load_float32(weight), g) : g;
 }
 
-/* Adds both sums over `runs` times n values side by side, `stride` apart, CHUNK at most together, by
-   four chains of 8 lanes. */
-INLINE void NAME(sum_chunk)(const T *x, const T *dy, const float *w, float mean, long n, long runs,
-                            long stride, int what, double sums[2])
+/* Both sums over `runs` times n values side by side, `stride` apart, CHUNK at most together, by four
+   chains of 8 lanes; lane by lane. */
+INLINE void NAME(sum_lanes)(const T *x, const T *dy, const float *w, float mean, long n, long runs,
+                            long stride, int what, block *a, block *b)
 {
     block m = all(mean), zero = all(0);
     block a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
@@ -86,9 +86,19 @@ INLINE void NAME(sum_chunk)(const T *x, const T *dy, const float *w, float mean,
         x += stride;
         dy = dy ? dy + stride : dy;
     }
-    sums[0] += total(add(add(a0, a1), add(a2, a3)));
+    *a = add(add(a0, a1), add(a2, a3));
+    *b = add(add(b0, b1), add(b2, b3));
+}
+
+/* Adds both sums. */
+INLINE void NAME(sum_chunk)(const T *x, const T *dy, const float *w, float mean, long n, long runs,
+                            long stride, int what, double sums[2])
+{
+    block a, b;
+    NAME(sum_lanes)(x, dy, w, mean, n, runs, stride, what, &a, &b);
+    sums[0] += total(a);
     if (what != SUM && what != SQUARES)
-        sums[1] += total(add(add(b0, b1), add(b2, b3)));
+        sums[1] += total(b);
 }
 
 /* The same in double, for values whose squares or sums are beyond float32. */
@@ -115,6 +125,32 @@ INLINE void NAME(sum)(const T *x, const T *dy, const float *w, float mean, long 
     }
     if (!isfinite(sums[0]) || !isfinite(sums[1]))
         NAME(sum_in_double)(x, dy, w, mean, n, what, sums);
+}
+
+/* The same over n values, CHUNK at most, of each of four rows that lie `width` apart. */
+INLINE void NAME(sums_of_four)(const T *x, const T *dy, const float *w, const float mean[4], long n,
+                               long width, int what, double sums[2][4])
+{
+    block a[4], b[4];
+    int finite = 1;
+    for (int k = 0; k < 4; k++)
+        NAME(sum_lanes)(x + k * width, dy ? dy + k * width : dy, w, mean[k], n, 1, 0, what, a + k,
+                        b + k);
+    totals_of_four(a, sums[0]);
+    if (what != SUM && what != SQUARES)
+        totals_of_four(b, sums[1]);
+    else
+        memset(sums[1], 0, sizeof sums[1]);
+    for (int k = 0; k < 4; k++)
+        finite &= isfinite(sums[0][k]) && isfinite(sums[1][k]);
+    if (finite)
+        return;
+    for (int k = 0; k < 4; k++) {
+        double own[2];
+        NAME(sum)(x + k * width, dy ? dy + k * width : dy, w, mean[k], n, what, own);
+        sums[0][k] = own[0];
+        sums[1][k] = own[1];
+    }
 }
 
 /* The same over `runs` runs of n values, `stride` apart. */

@@ -68,6 +68,46 @@ INLINE void NAME(write_row)(const T *x, const float *w, const float *b, T *y, lo
 #define ROWS_AT_ONCE 4
 /* Values of them that stay near the processor from one pass to the next. */
 #define NEAR 4096
+/* Width up to which the guesses of four rows are made before the first row is read through. */
+#define NARROW 256
+
+/* row_statistics of four rows, of CHUNK values at most: the same bits. */
+INLINE void NAME(statistics_of_four)(const T *x, long n, double eps, int centred,
+                                     double statistics[4][2])
+{
+    double sums[2][4], mean[4] = {0}, variance[4], r[4];
+    float near[4] = {0};
+    int far = 0;
+    if (!centred) {
+        NAME(sums_of_four)(x, NULL, NULL, near, n, n, SQUARES, sums);
+        divide_four(sums[0], n);
+        for (int k = 0; k < 4; k++)
+            variance[k] = sums[0][k] + eps;
+    } else {
+        long seen = n < VALUES_OF_GUESS ? n : VALUES_OF_GUESS;
+        NAME(sums_of_four)(x, NULL, NULL, near, seen, n, SUM, sums);
+        divide_four(sums[0], seen);
+        for (int k = 0; k < 4; k++)
+            near[k] = (float)sums[0][k];
+        NAME(sums_of_four)(x, NULL, NULL, near, n, n, CENTRED, sums);
+        divide_four(sums[0], n);
+        divide_four(sums[1], n);
+        for (int k = 0; k < 4; k++) {
+            double off = sums[0][k];
+            mean[k] = near[k] + off;
+            variance[k] = sums[1][k] - off * off;
+            far |= off * off > FAR * variance[k];
+            variance[k] += eps;
+        }
+    }
+    reciprocal_roots(variance, r);
+    for (int k = 0; k < 4; k++) {
+        statistics[k][0] = mean[k];
+        statistics[k][1] = r[k];
+    }
+    for (int k = 0; far && k < 4; k++)
+        NAME(row_statistics)(x + k * n, n, eps, centred, statistics[k]);
+}
 
 INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, double *statistics,
                              long rows, long width, double eps, int centred)
@@ -77,8 +117,11 @@ INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, d
         double own[ROWS_AT_ONCE][2];
         long at = first * width;
         int count = rows - first < together ? (int)(rows - first) : together;
-        for (int k = 0; k < count; k++)
-            NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
+        if (count == ROWS_AT_ONCE && (!centred || width <= NARROW))
+            NAME(statistics_of_four)(x + at, width, eps, centred, own);
+        else
+            for (int k = 0; k < count; k++)
+                NAME(row_statistics)(x + at + k * width, width, eps, centred, own[k]);
         for (int k = 0; k < count; k++)
             NAME(write_row)(x + at + k * width, w, b, y + at + k * width, width, own[k], centred);
         if (statistics)
@@ -86,121 +129,7 @@ INLINE void NAME(write_rows)(const T *x, const float *w, const float *b, T *y, d
     }
 }
 
-/* What a row's gradient needs: mean, 1 / deviation, and the means of w dy and of w dy xhat. */
-typedef struct {
-    float mean, scale, rest, mean_g, mean_gx;
-} NAME(Row);
-
-INLINE NAME(Row) NAME(row_means)(const T *x, const T *dy, const float *w, const double *statistics,
-                                 long n, double eps, int centred)
-{
-    double sums[2], own[2];
-    NAME(Row) row = {0};
-    if (centred) {
-        memcpy(own, statistics, sizeof own);
-        row.mean = (float)own[0];
-        row.rest = (float)((row.mean - own[0]) * own[1]);
-        NAME(sum)(x, dy, w, row.mean, n, PRODUCTS, sums);
-        row.mean_g = (float)(sums[0] / n);
-        row.mean_gx = (float)((sums[1] + (row.mean - own[0]) * sums[0]) * own[1] / n);
-    } else {
-        NAME(sum)(x, dy, w, 0, n, RMS, sums);
-        own[1] = 1 / sqrt(sums[0] / n + eps);
-        row.mean_gx = (float)(sums[1] * own[1] / n);
-    }
-    row.scale = (float)own[1];
-    return row;
-}
-
-/* The gradients of 8 values of one row; dw and db get its terms. */
-INLINE block NAME(row_gradient)(block x, block dy, block w, const NAME(Row) *row, int centred,
-                                block *dw, block *db)
-{
-    block r = all(row->scale);
-    block xhat = NAME(standard)(x, all(row->mean), r, all(row->rest), centred);
-    block dx = sub(mul(w, dy), mul(xhat, all(row->mean_gx)));
-    *dw = add(*dw, mul(dy, xhat));
-    if (centred) {
-        dx = sub(dx, all(row->mean_g));
-        *db = add(*db, dy);
-    }
-    return mul(dx, r);
-}
-
-/* dx of `rows` rows at once, so that the gradient of the weight is read once for all of them. */
-INLINE void NAME(rows_gradient)(const T *x, const T *dy, const float *w, T *dx, float *dw,
-                                float *db, const NAME(Row) *row, int rows, long n, int centred)
-{
-    long i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        block weight = load_float32(w + i), sum_w = all(0), sum_b = all(0);
-        for (int k = 0; k < rows; k++) {
-            long at = k * n + i;
-            STORE(dx + at, NAME(row_gradient)(LOAD(x + at), LOAD(dy + at), weight, row + k,
-                                              centred, &sum_w, &sum_b));
-        }
-        store_float32(dw + i, add(load_float32(dw + i), sum_w));
-        if (centred)
-            store_float32(db + i, add(load_float32(db + i), sum_b));
-    }
-    if (i == n)
-        return;
-    float weight[LANES] = {0}, lane[LANES];
-    memcpy(weight, w + i, (n - i) * sizeof(float));
-    block sum_w = all(0), sum_b = all(0);
-    for (int k = 0; k < rows; k++) {
-        long at = k * n + i;
-        block out = NAME(row_gradient)(NAME(load_rest)(x + at, n - i, 0),
-                                       NAME(load_rest)(dy + at, n - i, 0), load_float32(weight),
-                                       row + k, centred, &sum_w, &sum_b);
-        NAME(store_rest)(dx + at, n - i, out);
-    }
-    store_float32(lane, sum_w);
-    for (long j = i; j < n; j++)
-        dw[j] += lane[j - i];
-    store_float32(lane, sum_b);
-    for (long j = i; centred && j < n; j++)
-        db[j] += lane[j - i];
-}
-
-/* Groups of rows that float32 sums take in before they go on in double. */
-#define GROUPS_IN_FLOAT32 64
-
-/* 0 where there is no memory. */
-INLINE int NAME(write_gradients)(const T *x, const T *dy, const float *w,
-                                 const double *statistics, T *dx, float *dw, float *db, long rows,
-                                 long width, double eps, int centred)
-{
-    long values = (1 + centred) * width, group = 0;
-    double *totals = calloc(values, sizeof(double) + sizeof(float));
-    if (!totals)
-        return 0;
-    float *sums = (float *)(totals + values);
-    for (long first = 0; first < rows; first += ROWS_AT_ONCE, group++) {
-        NAME(Row) row[ROWS_AT_ONCE];
-        long at = first * width;
-        int count = rows - first < ROWS_AT_ONCE ? (int)(rows - first) : ROWS_AT_ONCE;
-        for (int k = 0; k < count; k++)
-            row[k] = NAME(row_means)(x + at + k * width, dy + at + k * width, w,
-                                     centred ? statistics + 2 * (first + k) : NULL, width, eps, centred);
-        if (count == ROWS_AT_ONCE)
-            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row,
-                                ROWS_AT_ONCE, width, centred);
-        else
-            NAME(rows_gradient)(x + at, dy + at, w, dx + at, sums, sums + width, row, count,
-                                width, centred);
-        if (group % GROUPS_IN_FLOAT32 == GROUPS_IN_FLOAT32 - 1)
-            flush(sums, totals, values);
-    }
-    flush(sums, totals, values);
-    for (long i = 0; i < width; i++) {
-        dw[i] = (float)totals[i];
-        if (centred)
-            db[i] = (float)totals[width + i];
-    }
-    free(totals);
-    return 1;
-}
+#include "rows_gradient.h"
 
 /* Arguments come packed, as library.py has them: handing over one is the faster way. */
 typedef struct {

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normlab.norms.first_order import Gradients, directly
+from normlab.norms.autograd_functions import Gradients, directly
 from normlab.norms.kernels.conditions import (
     by_operations,
     enough_memory,

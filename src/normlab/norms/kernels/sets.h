@@ -136,8 +136,7 @@ INLINE void NAME(write_set_gradient)(Set *set, const T *x, const T *dy, T *dx, c
 }
 
 #define GEOMETRY                                                                                   \
-    long sets, samples, channels, pixels, group;                                                   \
-    int last, centred;                                                                             \
+    long sets, samples, channels, pixels, group, last, centred;                                    \
     double eps;
 #define OPEN(biases)                                                                               \
     Set set = {.samples = to->samples, .channels = to->channels, .pixels = to->pixels,             \

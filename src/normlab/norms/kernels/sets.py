@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from normlab.norms.first_order import Gradients, directly
+from normlab.norms.autograd_functions import Gradients, directly
 from normlab.norms.kernels.conditions import (
     by_operations,
     enough_memory,

@@ -69,6 +69,29 @@ OPERATION(add, PLUS)
 OPERATION(sub, MINUS)
 OPERATION(mul, TIMES)
 
+/* 1 / sqrt(value) of four at once: as many divisions one by one take longer than the rest of a norm
+   over a narrow row. */
+INLINE void reciprocal_roots(const double values[4], double roots[4])
+{
+#ifdef WIDE_REGISTERS
+    __m256d root = _mm256_sqrt_pd(_mm256_loadu_pd(values));
+    _mm256_storeu_pd(roots, _mm256_div_pd(_mm256_set1_pd(1), root));
+#else
+    for (int k = 0; k < 4; k++)
+        roots[k] = 1 / sqrt(values[k]);
+#endif
+}
+
+INLINE void divide_four(double values[4], double by)
+{
+#ifdef WIDE_REGISTERS
+    _mm256_storeu_pd(values, _mm256_div_pd(_mm256_loadu_pd(values), _mm256_set1_pd(by)));
+#else
+    for (int k = 0; k < 4; k++)
+        values[k] /= by;
+#endif
+}
+
 /* The sum of 8 lanes: each with the fourth after it, then with the second, then with the next. */
 INLINE float total(block a)
 {
@@ -76,6 +99,23 @@ INLINE float total(block a)
     memcpy(half, &a, sizeof half);
     sum = half[0] + half[1];
     return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+/* The same of each of four blocks, and 0 added. */
+INLINE void totals_of_four(const block a[4], double totals[4])
+{
+#ifdef WIDE_REGISTERS
+    __m128 half[4];
+    for (int k = 0; k < 4; k++)
+        half[k] = _mm_add_ps(_mm256_castps256_ps128((__m256)a[k].low),
+                             _mm256_extractf128_ps((__m256)a[k].low, 1));
+    _MM_TRANSPOSE4_PS(half[0], half[1], half[2], half[3]);
+    __m128 sum = _mm_add_ps(_mm_add_ps(half[0], half[2]), _mm_add_ps(half[1], half[3]));
+    _mm256_storeu_pd(totals, _mm256_add_pd(_mm256_setzero_pd(), _mm256_cvtps_pd(sum)));
+#else
+    for (int k = 0; k < 4; k++)
+        totals[k] = 0.0 + (double)total(a[k]);
+#endif
 }
 
 INLINE block load_float32(const float *from)

@@ -10,6 +10,7 @@ from normlab.report.comparison.figure import picture
 from normlab.report.comparison.tables import numbers_of
 
 JOB_TYPE = "comparison"
+FIGURE = "figure"  # means with their intervals, which a panel of the workspace shows
 
 
 def log_comparison(
@@ -62,7 +63,7 @@ def _log(run: Any, comparison: Comparison) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "comparison.png")
         path.write_bytes(picture(comparison, "png"))
-        run.log({**logged, "figure": wandb.Image(str(path))})
+        run.log({**logged, FIGURE: wandb.Image(str(path))})
     for group, cells in zip(comparison.groups, body, strict=True):
         for head, cell in zip(heads, cells, strict=True):
             if head not in comparison.names and cell is not None:

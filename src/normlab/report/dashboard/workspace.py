@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from normlab.errors import NormLabError
+from normlab.report.comparison.wandb_run import FIGURE
 from normlab.report.dashboard.series import BATCH, COST, CURVES, RATES, Series
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["online", "offline"]
 
+COMPARISON = "comparisons over seeds"
 STEP = "trainer/global_step"  # wandb's own step counts calls of log
 GROUPED = {
     CURVES: "panels.placement_depth",
@@ -47,6 +49,7 @@ def build_workspace(entity: str, project: str, charts: Sequence[str]) -> "Worksp
         ) from None
     sections = {**_result_panels(panels), CURVES: _curve_panels(panels)}
     sections[COST] = [_cost_panel(panels, chart) for chart in charts]
+    sections[COMPARISON] = _comparison_panels(panels)
     sections["inside the networks"] = _probe_panels(panels)
     return workspaces.Workspace(
         entity=entity,
@@ -94,6 +97,11 @@ def _curve_panels(panels: Any) -> list[Any]:
         )
         for title, key in GROUPED.items()
     ]
+
+
+def _comparison_panels(panels: Any) -> list[Any]:
+    """What a sweep or `normlab compare` ends with: means over seeds with their 95 % intervals."""
+    return [panels.MediaBrowser(title="means and 95 % intervals over seeds", media_keys=[FIGURE])]
 
 
 def _cost_panel(panels: Any, chart: str) -> Any:

@@ -9,10 +9,10 @@ from torch.utils._pytree import tree_leaves
 
 from normlab.tools.audit import Audit, Finding, look
 from normlab.tools.audit.observed import ObservedTraining
-from normlab.tools.audit.replica import refuse_sharded
 from normlab.tools.audit.subject import Subject
 from normlab.tools.audit.training import samples_of_last_batch
 from normlab.tools.forward_pass import batch_length
+from normlab.tools.replica import refuse_sharded
 from normlab.training.lightning import L, move_data_to_device
 
 

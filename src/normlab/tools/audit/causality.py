@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from normlab.norms import KINDS
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.forward_pass import by_position, call, items_of, tensors_in
 from normlab.tools.norm_layers import NormLayer
+from normlab.tools.replica import quiet
 
 # Relative changes of an output: at most this much is rounding, and more than this is not.
 _SAME, _OTHER = 1e-5, 1e-4
@@ -119,6 +119,9 @@ def _change(model: nn.Module, batches: _Perturbed) -> _Change | None:
         if y is None:
             return None
         outputs.append(y)
+    # Where the input's values say how long an output is, positions are not the input's.
+    if outputs[0].shape != outputs[1].shape:
+        return None
     gap, scale = (outputs[0] - outputs[1]).abs(), float(outputs[0].abs().max())
     # Of zeros, as a head that starts at zero gives them, there is nothing to see.
     if not scale:

@@ -13,11 +13,11 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from normlab.tools.audit.finding import Finding
-from normlab.tools.audit.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.fold.batch_norms import Kept
 from normlab.tools.forward_pass import by_position, call
 from normlab.tools.norm_layers import NormLayer
+from normlab.tools.replica import quiet
 
 # Times the variance without dropout: below, it is no more than a small p at a distance gives.
 SHIFT = 1.05

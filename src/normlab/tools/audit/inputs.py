@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError
-from normlab.tools.audit.replica import quiet
 from normlab.tools.forward_pass import by_position, call
 from normlab.tools.norm_layers import NormLayer
+from normlab.tools.replica import quiet
 
 
 class NotCallable(NormLabError):

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from normlab.records.verdict import REFUTED
 from normlab.tools.audit.finding import Evidence, Finding
-from normlab.tools.audit.replica import replica
 from normlab.tools.audit.subject import Subject
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import FROZEN, NormLayer
+from normlab.tools.replica import replica
 
 DEAD = 1e-4  # of the layer's largest gain
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from normlab.tools.audit.finding import Evidence, Finding
 from normlab.tools.audit.inputs import single_values
-from normlab.tools.audit.replica import replica
 from normlab.tools.audit.subject import Subject
 from normlab.tools.fold.model import fold
 from normlab.tools.norm_layers import FROZEN, NormLayer
+from normlab.tools.replica import replica
 
 
 def single_value_groups(subject: Subject) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from normlab.tools.audit.finding import Finding
-from normlab.tools.audit.replica import quiet
 from normlab.tools.audit.subject import Subject
 from normlab.tools.forward_pass import call, error_in_words, tensors_in
 from normlab.tools.norm_layers import NormLayer
+from normlab.tools.replica import quiet
 
 # By which networks say that they do it: transformers, timm, torchvision's DenseNet, mmcv, Swin.
 _SWITCHES = (

@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 
 from normlab.errors import NormLabError
 from normlab.tools.audit.inputs import inputs_of_norms
-from normlab.tools.audit.replica import refuse_sharded, replica
 from normlab.tools.fold.call_graph import CallGraph
 from normlab.tools.forward_pass import batch_length
 from normlab.tools.hooks import clear_hooks
 from normlab.tools.norm_layers import NormLayer, find_norms
+from normlab.tools.replica import refuse_sharded, replica
 
 
 @dataclass

@@ -154,13 +154,14 @@ class CallGraph:
             self._refuse_hooks(holder)
 
     def _readers(self, node: fx.Node) -> Iterator[fx.Node]:
-        """What gets the output of `node`, directly or through what gives on what it gets."""
+        """What gets the output of `node`, and not its size alone, directly or handed on."""
         waiting = [node]
         while waiting:
-            for user in waiting.pop().users:
+            source = waiting.pop()
+            for user in source.users:
                 if self.passes_on(user):
                     waiting.append(user)
-                else:
+                elif not _reads_size(user, source):
                     yield user
 
     def _layer(self, node: fx.Node, what: str) -> str:

@@ -1,6 +1,5 @@
 """`normlab.fold(model)`: batch norms with fixed statistics go into the layers beside them."""
 
-import copy
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -9,6 +8,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from normlab.tools.fold.batch_norms import Affine, Kept, fixed_affine, is_batch_norm
 from normlab.tools.fold.places import Places
 from normlab.tools.fold.weights import Weighted, scale_inputs, scale_outputs
+from normlab.tools.replica import replica
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,14 @@ def fold(model: nn.Module) -> Folding:
     The copy is for inference: its layers have the statistics in their weights, and training it is
     another training.
 
+    Raises:
+        NormLabError: the model keeps something that cannot be copied.
+
     Source: Ioffe & Szegedy 2015, Batch Normalization, section 3.1, algorithm 2.
     """
     # Tracing leaves its traces in a model, and folding changes weights: a copy for each.
-    places = Places(copy.deepcopy(model))
-    folded = copy.deepcopy(model)
+    places = Places(replica(model))
+    folded = replica(model)
     modules = dict(folded.named_modules())
     names = [name for name, module in modules.items() if is_batch_norm(module)]
     fates: dict[str, Fate] = {}

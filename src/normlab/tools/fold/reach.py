@@ -145,20 +145,16 @@ class _Reader:
         if name == "super":
             return self.values.get("self", _NONE)
         called = self.visit(function)
-        each: dict[int | str, Modules] = {}
-        by_place = {place: self.visit(value) for place, value in enumerate(node.args)}
-        by_name = {word.arg or "**": self.visit(word.value) for word in node.keywords}
-        for place, modules in by_place.items():
-            each[place] = modules
-        for word, modules in by_name.items():
-            each[word] = modules
-        given = _union([*by_place.values(), *by_name.values()])
+        each: dict[int | str, Modules] = dict(enumerate(map(self.visit, node.args)))
+        for word in node.keywords:
+            each[word.arg or "**"] = self.visit(word.value)
+        given = _union(each.values())
         # `self.blocks.items()` has the container itself for its value, and calls nothing.
         if isinstance(function, ast.Attribute) and name in _ITEMS and called:
             return called
         self.reach.called |= called
         if name == "getattr" and isinstance(function, ast.Name):
-            return self._getattr(node, by_place.get(0, _NONE))
+            return self._getattr(node, each.get(0, _NONE))
         if name in _PASSING:
             return _elements(given) if name == "next" else given
         if name.startswith("checkpoint"):  # of activations: it calls what it is given

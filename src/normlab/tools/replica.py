@@ -33,7 +33,7 @@ def replica(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model, without_history)
     except Exception as error:  # anything may be kept in a module
         raise NormLabError(
-            f"the model cannot be copied ({type(error).__name__}: {error}): audit the part of it "
+            f"the model cannot be copied ({type(error).__name__}: {error}): give the part of it "
             "that holds the norms, or take what cannot be copied off it."
         ) from error
 

@@ -1,14 +1,17 @@
-"""Guests on the wrong axis, or that normalize nothing, are refused by name before they train."""
+"""Guests on the wrong axis, or that normalize nothing, are refused by name before they are used."""
 
 import sys
 
 import pytest
 import torch
 
+from normlab.cli.convert import convert
 from normlab.config.compose import compose
 from normlab.errors import NormLabError
 from normlab.models import build_model
-from normlab.models.guests import guest_spec
+from normlab.norms import make_norm, spec_of
+from normlab.score import run as score_run
+from normlab.score.request import ScoreProfile, ScoreRequest
 from normlab.training.setup import set_up
 
 FILE = """
@@ -71,13 +74,14 @@ def mine(tmp_path, monkeypatch):
     (tmp_path / f"{name}_needy").mkdir()
     (tmp_path / f"{name}_needy" / "__init__.py").write_text("import frozen_dictionary")
     (tmp_path / f"{name}_needy" / "inside.py").write_text("")
+    (tmp_path / f"{name}_leaving.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return name
 
 
 def layouts_of(target, **options):
-    return guest_spec({"target": target, "options": options}).layouts
+    return spec_of("custom", target=target, options=options).layouts
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,35 @@ def test_unfit_classes_are_refused_by_name(mine, target, words):
     with pytest.raises(NormLabError, match=words) as refused:
         layouts_of(target)
     assert target.rpartition(".")[0] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "layout", "words"),
+    [
+        ("torch.nn.InstanceNorm2d", "NTC", "cannot take layout NTC with 8 channels"),
+        ("torch.nn.LocalResponseNorm", "NTC", "takes its channels from another axis"),
+        ("{mine}.LastAxis", "NCHW", "choose one of NC, NTC"),
+        ("{mine}.InGroups", "NC", "no whole groups"),
+        ("torch.nn.PReLU", "NCHW", "normalizes nothing"),
+        ("torch.nn.Identity", "NC", "normalizes nothing"),
+        ("math.pi", "NC", "is a float: name a class"),
+        ("{mine}_needy.inside.Norm", "NC", "ModuleNotFoundError: No module named 'frozen_dict"),
+        ("{mine}_leaving.Norm", "NC", "raises SystemExit: 3"),
+        ("no_such_package.inside.Norm", "NC", "no module 'no_such_package.inside'"),
+    ],
+)
+def test_layers_are_refused_where_they_are_made(mine, target, layout, words):
+    target = target.format(mine=mine)
+    with pytest.raises(NormLabError, match=f"norm.target={target}.*{words}"):
+        make_norm("custom", 8, layout, target=target)
+
+
+def test_what_is_tried_draws_no_number_and_counts_only_along_its_own_axis(mine):
+    before = torch.get_rng_state()
+    spec = spec_of("custom", target=f"{mine}.SecondAxis")
+    assert torch.equal(before, torch.get_rng_state())
+    # Along NTC's positions, where it runs too, it would show the future.
+    assert spec.layouts == ("NC", "NCHW") and spec.causal_safe
 
 
 def test_parameters_without_which_an_axis_cannot_be_told():
@@ -159,6 +192,28 @@ def test_a_guest_is_tried_at_the_width_and_dtype_that_it_will_have(mine, target,
     torch.manual_seed(0)
     setup = set_up(compose([*custom, *fits]))
     assert all(one.grad is None for one in setup.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [
+        ("torch.nn.Identity", "normalizes nothing"),
+        ("{mine}.InGroups", "cannot take layout NCHW with 8 channels.*no whole groups"),
+        ("{mine}_needy.inside.Norm", "No module named 'frozen_dictionary'"),
+    ],
+)
+def test_a_score_refuses_before_its_first_trial(mine, monkeypatch, tmp_path, norm, words):
+    monkeypatch.setattr(score_run, "run_claims", lambda *a, **k: pytest.fail("it runs trials"))
+    request = ScoreRequest(
+        norm.format(mine=mine), against=(), profile=ScoreProfile.smoke, results=tmp_path / "r"
+    )
+    with pytest.raises(NormLabError, match=words):
+        score_run.run_score(request)
+
+
+def test_a_conversion_names_kinds_and_where_a_class_can_be_named():
+    with pytest.raises(NormLabError, match=r"unknown norm 'torch\.nn\.RMSNorm'.*target="):
+        convert([], to="torch.nn.RMSNorm")
 
 
 def test_a_network_says_what_an_import_really_lacks(mine):

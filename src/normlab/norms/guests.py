@@ -1,18 +1,15 @@
-"""A guest, a norm that lies elsewhere (norm=custom), is tried before it enters a network.
+"""A guest, a norm that lies elsewhere (norm=custom), is tried before it is used.
 
 `normlab.norms.custom` finds the layouts in which a class gives back the shape that it was given. A
 class that learns nothing per channel does so in any of them, with its channels on whatever axis it
 takes for theirs; and a class that normalizes nothing keeps the shape as well.
 """
 
-import importlib
-import importlib.util
 import inspect
 import json
-import os
-import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -21,95 +18,72 @@ import torch
 from torch import Tensor, nn
 
 from normlab.errors import NormLabError
-from normlab.norms import LAYOUTS, NormSpec, make_norm, spec_of
+from normlab.norms.custom import CustomNorm, custom_spec, plain_options
+from normlab.norms.properties import CHANNELS
 from normlab.norms.registry import import_target
+from normlab.norms.spec import LAYOUTS, NormSpec
 
 # What classes call it to learn a gain for each channel, or to keep a statistic of each.
 _PER_CHANNEL = ("affine", "elementwise_affine", "track_running_stats")
 _GROWTH = 1000.0  # of an input: the output of what normalizes follows by less than half
 
 
-def guest_spec(options: Mapping[str, object], num_features: int = 32) -> NormSpec:
-    """`spec_of("custom", **options)`, with the layouts whose channels the class takes for such.
-
-    Args:
-        options: `target`, the dotted path of a class, and `options`, its keywords.
+def guest_spec(target: object, options: object = None, num_features: int = CHANNELS) -> NormSpec:
+    """What the class at `target` does, with the layouts whose channels it takes for such.
 
     Raises:
-        NormLabError: a class that cannot be imported or built, takes no layout, or normalizes
+        NormLabError: what `custom_spec` refuses, or a class that fits no layout or normalizes
             nothing.
     """
-    spec, faults = _tried(options, num_features)
-    layouts = tuple(name for name, fault in faults.items() if not fault)
-    if not layouts:
-        raise NormLabError(f"norm.target={options['target']} {next(iter(faults.values()))}.")
-    return replace(spec, layouts=layouts)
+    with _quietly():
+        spec, faults = _tried(target, options, num_features)
+        layouts = tuple(name for name, fault in faults.items() if not fault)
+        if not layouts:
+            raise NormLabError(f"norm.target={target} {next(iter(faults.values()))}.")
+        if layouts == spec.layouts:
+            return spec
+        if isinstance(getattr(import_target(target), "spec", None), NormSpec):
+            return replace(spec, layouts=layouts)
+        # Not by what it did along another axis.
+        return custom_spec(target, options, layouts)
 
 
-def check_guest_layout(options: Mapping[str, object], layout: str, num_features: int) -> None:
+def check_guest_layout(target: object, options: object, layout: str, num_features: int) -> None:
     """Return if the class can stand where `layout` has `num_features` channels.
 
     Raises:
         NormLabError: it cannot, by its name, with the reason and with the layouts that it takes.
     """
-    _, faults = _tried(options, num_features)
-    fault = faults.get(layout, f"raises, or changes the shape, in layout {layout}")
+    with _quietly():
+        _, faults = _tried(target, options, num_features)
+    fault = faults.get(layout, "raises, changes the shape, or is declared not to work")
     if fault:
         fitting = ", ".join(name for name, other in faults.items() if not other) or "none"
         raise NormLabError(
-            f"norm.target={options['target']} cannot take layout {layout} with {num_features} "
-            f"channels, where it {fault}: choose a model that needs one of {fitting}, another "
-            "model.width or another norm."
+            f"norm.target={target} cannot take layout {layout} with {num_features} channels, "
+            f"where it {fault}: choose one of {fitting} or a model that needs one of them, "
+            "another width or another norm."
         )
 
 
-def _tried(options: Mapping[str, object], num_features: int) -> tuple[NormSpec, dict[str, str]]:
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Of what is tried, nobody is warned, and no number that it draws is missed."""
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _tried(target: object, options: object, num_features: int) -> tuple[NormSpec, dict[str, str]]:
     """What the class does, and what speaks against each layout that it seems to take, or ""."""
-    target = str(options.get("target") or "")
-    check_import(target)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is tried here, nobody has done
-        spec = spec_of("custom", **options)
-    kept = json.dumps(options.get("options") or {}, default=_plain, sort_keys=True)
+    spec = custom_spec(target, options)
+    kept = json.dumps(plain_options(options), sort_keys=True)
     faults = {name: _fault(target, kept, name, num_features) for name in spec.layouts}
     return spec, faults
 
 
-def _plain(value: Any) -> object:
-    """A mapping or list of a configuration."""
-    return dict(value) if isinstance(value, Mapping) else list(value)
-
-
-def check_import(target: str) -> None:
-    """Say what really fails where looking for the module imports the packages around it.
-
-    Raises:
-        NormLabError: one of these cannot be imported, for another reason than that it is not there.
-    """
-    module = target.rpartition(".")[0]
-    if not module:
-        return  # `import_target` says what a target is
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        importlib.util.find_spec(module)
-    except ModuleNotFoundError as error:
-        # Of the module itself or of a package around it, the registry says that it is not there.
-        if not f"{module}.".startswith(f"{error.name}."):
-            raise _failed_import(target, error) from None
-    except Exception as error:  # whatever a package of somebody else's raises
-        raise _failed_import(target, error) from None
-
-
-def _failed_import(target: str, error: Exception) -> NormLabError:
-    return NormLabError(
-        f"norm.target={target}: importing it raises {type(error).__name__}: {error}; install what "
-        "is missing, or name another class."
-    )
-
-
 @cache
-def _fault(target: str, options: str, layout: str, num_features: int) -> str:
+def _fault(target: object, options: str, layout: str, num_features: int) -> str:
     """Why the class must not be used for `layout`; "" where nothing speaks against it."""
     build = import_target(target)
     keywords = inspect.signature(build).parameters
@@ -118,7 +92,7 @@ def _fault(target: str, options: str, layout: str, num_features: int) -> str:
     given = json.loads(options)
     x = _draw(layout, num_features)
     try:
-        norm = make_norm("custom", num_features, layout, target=target, options=given)
+        norm = CustomNorm(num_features, layout, target, given)
         y, warned = _output(norm, x)
     except Exception as error:  # whatever a class of somebody else's raises
         return f"raises {type(error).__name__}: {error}"
@@ -146,16 +120,16 @@ def _elsewhere(layout: str) -> str:
     )
 
 
-def _accepts(target: str, options: dict[str, Any], layout: str, x: Tensor) -> bool:
+def _accepts(target: object, options: dict[str, Any], layout: str, x: Tensor) -> bool:
     channels = x.shape[-1] if layout == "NTC" else x.shape[1]
     try:
-        norm = make_norm("custom", channels, layout, target=target, options=options)
+        norm = CustomNorm(channels, layout, target, options)
         return not _output(norm, x)[1]
     except Exception:  # whatever a class of somebody else's raises
         return False
 
 
-def _finds_channels(target: str, options: dict[str, Any], layout: str, channels: int) -> bool:
+def _finds_channels(target: object, options: dict[str, Any], layout: str, channels: int) -> bool:
     """Whether a class that learns nothing treats `layout` as it treats those that are certain.
 
     Rows (N, C) have one axis besides the samples. Of maps the rows and columns are alike, so that
@@ -164,7 +138,7 @@ def _finds_channels(target: str, options: dict[str, Any], layout: str, channels:
     mixes = {}
     for name in ("NC", "NCHW", layout):
         try:
-            norm = make_norm("custom", channels, name, target=target, options=options)
+            norm = CustomNorm(channels, name, target, options)
             x = _draw(name, channels)
             if name == "NCHW" and not _same(_output(norm, x.mT)[0].mT, _output(norm, x)[0]):
                 continue
