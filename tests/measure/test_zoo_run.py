@@ -31,8 +31,7 @@ def empty(name, **values):
 
 def test_the_page_is_built_from_the_rows():
     rows = read_rows()
-    if not rows:
-        pytest.skip("no row has been recorded")
+    assert rows
     assert (CHECKOUT / "docs" / "zoo.md").read_text() == zoo_page(rows.values())
     assert (RESULTS / "zoo.jsonl").read_text() == sorted_lines(rows.values())
 

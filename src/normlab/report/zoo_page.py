@@ -56,7 +56,12 @@ def _totals(groups: Mapping[str, Sequence[Row]]) -> str:
         lines.append(f"| {words} | {' | '.join(number(rows) for rows in groups.values())} |")
     code = _of_all(row.code for row in _all(groups.values()))
     torch = _of_all(row.torch for row in _all(groups.values()))
-    return "\n".join(lines) + f"\n\nMeasured with torch {torch} and code {code}.\n"
+    networks = sum(len(rows) for rows in groups.values())
+    return (
+        "\n".join(lines)
+        + f"\n\nOf the {networks} networks that the table has so far, measured with "
+        f"torch {torch} and code {code}. It is whole when `normlab zoo` finds nothing left to do.\n"
+    )
 
 
 def _all(groups: Iterable[Sequence[Row]]) -> list[Row]:

@@ -13,12 +13,8 @@ from normlab.records.places import CONF
 
 _GROUPS = ("norm", "reparam", "model", "data", "optim", "trainer")
 _FLAGS = ("--config-path", "-cp")
-# As in conf/config.yaml, whose settings of Hydra are not in the saved file.
-_PLACES = {
-    "hydra.run.dir": "runs/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}-${model.name}-${norm.kind}",
-    "hydra.sweep.dir": "runs/sweep",
-    "hydra.sweep.subdir": "${trial:}",
-}
+# Settings of Hydra in conf/config.yaml, which are not in the saved file.
+_PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
 def check_left_out(argv: Sequence[str]) -> None:
@@ -56,5 +52,16 @@ def with_saved_config(argv: Sequence[str]) -> list[str]:
             kept[place + 1] = os.path.abspath(value)
         if folder.name == ".hydra":
             given = {one.partition("=")[0] for one in argv}
-            kept += [f"{key}={value}" for key, value in _PLACES.items() if key not in given]
+            kept += [f"{key}={_configured(key)}" for key in _PLACES if key not in given]
     return kept
+
+
+def _configured(key: str) -> str:
+    """What conf/config.yaml has for it, as it is written there."""
+    from omegaconf import OmegaConf
+
+    value: object = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    for name in key.split("."):
+        assert isinstance(value, dict)
+        value = value[name]
+    return str(value)

@@ -13,7 +13,7 @@ from normlab.records.lines import ZOO, read_lines
 from normlab.records.places import PACKAGE, RESULTS, newest
 
 # What a row depends on, beside the library.
-_CODE = ("tools/convert", "tools/fold", "tools/audit", "measure/zoo")
+_CODE = ("tools", "tools/convert", "tools/fold", "tools/audit", "measure/zoo")
 
 
 @dataclass

@@ -139,10 +139,11 @@ def _binding(path: Path) -> _Binding:
     header, or for another Python.
     """
     spec = importlib.util.spec_from_file_location("normlab.norms.kernels._norms", path)
+    if spec is None:
+        return _by_ctypes
     try:
-        assert spec is not None
         module: Any = importlib.util.module_from_spec(spec)
-    except (AssertionError, ImportError):
+    except ImportError:
         return _by_ctypes
     return lambda library, _, symbol: module.bind(_address(library[symbol]))
 
