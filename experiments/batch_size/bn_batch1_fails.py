@@ -9,7 +9,7 @@ evaluation, where running statistics take over. All arms but one are those of bn
 in-hurts-classification. That one is tuned with instance statistics too: what running statistics
 make of a network over single samples is close to chance at every learning rate, so that they would
 tune by noise.
-Cost: normlab run bn-batch1-fails --profile full    60 trials to its first look, 6.7 hours of one
+Cost: normlab run bn-batch1-fails --profile full    80 trials to its first look, 3.9 hours of one
 core; 45 of them are other claims', too
 """
 

@@ -6,7 +6,7 @@ GPU while GN's stays.
 Measured: test accuracy over the normalization batch. Normalization batch and SGD batch are separate
 here: SGD batch 128 throughout (64 in quick), BN over ghost batches of n samples, so that steps and
 gradient noise are the same in every arm; every seed of an arm has a rate of its own.
-Cost: normlab run bn-batch-below-16 --profile full    240 trials to its first look, 26.7 hours of
+Cost: normlab run bn-batch-below-16 --profile full    320 trials to its first look, 15.6 hours of
 one core; 60 of them are other claims', too
 """
 

@@ -9,8 +9,8 @@ Measured: the same trained weights are evaluated twice, so that nothing but the 
 True batches of 2 are here because of a calibration run (seed 1001): with ghost batches the running
 statistics are averages over all groups of a step, and so almost exact, which neither a worker's own
 nor those of true small batches are.
-Cost: normlab run bn-running-stats-mismatch --profile full    75 trials to its first look, 3.3 hours
-of one core; 60 of them are other claims', too
+Cost: normlab run bn-running-stats-mismatch --profile full    100 trials to its first look, 2.3
+hours of one core; 60 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

@@ -7,7 +7,7 @@ points below that of BN (24.1 against 34.7 %, section 4.1).
 Measured: test accuracy with true SGD batches of 2 and 32, the same samples for each, every seed at
 a rate of its own. At equal samples a smaller batch has more steps, which is not the norm's doing:
 GroupNorm is judged from below.
-Cost: normlab run gn-ln-fix-small-batch --profile full    90 trials to its first look, 4.0 hours of
+Cost: normlab run gn-ln-fix-small-batch --profile full    120 trials to its first look, 2.7 hours of
 one core; 60 of them are other claims', too
 """
 

@@ -7,8 +7,8 @@ own statistics.
 Measured: twice: the accumulated gradient against that of the whole batch, and accuracy. A larger
 SGD batch has fewer steps at equal samples, so BatchNorm's fall is what it loses beyond GroupNorm,
 whose accumulated gradient is exact.
-Cost: normlab run gradaccum-fixes-bn --profile full    75 trials to its first look, 3.3 hours of one
-core; 60 of them are other claims', too
+Cost: normlab run gradaccum-fixes-bn --profile full    100 trials to its first look, 2.3 hours of
+one core; 60 of them are other claims', too
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ Said by: "Batch Normalization, a walkthrough" and "How BN, IN and LN differ".
 Primary source: none: it follows from the definition; how much it costs depends on the batch.
 Measured: one trained network per seed is asked for the classes of 1,000 fixed test images in 20
 random compositions of batches of 1 to 256.
-Cost: normlab run missing-eval-bug --profile full    15 trials to its first look, 3.1 hours of one
-core; all of them are other claims', too
+Cost: normlab run missing-eval-bug --profile full    20 trials to its first look, 1.2 hours of one
+core; 15 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

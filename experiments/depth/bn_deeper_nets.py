@@ -20,6 +20,7 @@ import numpy as np
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.evidence import Evidence, Values
+from normlab.claims.looks import Looks
 from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast
@@ -89,7 +90,9 @@ CLAIM = Claim(
         for depth in depths
         for kind in ("none", "batchnorm")
     ),
-    protocols=tiny_protocols(epochs=3, rates=(0.01, 0.03, 0.1), full_epochs=2),
+    protocols=tiny_protocols(
+        epochs=3, rates=(0.01, 0.03, 0.1), full_epochs=2, looks=Looks(), full_looks=Looks()
+    ),
     clauses=(part("plain CNN", 0.4), part("ResNet", 0.7)),
     scope=(part("MLP", 0.5),),
     answers=Answers(

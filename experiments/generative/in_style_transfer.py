@@ -6,7 +6,7 @@ Measured: a perceptual test would need a pretrained network; this proxy asks wha
 on: if style is in the statistics that InstanceNorm removes, then a classifier with it keeps more of
 its accuracy on styles that it never saw. Style = tone curve and colour of the whole image; four in
 training and testing, eight others for the unseen.
-Cost: normlab run in-style-transfer --profile full    45 trials to its first look, 1.9 hours of one
+Cost: normlab run in-style-transfer --profile full    60 trials to its first look, 1.2 hours of one
 core
 """
 

@@ -5,8 +5,8 @@ Primary source: Schneider et al. 2020, whose ResNet-50 has a mean corruption err
 ImageNet-C without adaptation and 62.2 % with the statistics of the corrupted images.
 Measured: accuracy under eight corruptions in three severities, made on the fly. Every norm loses;
 whether BatchNorm loses most is ln-in-robust-shift.
-Cost: normlab run domain-shift-hurts-bn --profile full    15 trials to its first look, 3.1 hours of
-one core; all of them are other claims', too
+Cost: normlab run domain-shift-hurts-bn --profile full    20 trials to its first look, 1.2 hours of
+one core; 15 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers

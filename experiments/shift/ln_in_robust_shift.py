@@ -5,8 +5,8 @@ Primary source: none says it of unadapted networks.
 Measured: what corruptions cost each norm. Clean accuracy must match, as a network that knows less
 has less to lose: BatchNorm is trained for budgets from a quarter of an epoch up, and its fall at
 the clean accuracy of another norm is read off the line through them.
-Cost: normlab run ln-in-robust-shift --profile full    120 trials to its first look, 10.0 hours of
-one core; 15 of them are other claims', too
+Cost: normlab run ln-in-robust-shift --profile full    160 trials to its first look, 5.0 hours of
+one core; 45 of them are other claims', too
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ entries of the curve, and both arms' steps are those to the first entry at or be
 mean of the last losses without norm; a net that never gets there counts with the whole budget. BN
 at the learning rate that is best without norm tells how much of it is the rate.
 
-Cost: normlab run bn-speeds-training --profile full    80 trials to its first look, 32 minutes of
+Cost: normlab run bn-speeds-training --profile full    90 trials to its first look, 36 minutes of
 one core
 """
 

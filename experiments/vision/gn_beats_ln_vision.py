@@ -6,7 +6,7 @@ the other per-sample norms.
 Measured: "layer norm" on images is two different operators, so each is a part: over (C, H, W),
 which is GN with one group, and over C at each pixel. Each seed of an arm has a rate of its own; all
 10,000 test images are read.
-Cost: normlab run gn-beats-ln-vision --profile full    45 trials to its first look, 5.0 hours of one
+Cost: normlab run gn-beats-ln-vision --profile full    60 trials to its first look, 2.9 hours of one
 core; 30 of them are other claims', too
 """
 

@@ -9,7 +9,7 @@ small ResNet, whose last sum is not normalized, is a part of its own. That IN di
 tested on the trained nets: can a linear probe of the last features tell which of four contrasts an
 image was given? GN and LN discard contrast, too; GN is shown beside, so that nobody takes the probe
 for the reason of IN's accuracy.
-Cost: normlab run in-hurts-classification --profile full    75 trials to its first look, 8.3 hours
+Cost: normlab run in-hurts-classification --profile full    100 trials to its first look, 4.9 hours
 of one core; 30 of them are other claims', too
 """
 

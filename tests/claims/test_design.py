@@ -86,6 +86,34 @@ def test_grid_is_extended_where_the_best_lies_at_its_edge():
     assert step.rates("a") == [0.1] * 3
 
 
+def test_a_seed_chooses_by_shorter_trials_and_has_one_at_the_full_budget():
+    short = ("trainer.max_steps=2",)
+    protocol = Protocol(BASE, {}, Looks((2,)), (0.01, 0.1, 1.0), choice=short)
+    arm = Arm("a", ("norm=batchnorm",), evaluations=("precise",))
+    design = Design(claim((arm,), first_seed=100), protocol)
+    choices = design.progress({}).jobs
+    assert len(choices) == 6
+    for job in choices:
+        steps = [item for item in job.overrides if item.startswith("trainer.max_steps")]
+        assert steps[-1] == "trainer.max_steps=2"
+        assert not any(item.startswith("evaluations") for item in job.overrides)
+    records = run(choices, lambda job: -abs(rate(job) - 0.1))
+    step = design.progress(records)
+    assert step.rates("a") == [0.1, 0.1]
+    # One a seed, at the full budget and with what is measured on it; the other trials decide
+    # nothing.
+    assert [(job.seed, rate(job)) for job in step.jobs] == [(100, 0.1), (101, 0.1)]
+    for job in step.jobs:
+        assert "trainer.max_steps=2" not in job.overrides
+        assert "evaluations=[precise]" in job.overrides
+    assert step.recorded(records) == {"a": {}}
+    records |= run(step.jobs, lambda job: 0.5)
+    done = design.progress(records)
+    assert not done.jobs and not done.remaining
+    assert set(done.recorded(records)["a"]) == {100, 101}
+    assert len(done.planned) == 8
+
+
 def test_failed_and_diverged_rates_are_the_worst():
     design = Design(claim(ARMS[:1]), Protocol(BASE, {}, Looks((1,)), (0.01, 0.1)))
     for status, metrics in (("failed", {}), ("diverged", {"val_accuracy": 0.9})):

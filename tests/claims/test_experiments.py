@@ -4,7 +4,9 @@ together."""
 import ast
 import json
 import re
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +57,12 @@ def test_docstring_has_the_same_fields_in_every_file(slug):
     cost = " ".join(lines).partition("Cost: ")[2]
     assert cost.startswith(f"normlab run {slug} --profile full ")
     assert re.search("second|minute|hour|nothing", cost)
+
+
+def test_costs_in_the_files_are_what_the_designs_cost():
+    script = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "cost_lines.py"))
+    for slug, line in script["cost_lines"]().items():
+        assert line in docstring(slug) + "\n", "run python scripts/cost_lines.py"
 
 
 @every_claim

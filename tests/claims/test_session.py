@@ -4,14 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from normlab.claims.claim import Protocol
-from normlab.claims.design import Design
-from normlab.claims.looks import Looks
 from normlab.claims.registry import load_claim
 from normlab.claims.run import session
 from normlab.claims.run.request import RunRequest
 from normlab.errors import NormLabError
-from normlab.records.record import Record
 
 
 def test_neither_and_both_are_refused_each_in_its_words():
@@ -30,16 +26,3 @@ def test_missing_jobs_are_listed_once_and_what_measures_time_last(toy, tmp_path,
     jobs = session.missing_jobs(RunRequest(results=tmp_path))
     assert [job.claim for job in jobs] == ["toy"] * 4 + ["timed"] * 4
     assert len({job.key for job in jobs}) == 8
-
-
-def test_a_plan_is_expected_to_cost_what_its_own_trials_did(toy):
-    claim = load_claim("toy", toy(seeds=2))
-    protocol = claim.protocols["quick"]
-    other = Protocol(looks=Looks((2,)), options={"seconds": 9.0, "folder": ""})
-    known = {}
-    for planned, seconds in ((protocol, 2.0), (other, 100.0)):
-        for job in Design(claim, planned).progress({}).jobs:
-            known[job.key] = Record(job.key, {}, claim="toy", status="ok", duration_s=seconds)
-    progress = Design(claim, protocol).progress(known)
-    assert session.seconds_per_trial(protocol, progress, known) == 2.0
-    assert session.seconds_per_trial(protocol, progress, {}) == protocol.seconds_per_trial

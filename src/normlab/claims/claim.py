@@ -37,7 +37,8 @@ class Protocol:
     """How much is run: the same for every arm.
 
     `learning_rates` is a geometric grid, over which every seed chooses its own by its validation
-    score; it is extended where the best lies at its edge.
+    score; it is extended where the best lies at its edge. With `choice`, overrides of a smaller
+    budget, it chooses by trials of that, without evaluations, and has one trial at the full one.
     """
 
     overrides: tuple[str, ...] = ()
@@ -45,9 +46,11 @@ class Protocol:
     looks: Looks = field(default_factory=Looks)
     learning_rates: tuple[float, ...] = ()
     extend: bool = True  # the grid, where the best rate lies at its edge
+    choice: tuple[str, ...] = ()
     timeout_s: float = 600.0
     # Expected, for `normlab show`; replaced by what records measured.
     seconds_per_trial: float = 1.0
+    seconds_per_choice: float = 1.0  # the same of a trial with `choice`
 
 
 @dataclass(frozen=True)

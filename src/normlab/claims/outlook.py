@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from normlab.claims.claim import Claim, Part, Protocol
+from normlab.claims.cost import seconds_left
 from normlab.claims.design import Design
 from normlab.claims.looks import Looks
 from normlab.claims.power import power
-from normlab.claims.run.session import seconds_per_trial
 from normlab.records.record import Record
 
 
@@ -42,21 +42,23 @@ def plan_in_words(
     first, last = (
         design.progress(records, seeds) for seeds in (protocol.looks.sizes[0], protocol.looks.most)
     )
-    seconds = seconds_per_trial(protocol, last, records)
+    first_cost, last_cost = (
+        _minutes(seconds_left(protocol, progress, records)) for progress in (first, last)
+    )
     rates = len(protocol.learning_rates)
     tuned = f", each over {rates} learning rates or more" if rates else ""
     looks = ", ".join(map(str, protocol.looks.sizes))
     if not last.remaining:
         cost = "nothing left to run"
     elif len(protocol.looks.sizes) == 1:
-        cost = f"{last.remaining} trials to run, {_minutes(last.remaining, seconds)}"
+        cost = f"{last.remaining} trials to run, {last_cost}"
     else:
         cost = (
-            f"{first.remaining} trials to the first look, {_minutes(first.remaining, seconds)}; "
-            f"{last.remaining} to the last, {_minutes(last.remaining, seconds)}"
+            f"{first.remaining} trials to the first look, {first_cost}; "
+            f"{last.remaining} to the last, {last_cost}"
         )
     return f"profile {name}: {len(claim.arms)} arms, looks at {looks} seeds{tuned}; {cost}"
 
 
-def _minutes(trials: int, seconds: float) -> str:
-    return f"about {trials * seconds / 60:.1f} minutes of one core"
+def _minutes(seconds: float) -> str:
+    return f"about {seconds / 60:.1f} minutes of one core"

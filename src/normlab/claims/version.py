@@ -50,6 +50,7 @@ def _protocol(protocol: Protocol) -> list[object]:
         protocol.looks.level,
         protocol.learning_rates,
         protocol.extend,
+        *([protocol.choice] if protocol.choice else []),
     ]
 
 

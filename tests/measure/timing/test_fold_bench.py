@@ -28,7 +28,8 @@ def test_sides_compute_the_same_from_the_same_layout(mode, tmp_path):
     if mode in fold.RUNTIME:
         pytest.importorskip("onnxruntime")
     with torch.no_grad():
-        folded, given = fold._calls("resnet8", 2, mode, "cpu", tmp_path)
+        folded, given, twin = fold._calls("resnet8", 2, mode, "cpu", tmp_path)
+        assert torch.equal(twin(), given()) and twin() is not given()
         torch.testing.assert_close(folded(), given(), rtol=1e-4, atol=1e-4)
     if mode in fold.EAGER:
         formats = {

@@ -48,14 +48,15 @@ def made_up(monkeypatch):
     """Comparisons of given ratio and control, in turn; the calls are made once each."""
     given = []
 
-    def compare_until_valid(subject, baseline, attempts, rounds, min_seconds, clock):
-        subject(), baseline()
+    def compare_until_valid(subject, baseline, attempts, rounds, min_seconds, clock, twin):
+        subject(), baseline(), twin()
+        assert twin is not baseline
         ratio, control = given.pop(0) if given else (2.0, 1.0)
         return harness.Comparison(
             ratio, ratio, ratio, control, 1e-3, 1e-3 * ratio, rounds, ratio, ratio, attempts
         )
 
-    monkeypatch.setattr(harness, "compare_until_valid", compare_until_valid)
+    monkeypatch.setattr(timings, "compare_until_valid", compare_until_valid)
     return given
 
 
@@ -129,11 +130,12 @@ def test_a_gpu_protocol_reads_the_devices_clock(monkeypatch):
     seen = {}
     comparison = SimpleNamespace(valid=True)
     monkeypatch.setattr(
-        harness, "compare_until_valid", lambda *a, **timing: seen.update(timing) or comparison
+        timings, "compare_until_valid", lambda *a, **timing: seen.update(timing) or comparison
     )
-    timings.read(lambda: 0, lambda: 0, timings.GPU)
+    same = harness.Sides(*(lambda: 0 for _ in range(3)))
+    timings.read(same, timings.GPU)
     assert seen["clock"].__name__ == "cuda_clock" and seen["rounds"] == timings.GPU["rounds"]
-    timings.read(lambda: 0, lambda: 0, timings.CPU)
+    timings.read(same, timings.CPU)
     assert seen["clock"] is None
 
 

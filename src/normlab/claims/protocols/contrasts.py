@@ -22,7 +22,7 @@ def contrast(
     factor = known.scale if scale is None else scale
 
     def sample(evidence: Evidence, arm: str, weights: Weights) -> Values:
-        terms = [weight * evidence.values(arm, name) for name, weight in weights.items()]
+        terms = [weight * evidence.sample(arm, name) for name, weight in weights.items()]
         total: Values = factor * sum(terms[1:], terms[0])
         return total
 

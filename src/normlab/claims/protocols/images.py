@@ -36,6 +36,7 @@ class Amounts(TypedDict, total=False):
     full_epochs: float
     full_looks: Looks
     full_rates: tuple[float, ...]
+    choice_epochs: float | None
     evaluations_s: float
     gpu_epochs: float
 
@@ -48,6 +49,7 @@ def image_protocols(
     full_epochs: float = 8,
     full_looks: Looks = FEW,
     full_rates: tuple[float, ...] = FULL_RATES,
+    choice_epochs: float | None = None,
     evaluations_s: float = 0,
     gpu_epochs: float = 30,
 ) -> dict[str, Protocol]:
@@ -56,8 +58,9 @@ def image_protocols(
     quick: 5,000 images of CIFAR-10 at 16x16 and a plain CNN, where norms matter most per second;
     quick-embedded: digits. full: all of CIFAR-10 at 32x32 and `model=speednet`, 8 epochs, after
     which GroupNorm is within a point of its plateau; a claim that needs no such network has SHORT.
-    gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of the arms' own
-    evaluations in full.
+    A rate is chosen there by runs of a third of the epochs, at most 2 (`choice_epochs`), each with
+    its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of
+    the arms' own evaluations in full.
     """
     quick = Protocol(
         (*SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
@@ -68,12 +71,15 @@ def image_protocols(
     # Digits are fewer and smaller, so that three times the epochs take less than half the time.
     digits = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}")
     seconds = SECONDS * full_epochs + evaluations_s
+    shorter = min(full_epochs / 3, 2) if choice_epochs is None else choice_epochs
     full = Protocol(
         (*CIFAR, f"trainer.max_epochs={full_epochs:g}", *overrides),
         looks=full_looks,
         learning_rates=full_rates,
+        choice=(f"trainer.max_epochs={shorter:g}",),
         timeout_s=600 + 10 * seconds,
         seconds_per_trial=seconds,
+        seconds_per_choice=SECONDS * shorter,
     )
     resnet = ("data=cifar10", "data.batch_size=128", "model=resnet", "trainer=gpu")
     gpu = (*resnet, f"trainer.max_epochs={gpu_epochs:g}", *overrides)
@@ -84,7 +90,8 @@ def image_protocols(
             quick, overrides=(*digits, *overrides), seconds_per_trial=0.4 * epochs
         ),
         "full": full,
-        "gpu": replace(full, overrides=gpu, timeout_s=1800.0, seconds_per_trial=20.0),
+        # Minutes each there: a rate is chosen at the full budget.
+        "gpu": replace(full, overrides=gpu, choice=(), timeout_s=1800.0, seconds_per_trial=20.0),
     }
 
 
@@ -121,6 +128,7 @@ def tiny_protocols(*overrides: str, **amounts: Unpack[Amounts]) -> dict[str, Pro
         whole["full"],
         overrides=(*small, f"trainer.max_epochs={epochs:g}", "model.width=16", *overrides),
         learning_rates=amounts.get("full_rates", amounts.get("rates", RATES)),
+        choice=(),  # of so few steps there is no shorter run
         seconds_per_trial=12.0 * epochs,
     )
     return protocols
@@ -176,7 +184,9 @@ def true_batch_protocols() -> dict[str, Protocol]:
         full_rates=(0.003, 0.01, 0.03),
         gpu_epochs=2,
     )
-    protocols["full"] = replace(protocols["full"], seconds_per_trial=160.0, timeout_s=3600.0)
+    protocols["full"] = replace(
+        protocols["full"], timeout_s=3600.0, seconds_per_trial=160.0, seconds_per_choice=55.0
+    )
     return protocols
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from normlab.claims.claim import Claim
+from normlab.claims.cost import first_look, seconds_left
 from normlab.claims.design import Design, Job, Progress
 from normlab.claims.profiles import protocol_of
 from normlab.claims.run.engines import Engine
@@ -88,13 +89,17 @@ def run_claims(
 
 
 def designs(claims: Sequence[Claim], profile: str, seeds: int | None) -> list[Design]:
-    """Of the claims that have a protocol for the profile; what measures time comes last."""
+    """Of the claims that have a protocol for the profile, what costs least to its first look first;
+    what measures time comes last."""
     plan = []
-    for claim in sorted(claims, key=lambda claim: claim.timed):
+    for claim in claims:
         protocol = protocol_of(claim, profile)
         if protocol is not None:
             plan.append(Design(claim, protocol, seeds))
-    return plan
+    if len(plan) == 1:
+        return plan
+    cost = {id(one): seconds_left(one.protocol, first_look(one, {}), {}) for one in plan}
+    return sorted(plan, key=lambda one: (one.claim.timed, cost[id(one)]))
 
 
 def next_step(design: Design, known: Mapping[str, Record]) -> Progress:

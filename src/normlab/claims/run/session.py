@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from normlab.claims.claim import Claim, Protocol
-from normlab.claims.design import Job, Progress
+from normlab.claims.design import Job
 from normlab.claims.power import check_powers
 from normlab.claims.profiles import protocol_name, protocol_of
 from normlab.claims.registered import register
@@ -27,7 +27,6 @@ from normlab.claims.run.runner import Tally, designs, next_step, run_claims
 from normlab.claims.staleness import current
 from normlab.errors import NormLabError
 from normlab.records.places import EXPERIMENTS, newest
-from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import FILE, read_verdicts
 
@@ -198,13 +197,3 @@ def named_protocol(claim: Claim, profile: str) -> tuple[str, Protocol]:
         known = ", ".join(claim.protocols)
         raise NormLabError(f"{claim.slug} has no protocol for --profile {profile}: it has {known}.")
     return name, claim.protocols[name]
-
-
-def seconds_per_trial(
-    protocol: Protocol, progress: Progress, records: Mapping[str, Record]
-) -> float:
-    """What the recorded trials of a plan took on average, else what its protocol expects."""
-    # By key: a claim's trials under another protocol, or those of a GPU, take another time.
-    own = [records[job.key] for job in progress.planned if job.key in records]
-    seconds = [record.duration_s for record in own if record.duration_s]
-    return sum(seconds) / len(seconds) if seconds else protocol.seconds_per_trial

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from normlab.measure.timing.harness import Sides
 from normlab.measure.timing.layers import APART, Cell, build
 
 HEAD = 64  # channels of an attention head
 PAST = 512  # tokens that a decoding step attends to
 Norms = tuple[nn.Module, nn.Module]
-Calls = tuple[Callable[[], object], Callable[[], object]]
 
 
 class Block(nn.Module):
@@ -46,11 +46,11 @@ def sides(
     dtype: str,
     device: str,
     backend: str = "inductor",
-) -> dict[str, Calls]:
-    """(with RMSNorm, with LayerNorm) of a whole block, and of its norms alone, on `shape` (N, T,
-    C).
+) -> dict[str, Sides]:
+    """With RMSNorm against with LayerNorm, of a whole block and of its norms alone, on `shape`
+    (N, T, C).
 
-    T = 1 is a decoding step over a cache of PAST tokens, more are a prefill. Both blocks have the
+    T = 1 is a decoding step over a cache of PAST tokens, more are a prefill. All blocks have the
     same weights, in the same place; `compiled` compiles the block with its norms, and for the norms
     alone these.
     """
@@ -88,8 +88,5 @@ def sides(
 
         return call
 
-    pairs = pair("rmsnorm"), pair("layernorm")
-    return {
-        "block": (whole(pairs[0]), whole(pairs[1])),
-        "norms": (alone(pairs[0]), alone(pairs[1])),
-    }
+    pairs = [pair(kind) for kind in ("rmsnorm", "layernorm", "layernorm")]
+    return {"block": Sides(*map(whole, pairs)), "norms": Sides(*map(alone, pairs))}

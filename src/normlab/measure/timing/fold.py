@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import normlab.models.torchvision_operators  # noqa: F401
 from normlab.measure.timing.conditions import cuda_clock, timing_conditions
-from normlab.measure.timing.harness import Comparison, compare_until_valid
+from normlab.measure.timing.harness import Comparison, Sides, compare_until_valid
 from normlab.measure.timing.layers import FORMATS
 from normlab.measure.timing.norms import row_of
 from normlab.models.resnet import ResNet
@@ -38,8 +38,6 @@ MODELS = (
 BATCHES = (1, 32, 256)
 EAGER, RUNTIME = ("channels_first", "channels_last"), ("onnxruntime", "onnxruntime, as given")
 SIZE = 32  # pixels a side
-
-Calls = tuple[Callable[[], object], Callable[[], object]]  # folded, and as given
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
@@ -100,35 +98,42 @@ def measure(
     """The folded network against the given one; tried again while the control is off. `backend`
     is torch.compile's."""
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        folded, given = _calls(model, batch, mode, device, Path(folder), backend)
+        folded, given, twin = _calls(model, batch, mode, device, Path(folder), backend)
         # One call of the largest batch takes long.
         rounds = 5 if quick or batch == BATCHES[-1] else 8
         clock = cuda_clock if device == "cuda" else None
         return compare_until_valid(
-            folded, given, rounds=rounds, min_seconds=0.005 if quick else 0.01, clock=clock
+            folded,
+            given,
+            rounds=rounds,
+            min_seconds=0.005 if quick else 0.01,
+            clock=clock,
+            twin=twin,
         )
 
 
 def _calls(
     model: str, batch: int, mode: str, device: str, folder: Path, backend: str = "inductor"
-) -> Calls:
+) -> Sides:
     x = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).to(device)
-    networks: list[Any] = [network.to(device) for network in pair(model)]
+    # The given one twice, each with memory of its own.
+    folded, given = pair(model)
+    networks: list[Any] = [one.to(device) for one in (folded, given, copy.deepcopy(given))]
     if mode in FORMATS:
         networks = [network.to(memory_format=FORMATS[mode]) for network in networks]
         x = x.contiguous(memory_format=FORMATS[mode])
     elif mode == "compiled":
         networks = [torch.compile(network, backend=backend, dynamic=False) for network in networks]
     elif mode == "cuda graph":
-        return _captured(networks[0], x), _captured(networks[1], x)
+        return Sides(*(_captured(network, x) for network in networks))
     if mode not in RUNTIME:
-        return partial(networks[0], x), partial(networks[1], x)
+        return Sides(*(partial(network, x) for network in networks))
     runs = []
-    for network, name in zip(networks, ("folded", "given"), strict=True):
+    for network, name in zip(networks, ("folded", "given", "twin"), strict=True):
         export_as_it_is(network, x, folder / f"{name}.onnx")
         session = open_onnx(folder / f"{name}.onnx", "none" if mode.endswith("as given") else "all")
         runs.append(partial(run_onnx, session, x))
-    return runs[0], runs[1]
+    return Sides(*runs)
 
 
 def _captured(network: nn.Module, x: Tensor) -> Callable[[], object]:

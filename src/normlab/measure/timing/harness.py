@@ -13,12 +13,21 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 CONTROL_TOLERANCE = 0.03
 ATTEMPTS = 3  # at a control within tolerance; after them the comparison is void
 
 Clock = Callable[[Callable[[], object], int], float]  # seconds a call, over that many calls
+
+
+class Sides(NamedTuple):
+    """What is compared; `twin` is another object that does what `baseline` does, built apart, with
+    memory of its own."""
+
+    subject: Callable[[], object]
+    baseline: Callable[[], object]
+    twin: Callable[[], object]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Timed trials that claims share: one pair of norms over a grid of cells, and their rules.
 Torch-free at import.
 
-A trial is one fresh reading of every cell. What it records of a cell: the log of the ratio of
-times, null where the A/A control was off in every attempt (the cell is void then), the control, and
-microseconds of both sides. Seeds are repetitions: intervals say how far the readings of this
+A trial is one fresh reading of every cell, of layers and inputs that are built anew for it. What it
+records of a cell: the log of the ratio of times, null where the A/A control, the baseline against
+another one that is built like it, was off in every attempt (the cell is void then), the control,
+and microseconds of both sides. Seeds are repetitions: intervals say how far the readings of this
 machine differ, not how machines differ.
 """
 
@@ -15,15 +16,12 @@ from functools import lru_cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from normlab.measure.timing.harness import ATTEMPTS, Comparison, Sides, compare_until_valid
 from normlab.records.measurement import Measurement
 
 if TYPE_CHECKING:
-    from normlab.measure.timing.harness import Comparison
     from normlab.measure.timing.layers import Cell
 
-Sides = Callable[
-    [], tuple[Callable[[], object], Callable[[], object]]
-]  # builds subject and baseline
 LOG = "log "  # begins the name of a metric that is the log of a cell's ratio
 GAIN = "gain "
 PARTS = ("block", "norms")  # of a deep model that are timed
@@ -69,17 +67,16 @@ def layers(options: Mapping[str, Any], seed: int) -> Measurement:
     the arm's `grid`."""
     from normlab.measure.timing.layers import call, copy
 
-    def sides(cell: "Cell") -> tuple[Callable[[], object], Callable[[], object]]:
-        x = cell.tensor()
-
+    def sides(cell: "Cell") -> Sides:
         def side(kind: str, implementation: str) -> Callable[[], object]:
+            x = cell.tensor()
             if kind == "copy":
                 return copy(x)
             return call(
                 _layer(kind, implementation, cell, options.get("backend", "inductor")), x, cell.mode
             )
 
-        return side(*options["subject"]), side(*options["baseline"])
+        return Sides(side(*options["subject"]), *(side(*options["baseline"]) for _ in range(2)))
 
     return _readings([(cell.name, partial(sides, cell)) for cell in _cells(options)], options, seed)
 
@@ -91,12 +88,9 @@ def steps(options: Mapping[str, Any], seed: int) -> Measurement:
 
     step: Callable[..., Callable[[], object]] = getattr(models, f"{options['model']}_step")
 
-    def sides(size: Mapping[str, Any]) -> tuple[Callable[[], object], Callable[[], object]]:
-        one, other = (
-            step(*options[side], **size, device=options["device"])
-            for side in ("subject", "baseline")
-        )
-        return one, other
+    def sides(size: Mapping[str, Any]) -> Sides:
+        built = ("subject", "baseline", "baseline")
+        return Sides(*(step(*options[side], **size, device=options["device"]) for side in built))
 
     sizes = options["grids"][options["grid"]]["steps"]
     return _readings([(_words(size), partial(sides, size)) for size in sizes], options, seed)
@@ -122,17 +116,17 @@ def depth(options: Mapping[str, Any], seed: int) -> Measurement:
     """
     grid, implementation = options["grids"][options["grid"]], options["implementation"]
     build = _compiled_block if implementation == "compiled" else _block
-    built: dict[str, Any] = {}
+    built: dict[str, dict[str, Sides]] = {}
 
-    def part(what: str, shape: list[int]) -> tuple[Callable[[], object], Callable[[], object]]:
+    def part(what: str, shape: list[int]) -> Sides:
         if str(shape) not in built:
             built.clear()  # one block at a time: each has up to a gigabyte of weights
             given = (grid["dtype"], options["device"], options.get("backend", "inductor"))
             built[str(shape)] = build(implementation, tuple(shape), *given)
-        return built[str(shape)][what]  # type: ignore[no-any-return]
+        return built[str(shape)][what]
 
     shapes = {"x".join(map(str, shape)): shape for shape in grid["shapes"]}
-    cells: list[tuple[str, Sides]] = [
+    cells: list[tuple[str, Callable[[], Sides]]] = [
         (f"{name} {what}", partial(part, what, shape))
         for name, shape in shapes.items()
         for what in PARTS
@@ -150,19 +144,17 @@ def depth(options: Mapping[str, Any], seed: int) -> Measurement:
     return replace(readings, metrics=metrics)
 
 
-def read(
-    subject: Callable[[], object], baseline: Callable[[], object], options: Mapping[str, Any]
-) -> "Comparison":
+def read(sides: Sides, options: Mapping[str, Any]) -> Comparison:
     """One comparison, as the protocol's options want it."""
     from normlab.measure.timing.conditions import cuda_clock
-    from normlab.measure.timing.harness import ATTEMPTS, compare_until_valid
 
     clock = cuda_clock if options["device"] == "cuda" else None
     timing = {"rounds": options["rounds"], "min_seconds": options["seconds"], "clock": clock}
-    return compare_until_valid(subject, baseline, options.get("attempts", ATTEMPTS), **timing)
+    attempts = options.get("attempts", ATTEMPTS)
+    return compare_until_valid(sides.subject, sides.baseline, attempts, twin=sides.twin, **timing)
 
 
-def noted(name: str, found: "Comparison") -> dict[str, float]:
+def noted(name: str, found: Comparison) -> dict[str, float]:
     """What a record holds of one comparison."""
     return {
         f"{LOG}{name}": math.log(found.ratio) if found.valid else math.nan,
@@ -173,7 +165,7 @@ def noted(name: str, found: "Comparison") -> dict[str, float]:
 
 
 def _readings(
-    cells: list[tuple[str, Sides]], options: Mapping[str, Any], seed: int | None
+    cells: list[tuple[str, Callable[[], Sides]]], options: Mapping[str, Any], seed: int | None
 ) -> Measurement:
     from normlab.measure.timing.conditions import device_name, timing_conditions
 
@@ -183,8 +175,7 @@ def _readings(
     metrics: dict[str, Any] = {}
     with timing_conditions():
         for name, sides in cells:
-            subject, baseline = sides()
-            metrics |= noted(name, read(subject, baseline, options))
+            metrics |= noted(name, read(sides(), options))
     # Every cell has one log, void or not.
     logs = [value for name, value in metrics.items() if name.startswith(LOG)]
     void = sum(math.isnan(value) for value in logs)
