@@ -11,6 +11,7 @@ from normlab.claims.run.benchmarks import Benchmark
 SHOWN = (
     "benchmark", "subject", "kind", "baseline", "batch_size", "shape", "memory_format", "dtype",
     "mode", "device", "ratio", "ratio_low", "ratio_high", "control", "void", "goal",
+    "epochs", "core_minutes", "step_ms", "test_accuracy", "reaches",
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class Benchmark(StrEnum):
     kernels = "kernels"
     fold = "fold"
     syncbn = "syncbn"
+    cifar = "cifar"
 
     @property
     def module(self) -> str:
