@@ -70,8 +70,8 @@ CLAIM = Claim(
     answers=Answers(
         supported="Trained with statistics of one sample and evaluated with running ones, "
         "BatchNorm is {evaluation.effect:.0f} points ({evaluation.low:.0f} to "
-        "{evaluation.high:.0f}) below GroupNorm; with each sample's own statistics it is an "
-        "InstanceNorm.",
+        "{evaluation.high:.0f}) below GroupNorm; with each sample's own statistics it is "
+        "{training.effect:+.1f} points below InstanceNorm.",
         refuted="Statistics of one sample do not break BatchNorm: evaluated with running ones it "
         "is {evaluation.effect:.1f} points ({evaluation.low:.1f} to {evaluation.high:.1f}) below "
         "GroupNorm.",

@@ -97,8 +97,8 @@ CLAIM = Claim(
         supported="Accumulating 16 micro-batches of 2 wins back more than half of what BatchNorm "
         "loses at 2: {accuracy.effect:.1f} points ({accuracy.low:.1f} to {accuracy.high:.1f}) "
         "above the half.",
-        refuted="Accumulation does not cure BatchNorm: what 16 micro-batches of 2 win back is "
-        "{accuracy.size:.1f} points ({accuracy.low:.1f} to {accuracy.high:.1f}) short of half of "
+        refuted="Accumulation does not cure BatchNorm: what 16 micro-batches of 2 win back lies "
+        "{accuracy.effect:+.1f} points ({accuracy.low:+.1f} to {accuracy.high:+.1f}) from half of "
         "the loss, and the gradient is off by up to {gradient.effect:.0%}.",
         inconclusive="Whether accumulation wins back half of what BatchNorm loses is open: "
         "{accuracy.effect:+.1f} points ({accuracy.low:.1f} to {accuracy.high:.1f}) from the half; "

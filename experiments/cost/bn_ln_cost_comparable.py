@@ -5,7 +5,8 @@ Primary source: none.
 Measured: times of forward and backward in training mode on maps of 8 x 8 to 256 x 256, LayerNorm
 over BatchNorm, by the variants of ln-slower-spatial; "about the same" is a ratio between 0.67 and
 1.5 (the catalogue). The LayerNorm that users write for maps is torch's over (C, H, W) in float32:
-it decides, by memory format; the others are scope. Beside them, read by no part: each norm of ours
+it decides, by memory format and by size, since small and large maps differ in kind; the others
+are scope. Beside them, read by no part: each norm of ours
 in copies of its input, which is the least that any norm can cost.
 Cost: normlab run bn-ln-cost-comparable --profile full    120 trials, 5 minutes of one core
 """
@@ -19,7 +20,8 @@ from normlab.claims.protocols.timing import ratio_of, timing_protocols
 from normlab.claims.rules import Between
 from normlab.measure.timing.trials import ALL_MAPS, CPU, GPU, LAYERNORMS, QUICK, maps, trial
 
-SIDES = (8, 32, 128, 256)
+SMALL, LARGE = (8, 32), (128, 256)
+SIDES = SMALL + LARGE
 FORMATS = ("channels_first", "channels_last")
 KINDS = (
     "batchnorm",
@@ -50,15 +52,24 @@ def grids(values: int) -> dict[str, Any]:
     return {"maps": maps(SIDES, values, **ALL_MAPS), "copies": maps(SIDES, values)}
 
 
-TINY = {"maps": maps((4,), 128, 8, formats=list(FORMATS)), "copies": maps((4,), 128, 8)}
+TINY_SIDE = 4  # of smoke
+TINY = {
+    "maps": maps((TINY_SIDE,), 128, 8, formats=list(FORMATS)),
+    "copies": maps((TINY_SIDE,), 128, 8),
+}
 
 
-def part(name: str, dtype: str, memory_format: str, title: str = "") -> Part:
+def part(
+    name: str, dtype: str, memory_format: str, title: str = "", sides: tuple[int, ...] = SIDES
+) -> Part:
+    """Of the maps of so many pixels a side, all of them or those of one kind."""
+    of = "" if sides == SIDES else f", maps of {sides[0]} x {sides[0]} and {sides[1]} x {sides[1]}"
+    words = f"time of LayerNorm over that of BatchNorm{of}"
     return Part(
         title or f"{name}, {dtype}, {memory_format}",
         f"LayerNorm {LAYERNORMS[name][2]} takes about as long as BatchNorm, {dtype}, "
-        f"{memory_format}",
-        ratio_of(name, dtype, memory_format, words="time of LayerNorm over that of BatchNorm"),
+        f"{memory_format}{of}",
+        ratio_of(name, dtype, memory_format, sides=(TINY_SIDE, *sides), words=words),
         # As far up as down on the scale of ratios.
         Between(0.67, 1.5),
     )
@@ -84,9 +95,10 @@ CLAIM = Claim(
     ),
     trial=trial,
     timed=True,
-    clauses=(
-        part("over C, H, W", "float32", "channels_first", "channels first"),
-        part("over C, H, W", "float32", "channels_last", "channels last"),
+    clauses=tuple(
+        part("over C, H, W", "float32", form, f"{size}, {form.replace('_', ' ')}", sides)
+        for form in FORMATS
+        for size, sides in (("small", SMALL), ("large", LARGE))
     ),
     scope=(
         *(
@@ -98,19 +110,25 @@ CLAIM = Claim(
         *(part(name, "bfloat16", form) for name in LAYERNORMS for form in FORMATS),
     ),
     answers=Answers(
-        supported="torch's LayerNorm over (C, H, W) takes {channels first.effect:.2f} times as "
-        "long as BatchNorm ({channels first.low:.2f} to {channels first.high:.2f}) in channels "
-        "first and {channels last.effect:.2f} times in channels last.",
+        supported="torch's LayerNorm over (C, H, W) takes about as long as BatchNorm: in channels "
+        "first {small, channels first.effect:.2f} times ({small, channels first.low:.2f} to "
+        "{small, channels first.high:.2f}) on maps up to 32 x 32 and "
+        "{large, channels first.effect:.2f} times on larger ones, in channels last "
+        "{small, channels last.effect:.2f} and {large, channels last.effect:.2f} times.",
         refuted="They do not cost the same: torch's LayerNorm over (C, H, W) takes "
-        "{channels first.effect:.2f} times as long as BatchNorm ({channels first.low:.2f} to "
-        "{channels first.high:.2f}) in channels first and {channels last.effect:.2f} times in "
-        "channels last.",
-        partly="It depends on the memory format: torch's LayerNorm over (C, H, W) takes "
-        "{channels first.effect:.2f} times as long as BatchNorm in channels first and "
-        "{channels last.effect:.2f} times in channels last.",
-        inconclusive="torch's LayerNorm over (C, H, W) takes {channels first.effect:.2f} times as "
-        "long as BatchNorm in channels first and {channels last.effect:.2f} times in channels "
-        "last: not both are decided.",
+        "{small, channels first.effect:.2f} times as long as BatchNorm "
+        "({small, channels first.low:.2f} to {small, channels first.high:.2f}) on maps up to "
+        "32 x 32 and {large, channels first.effect:.2f} times on larger ones, in channels last "
+        "{small, channels last.effect:.2f} and {large, channels last.effect:.2f} times.",
+        partly="It depends on size and memory format: torch's LayerNorm over (C, H, W) takes "
+        "{small, channels first.effect:.2f} times as long as BatchNorm on maps up to 32 x 32 and "
+        "{large, channels first.effect:.2f} times on larger ones, in channels last "
+        "{small, channels last.effect:.2f} and {large, channels last.effect:.2f} times.",
+        inconclusive="torch's LayerNorm over (C, H, W) takes {small, channels first.effect:.2f} "
+        "times as long as BatchNorm on maps up to 32 x 32 and "
+        "{large, channels first.effect:.2f} times on larger ones, in channels last "
+        "{small, channels last.effect:.2f} and {large, channels last.effect:.2f} times: not all "
+        "are decided.",
     ),
     caveats=(
         "Each ratio is a mean over sizes of maps, whose range stands beside it.",

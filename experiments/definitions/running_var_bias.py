@@ -115,9 +115,9 @@ CLAIM = Claim(
     answers=Answers(
         supported="torch's running buffer holds the biased variance, to {buffer.effect:.0e}.",
         refuted="torch's running buffer holds the unbiased variance: up to {buffer.effect:.0%} "
-        "more than the biased one, at 2 samples; the other buffer changes accuracy there by "
-        "{accuracy, batches of 2.effect:+.1f} points, at 32 by "
-        "{accuracy, batches of 32.effect:+.2f}.",
+        "more than the biased one, at 2 samples; accuracy with it is "
+        "{accuracy, batches of 2.effect:+.1f} points from that with the biased one there, and "
+        "{accuracy, batches of 32.effect:+.2f} at 32.",
     ),
     caveats=("In a convolutional network N counts the pixels, too, and N / (N - 1) is near 1.",),
     would_change="A framework whose BatchNorm stores the biased variance: the code does what that "

@@ -34,8 +34,8 @@ def part(title: str, statement: str, placement: str, init: str) -> Part:
         title,
         statement,
         Quantity(
-            f"networks of 48 layers with {placement} that close half of the gap from the unigram "
-            f"entropy to Pre-LN's mean loss, initial scale {init}",
+            f"networks of 48 layers (200 on a GPU) with {placement} that close half of the gap "
+            f"from the unigram entropy to Pre-LN's mean loss, initial scale {init}",
             "of the networks",
             lambda evidence: closes_half(evidence, arm, pre),
             (arm, pre),
@@ -113,15 +113,15 @@ CLAIM = Claim(
     ),
     answers=Answers(
         supported="The initialization alone lets {initialization alone.effect:.0%} of Post-LN "
-        "networks of 48 layers train ({initialization alone.low:.0%} to "
+        "networks of 48 layers (200 on a GPU) train ({initialization alone.low:.0%} to "
         "{initialization alone.high:.0%}); with the residual's scale it is {DeepNorm.effect:.0%}, "
         "with neither {Post-LN.effect:.0%}.",
         refuted="The initialization alone is not enough: {initialization alone.effect:.0%} of "
-        "Post-LN networks of 48 layers train with it ({initialization alone.low:.0%} to "
-        "{initialization alone.high:.0%}), {DeepNorm.effect:.0%} with the residual's scale as "
-        "well.",
+        "Post-LN networks of 48 layers (200 on a GPU) train with it "
+        "({initialization alone.low:.0%} to {initialization alone.high:.0%}), "
+        "{DeepNorm.effect:.0%} with the residual's scale as well.",
         inconclusive="The initialization alone lets {initialization alone.effect:.0%} of Post-LN "
-        "networks of 48 layers train ({initialization alone.low:.0%} to "
+        "networks of 48 layers (200 on a GPU) train ({initialization alone.low:.0%} to "
         "{initialization alone.high:.0%}): whether most is open.",
     ),
     caveats=(

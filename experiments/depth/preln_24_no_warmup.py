@@ -48,7 +48,7 @@ def part(name: str, statement: str, placement: str, *, most: bool) -> Part:
         "scales: it closes half of the gap from the unigram entropy to Pre-LN's with warm-up"
     )
     quantity = Quantity(words, "of the seeds", read, (*arms, *references))
-    return Part(name, statement, quantity, Rate(0.5, above=most))
+    return Part(name, statement, quantity, Rate(0.5, above=most), stands_for="more than 24 layers")
 
 
 def loss(init: str) -> Part:

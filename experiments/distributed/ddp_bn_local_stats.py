@@ -184,6 +184,6 @@ CLAIM = Claim(
         "one learning rate for all arms.",
         "Shifted images are tested as either worker sees them.",
     ),
-    would_change="A framework that saves statistics of all workers, or random parts that cost half "
-    "a point.",
+    would_change="A framework that saves statistics of all workers, or random parts that cost less "
+    "than a point.",
 )

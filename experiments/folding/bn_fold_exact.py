@@ -114,7 +114,7 @@ CLAIM = Claim(
     trial=trial,
     clauses=(
         identity(
-            "outputs",
+            "float32",
             "in float32 random networks and a trained CNN give the same outputs",
             1e-5,
             *(f"{kind}_float32" for kind in LAYERS),
@@ -122,8 +122,9 @@ CLAIM = Claim(
         ),
         identity(
             "classes",
-            "in float32 it gives every test image the same class: 0 % another",
-            0,
+            "in float32 at most one test image of 10,000 gets another class, by a tie",
+            # Per cent of the images.
+            0.01,
             "disagree",
         ),
     ),
@@ -158,11 +159,11 @@ CLAIM = Claim(
         ),
     ),
     answers=Answers(
-        supported="In float32 folding changes outputs by {outputs.effect:.0e} of the largest at "
-        "most, and no class.",
-        refuted="In float32 folding changes outputs by up to {outputs.effect:.1e} of the largest, "
+        supported="In float32 folding changes outputs by {float32.effect:.0e} of the largest at "
+        "most, and the class of {classes.effect:.2f} % of the images.",
+        refuted="In float32 folding changes outputs by up to {float32.effect:.1e} of the largest, "
         "and the class of {classes.effect:.2f} % of the images.",
-        partly="In float32 folding changes outputs by up to {outputs.effect:.1e} of the largest, "
+        partly="In float32 folding changes outputs by up to {float32.effect:.1e} of the largest, "
         "and the class of {classes.effect:.2f} % of the images: one of both is not nothing.",
     ),
     caveats=(

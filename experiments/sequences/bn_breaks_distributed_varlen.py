@@ -104,7 +104,7 @@ CLAIM = Claim(
         supported="BatchNorm's loss is higher by {single samples.effect:.2f} nats on single "
         "samples, {varying lengths.effect:.2f} on varying lengths and {data parallel.effect:.2f} "
         "in data-parallel training.",
-        refuted="BatchNorm fails in none of the three: its loss changes by "
+        refuted="BatchNorm is shown to fail in none of the three: its loss changes by "
         "{single samples.effect:+.2f} nats on single samples, {varying lengths.effect:+.2f} on "
         "varying lengths and {data parallel.effect:+.2f} in data-parallel training.",
         partly="BatchNorm fails in some of the three: its loss changes by "

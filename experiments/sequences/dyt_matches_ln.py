@@ -5,9 +5,9 @@ Primary source: the same paper. A later study (2604.23434) qualifies it: DyT's v
 % lower with a million tokens and 19 % higher with 118 million, so it regularises.
 Measured: the loss of a GPT on characters: on all of the training text, and on 200,000 and 20,000
 characters of it, which 2,000 steps read some 5 and 50 times. Each seed at its own rate; DyT's
-initial alpha is 0.5, as in its paper. The embedding has unit size, as in the paper, which
-multiplies it by sqrt(width) for language models; with GPT-2's 0.02, which ran first, a tanh hands
-on next to nothing and DyT stayed a nat above LayerNorm.
+initial alpha is 0.5, its paper's outside of language models. The embedding has unit size, as in
+the paper, which multiplies it by sqrt(width) for language models; with GPT-2's 0.02, which ran
+first, a tanh hands on next to nothing and DyT stayed a nat above LayerNorm.
 Cost: normlab run dyt-matches-ln --profile full    90 trials to its first look, 27 minutes of one
 core
 """
@@ -24,7 +24,7 @@ GAIN_ALL = ("layernorm, all", "dyt, all")
 
 CLAIM = Claim(
     slug="dyt-matches-ln",
-    statement="DyT matches LayerNorm; what it gains, it gains on little data.",
+    statement="DyT matches LayerNorm.",
     documents=("Transformers without Normalization (Zhu et al. 2025)",),
     source="Zhu et al. 2025: as good or better; 2604.23434: 27 % lower loss with 1M tokens, 19 % "
     "higher with 118M.",

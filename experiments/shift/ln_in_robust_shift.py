@@ -16,7 +16,7 @@ import numpy as np
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.evidence import Evidence, PartMissing, Values
 from normlab.claims.protocols.images import SHORT, image_protocols, inference_arm
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast
@@ -68,6 +68,10 @@ def part(arm: str, corruptions: str) -> Part:
     name, kinds = NAMES[arm], CORRUPTIONS[corruptions]
 
     def difference_at_equal_accuracy(evidence: Evidence) -> Values:
+        # Beyond the budgets the line would say what no network has shown.
+        own, ladder = evidence.values(arm).mean(), evidence.table(LADDER).mean(axis=0)
+        if not ladder.min() - 0.01 <= own <= ladder.max() + 0.01:
+            raise PartMissing(f"{arm}: its clean accuracy is outside of BatchNorm's by budget")
         at = drop_at(evidence, evidence.values(arm), kinds)
         return at - drop(evidence, arm, kinds)
 
@@ -133,8 +137,8 @@ CLAIM = Claim(
         supported="At equal clean accuracy eight corruptions cost LayerNorm "
         "{layernorm.effect:.1f} points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than "
         "BatchNorm, and InstanceNorm {instancenorm.effect:.1f} less.",
-        refuted="At equal clean accuracy neither loses 3 points less than BatchNorm under eight "
-        "corruptions: LayerNorm {layernorm.effect:+.1f} ({layernorm.low:.1f} to "
+        refuted="At equal clean accuracy it is not so that both lose 3 points less than BatchNorm "
+        "under eight corruptions: LayerNorm {layernorm.effect:+.1f} ({layernorm.low:.1f} to "
         "{layernorm.high:.1f}), InstanceNorm {instancenorm.effect:+.1f}.",
         partly="At equal clean accuracy eight corruptions cost LayerNorm {layernorm.effect:+.1f} "
         "points ({layernorm.low:.1f} to {layernorm.high:.1f}) less than BatchNorm and "
@@ -147,6 +151,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "BatchNorm is trained for less to match: equal clean accuracy, unequal training.",
+        "BatchNorm of every budget has a rate that runs of one epoch chose (but in quick).",
         "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm "
         "reaches.",
         "LayerNorm here is over channels and positions, as GroupNorm with one group.",

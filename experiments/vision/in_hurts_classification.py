@@ -13,6 +13,8 @@ Cost: normlab run in-hurts-classification --profile full    100 trials to its fi
 of one core; 30 of them are other claims', too
 """
 
+from dataclasses import replace
+
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Part
 from normlab.claims.evidence import Evidence, Values
@@ -20,6 +22,10 @@ from normlab.claims.protocols.images import image_protocols, per_sample_arm
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Within
 
+PROTOCOLS = image_protocols()
+# Arms without a model of their own are the plain net, on a GPU as well.
+GPU = PROTOCOLS["gpu"]
+PROTOCOLS["gpu"] = replace(GPU, overrides=(*GPU.overrides, "model=plaincnn"))
 RESNET = ("model=resnet", "model.depth=8", "model.width=8")
 
 
@@ -45,7 +51,7 @@ CLAIM = Claim(
         Arm("batchnorm resnet", ("norm=batchnorm", *RESNET)),
         Arm("instancenorm resnet", ("norm=instancenorm", *RESNET)),
     ),
-    protocols=image_protocols(),
+    protocols=PROTOCOLS,
     clauses=(
         Part(
             "plain net",

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from normlab.claims.claim import Arm, Protocol
+from normlab.claims.evidence import Evidence
 from normlab.claims.looks import Looks
 from normlab.claims.metrics import Better
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.quantity import Quantity
+from normlab.claims.stats import Sample
 
 RATES = (0.003, 0.01, 0.03)  # AdamW; extended where the best lies at the edge
 CONTEXTS = {0: 16, 50: 32, 75: 64, 90: 160}  # % of padding -> tokens that 16 words are padded to
@@ -136,16 +140,27 @@ def padding_cost(arms: Sequence[str], masked: str, metric: str = "test_loss") ->
 def padding_beyond_half(
     arms: Sequence[str], masked: str, layernorm: str, metric: str = "test_loss"
 ) -> Quantity:
-    """cost - gap / 2: by how much what padding costs is more than half of what BatchNorm lacks.
+    """The smaller of cost - gap / 2, by how much what padding costs is more than half of what
+    BatchNorm lacks, and of the gap: without a gap nothing is the reason of it.
 
     With loss(arms) the mean over `arms`: cost = loss(arms) - loss(masked), gap = loss(arms) -
     loss(layernorm), so that cost - gap / 2 = loss(arms) / 2 + loss(layernorm) / 2 - loss(masked).
     """
     sign, mean = _sign(metric), _mean(arms)
-    half = sign / 2
-    weights = {**dict.fromkeys(arms, half / len(arms)), layernorm: half, masked: -sign}
-    words = f"{metric_of(metric).words}: cost of padding{mean} - half of what BatchNorm with it "
-    return contrast(weighted(metric, weights), words + "lacks to LayerNorm")
+    half, share = sign / 2, 1 / len(arms)
+    more = {**dict.fromkeys(arms, half * share), layernorm: half, masked: -sign}
+    lacks = {**dict.fromkeys(arms, sign * share), layernorm: -sign}
+    words = (
+        f"{metric_of(metric).words}: the smaller of cost of padding{mean} - half of what BatchNorm "
+        "with it lacks to LayerNorm, and of what it lacks"
+    )
+    beyond, gap = (contrast(weighted(metric, weights), words) for weights in (more, lacks))
+
+    def read(evidence: Evidence) -> Sample:
+        both = beyond.read(evidence), gap.read(evidence)
+        return min(both, key=lambda terms: sum(float(np.mean(term)) for term in terms))
+
+    return Quantity(words, beyond.unit, read, beyond.arms)
 
 
 def _sign(metric: str) -> float:

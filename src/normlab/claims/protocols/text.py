@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from normlab.claims.claim import Arm, Protocol
-from normlab.claims.evidence import Evidence, Values
+from normlab.claims.evidence import Evidence, PartMissing, Values
 from normlab.claims.looks import Looks
 
 RATES = (0.001, 0.003, 0.01)  # AdamW; extended where the best lies at the edge
@@ -124,8 +124,13 @@ def closes_half(evidence: Evidence, arm: str, reference: str) -> Values:
 
     It trains if its test loss closes half of the gap from the unigram entropy, which a network has
     that ignores its input, to the mean loss of `reference`.
+
+    Raises:
+        PartMissing: most networks of `reference` do not train, so that there is no bar.
     """
+    if evidence.trained(reference).mean() < 0.5:
+        raise PartMissing(f"most networks of {reference} do not train: there is no bar")
     trivial = evidence.values(arm, "trivial_loss")
-    bar = (trivial + evidence.values(reference, "test_loss").mean()) / 2
+    bar = (trivial + evidence.sample(reference, "test_loss").mean()) / 2
     loss = evidence.values(arm, "test_loss")
     return np.where(loss < bar, 1.0, 0.0)

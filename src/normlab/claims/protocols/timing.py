@@ -6,7 +6,7 @@ fewer than half of the cells count, nothing is decided.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,21 +45,32 @@ def timing_protocols(
 
 
 def ratio_of(
-    arm: str, *kind: str, any_of: Sequence[str] = (), prefix: str = LOG, words: str = ""
+    arm: str,
+    *kind: str,
+    any_of: Sequence[str] = (),
+    sides: Sequence[int] = (),
+    prefix: str = LOG,
+    words: str = "",
 ) -> Quantity:
     """(n,): each reading's mean log ratio over the cells of `arm` whose names have all words of
-    `kind`, "float32", "forward", "channels_last", and one of `any_of`, where there are some.
+    `kind`, "float32", "forward", "channels_last", and one of `any_of`, where there are some; of
+    maps, those of so many pixels a side.
 
     Beside it the range of the cells, so that a mean over unlike ones is seen for what it is.
     """
 
+    def wanted(name: str) -> bool:
+        words = name.replace(",", " ").split()
+        of_a_side = any(word.endswith(f"x{side}x{side}") for word in words for side in sides)
+        return _is(name, kind, any_of) and (not sides or of_a_side)
+
     def read(evidence: Evidence) -> Values:
-        values = _cells(evidence, arm, prefix, kind, any_of).mean(axis=1)
+        values = _cells(evidence, arm, prefix, wanted).mean(axis=1)
         evidence.show(arm, SHOWN[prefix], np.exp(values))
         return np.asarray(values)
 
     def beside(evidence: Evidence) -> str:
-        cells = np.exp(_cells(evidence, arm, prefix, kind, any_of).mean(axis=0))
+        cells = np.exp(_cells(evidence, arm, prefix, wanted).mean(axis=0))
         return f"{len(cells)} cells from {cells.min():.3g} to {cells.max():.3g}"
 
     where = f" ({', '.join(kind)})" if kind else ""
@@ -67,9 +78,7 @@ def ratio_of(
     return Quantity(text, "times", read, (arm,), beside)
 
 
-def _cells(
-    evidence: Evidence, arm: str, prefix: str, kind: Sequence[str], any_of: Sequence[str]
-) -> Values:
+def _cells(evidence: Evidence, arm: str, prefix: str, wanted: Callable[[str], bool]) -> Values:
     """Log ratios (n, k) of the cells that count.
 
     Raises:
@@ -79,9 +88,9 @@ def _cells(
     # Of all readings: a cell that one of them lacks is void there, and the grid is the same.
     every = {name for record in records for name in record.metrics}
     named = [name for name in every if name.startswith(prefix)]
-    names = sorted(name for name in named if _is(name, kind, any_of))
+    names = sorted(filter(wanted, named))
     if not names:
-        raise PartMissing(f"{arm}: no cell of {' '.join(kind) or 'any kind'} was measured")
+        raise PartMissing(f"{arm}: no cell of this kind was measured")
     return counted(evidence, arm, names)
 
 

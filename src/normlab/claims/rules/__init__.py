@@ -3,7 +3,7 @@ figure."""
 
 from normlab.claims.looks import ALPHA
 from normlab.claims.rules.combine import combine
-from normlab.claims.rules.differences import AtLeast, Rises, Within
+from normlab.claims.rules.differences import AtLeast, FallsBelow, Rises, Within
 from normlab.claims.rules.exact import (
     ControlledExact,
     Exact,
@@ -26,6 +26,6 @@ from normlab.claims.stats import Sample, Values
 
 __all__ = [
     "ALPHA", "MIN_DRAWS", "MIN_SEEDS", "AtLeast", "Between", "ControlledExact", "Decision", "Exact",
-    "Finding", "Impossible", "IntervalRule", "Listed", "NotExact", "Rate", "Rises", "Rule",
-    "Sample", "Stated", "Values", "Within", "combine",
+    "FallsBelow", "Finding", "Impossible", "IntervalRule", "Listed", "NotExact", "Rate", "Rises",
+    "Rule", "Sample", "Stated", "Values", "Within", "combine",
 ]  # fmt: skip

@@ -95,6 +95,45 @@ class Within(IntervalRule):
 
 
 @dataclass(frozen=True)
+class FallsBelow(IntervalRule):
+    """Samples of a reference, of a setting below a bound and of the bound itself: does the first of
+    these two cost more than `margin` against the reference, and the second less?
+
+    Supported if both are shown, each by `AtLeast`; both must pass, so no correction is due (Berger,
+    1982). Refuted if either is shown not to be so, by twice the p-value. The effect is what the
+    setting below the bound costs.
+    """
+
+    margin: float
+
+    def __post_init__(self) -> None:
+        check_margin(self.margin)
+
+    @property
+    def words(self) -> str:
+        return (
+            f"supported above {self.margin:g} below the bound and under it at the bound, refuted "
+            "where either is not so"
+        )
+
+    def decide_all(self, values: Sample, level: Level = ONE_LOOK) -> Decision:
+        reference, setting, bound = stats.samples_of(values)
+        half = Level(level.two_sided / 2, level.one_sided / 2)
+        rule = AtLeast(self.margin)
+        below, at = ((reference, -one) for one in (setting, bound))
+        fall, enough = rule.decide_all(below, level), rule.decide_all(at, level)
+        no_fall, too_late = rule.decide_all(below, half), rule.decide_all(at, half)
+        supported = (fall.verdict == SUPPORTED) & (enough.verdict == REFUTED)
+        flat, late = no_fall.verdict == REFUTED, too_late.verdict == SUPPORTED
+        verdict = np.select([supported, flat | late], [SUPPORTED, REFUTED], INCONCLUSIVE)
+        p = np.select([flat, late], [no_fall.p, too_late.p], np.maximum(fall.p, enough.p))
+        return fall._replace(verdict=verdict, p=p)
+
+    def zones(self) -> tuple[Zone, ...]:
+        return AtLeast(self.margin).zones()
+
+
+@dataclass(frozen=True)
 class Rises(IntervalRule):
     """A sample of each of k settings: do their means rise with `order` (k,) by more than `margin`?
 

@@ -81,7 +81,7 @@ def _dead_as_a_whole(subject: Subject, norm: NormLayer) -> str:
 def _record_of_folding(norm: NormLayer) -> Evidence:
     """What the records say of folding the gain of such a norm."""
     if norm.is_batch_norm or norm.kind == FROZEN:
-        return Evidence("bn-fold-exact", "outputs")
+        return Evidence("bn-fold-exact", "float32")
     part = "RMSNorm's gamma" if "rms" in norm.kind else "gamma and beta"
     return Evidence("ln-cannot-fold", part, REFUTED)
 

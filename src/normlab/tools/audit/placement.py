@@ -39,7 +39,7 @@ def foldable(subject: Subject) -> Iterator[Finding]:
             "their statistics are fixed, and a layer beside each can take over scale and shift: "
             "normlab.fold(model)"
         )
-        records = (Evidence("bn-fold-exact", "outputs"), Evidence("bn-fold-latency"))
+        records = (Evidence("bn-fold-exact", "float32"), Evidence("bn-fold-latency"))
         yield Finding("foldable", names, reason, records)
 
 

@@ -13,8 +13,8 @@ from normlab.training.running_statistics import batch_norms
 from normlab.training.setup import Setup
 
 BATCHES = (1, 2, 4, 16, 64, 256)
-COMPOSITIONS = 20
-IMAGES = 1000
+COMPOSITIONS = 5
+DRIFT_IMAGES = 500
 GRADIENT_SAMPLES = 64
 MICRO_BATCHES = (32, 8, 4, 2)
 
@@ -29,10 +29,10 @@ def flip_rate(predicted: Tensor) -> float:
 
 
 def train_mode(setup: Setup) -> dict[str, float]:
-    """What a forgotten eval() does to 1,000 fixed test images in batches of B.
+    """What a forgotten eval() does to the test images in batches of B.
 
-    `train_mode_flips_B`: how often a prediction differs between two of 20 random compositions of
-    the batches; `train_mode_accuracy_B`, and `_sorted_16` for batches sorted by class;
+    `train_mode_flips_B`: how often a prediction differs between two of 5 random compositions of the
+    batches; `train_mode_accuracy_B`, and `_sorted_16` for batches sorted by class;
     `eval_mode_flips_B`: share of predictions that differ from those in another order and batch, in
     eval mode; `eval_mode_accuracy`; `drifted_accuracy`: in eval mode again, after 500 single images
     in train mode have moved the running statistics. Nothing without batch statistics, or where the
@@ -41,7 +41,7 @@ def train_mode(setup: Setup) -> dict[str, float]:
     layers = batch_norms(setup.model)
     if not layers or not all(hasattr(layer, "ghost_batch") for layer in layers):
         return {}
-    x, y = (values[:IMAGES] for values in whole_split(setup.data, "test"))
+    x, y = whole_split(setup.data, "test")
     right = copy.deepcopy(setup.model).eval()
     expected = predictions(right, x, bf16=setup.bf16)
     metrics = {"eval_mode_accuracy": _share(expected == y)}
@@ -56,7 +56,7 @@ def train_mode(setup: Setup) -> dict[str, float]:
         metrics[f"eval_mode_flips_{size}"] = _share(separate != expected[order])
     wrong = _in_train_mode(setup.model, ghost_batch=None)
     with suppress(NormLabError):
-        for image in x[:500].split(1):
+        for image in x[:DRIFT_IMAGES].split(1):
             predictions(wrong, image, bf16=setup.bf16)
         metrics["drifted_accuracy"] = _share(predictions(wrong.eval(), x, bf16=setup.bf16) == y)
     return metrics

@@ -7,7 +7,7 @@ from normlab.tools.advise.entry import Entry
 DEVICES = (
     Entry(
         slug="syncbn-equals-global",
-        part="outputs",
+        part="float32",
         when=on_several_devices,
         judge=judges.by_identity,
         favours=("syncbatchnorm",),

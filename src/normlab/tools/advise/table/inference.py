@@ -17,7 +17,7 @@ INFERENCE = (
     ),
     Entry(
         slug="bn-fold-exact",
-        part="outputs",
+        part="float32",
         when=must_fold,
         judge=judges.by_identity,
         favours=(BN,),
