@@ -113,3 +113,14 @@ def test_only_batchnorm_is_adapted_and_left_in_train_mode():
     assert set(inference_arm("batchnorm").evaluations) == {
         "corruptions", "adaptation", "train_mode"
     }  # fmt: skip
+
+
+def test_a_ratio_is_of_the_maps_of_the_sides_that_are_asked_for():
+    cells = {"log 8x64x8x8 float32 forward": 1.0, "log 2x8x128x8 float32 forward": 5.0}
+    cells |= {"log 2x64x128x128 float32 forward": 3.0}
+    records = {seed: Record("k", {}, seed=seed, metrics=cells) for seed in range(3)}
+    evidence = Evidence({"arm": records})
+    assert ratio_of("arm", sides=(8,)).read(evidence) == pytest.approx([1.0] * 3)
+    assert ratio_of("arm", sides=(8, 128)).read(evidence) == pytest.approx([2.0] * 3)
+    with pytest.raises(PartMissing, match="no cell of float32 28x28"):
+        ratio_of("arm", "float32", sides=(28,)).read(evidence)

@@ -31,11 +31,11 @@ def timing_protocols(
     gpu_seconds: float = 20.0,
     timeout_s: float = 1800.0,
 ) -> dict[str, Protocol]:
-    """Ten readings of every cell, each of options; quick has the first three of full."""
+    """Ten readings of every cell, each of options; quick has the first five of full."""
     timed: dict[str, Any] = {"seconds_per_trial": seconds, "timeout_s": timeout_s}
     protocols = {
         "smoke": Protocol(options=dict(smoke), looks=Looks((1,))),
-        "quick": Protocol(options=dict(quick), looks=Looks((3,)), **timed),
+        "quick": Protocol(options=dict(quick), looks=Looks((5,)), **timed),
         "full": Protocol(options=dict(quick), looks=READINGS, **timed),
     }
     if gpu is not None:
@@ -64,13 +64,15 @@ def ratio_of(
         of_a_side = any(word.endswith(f"x{side}x{side}") for word in words for side in sides)
         return _is(name, kind, any_of) and (not sides or of_a_side)
 
+    said = " ".join([*kind, *(f"{side}x{side}" for side in sides)]) or "any kind"
+
     def read(evidence: Evidence) -> Values:
-        values = _cells(evidence, arm, prefix, wanted).mean(axis=1)
+        values = _cells(evidence, arm, prefix, wanted, said).mean(axis=1)
         evidence.show(arm, SHOWN[prefix], np.exp(values))
         return np.asarray(values)
 
     def beside(evidence: Evidence) -> str:
-        cells = np.exp(_cells(evidence, arm, prefix, wanted).mean(axis=0))
+        cells = np.exp(_cells(evidence, arm, prefix, wanted, said).mean(axis=0))
         return f"{len(cells)} cells from {cells.min():.3g} to {cells.max():.3g}"
 
     where = f" ({', '.join(kind)})" if kind else ""
@@ -78,7 +80,9 @@ def ratio_of(
     return Quantity(text, "times", read, (arm,), beside)
 
 
-def _cells(evidence: Evidence, arm: str, prefix: str, wanted: Callable[[str], bool]) -> Values:
+def _cells(
+    evidence: Evidence, arm: str, prefix: str, wanted: Callable[[str], bool], kind: str
+) -> Values:
     """Log ratios (n, k) of the cells that count.
 
     Raises:
@@ -90,7 +94,7 @@ def _cells(evidence: Evidence, arm: str, prefix: str, wanted: Callable[[str], bo
     named = [name for name in every if name.startswith(prefix)]
     names = sorted(filter(wanted, named))
     if not names:
-        raise PartMissing(f"{arm}: no cell of this kind was measured")
+        raise PartMissing(f"{arm}: no cell of {kind} was measured")
     return counted(evidence, arm, names)
 
 
