@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
 
-# Files of tests that take ten seconds and more: first, so that none is left alone on one worker when
+# Files of tests that take ten seconds and more: first, so that none is left on one worker when
 # the other has nothing more to do.
 SLOW = (
     "test_smoke", "test_train_devices", "test_install", "test_logged_trials", "test_docs",
