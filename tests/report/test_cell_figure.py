@@ -38,13 +38,13 @@ KINDS = [
 def cells(ratio, void=()):
     sizes = (512, 2048)
     return {
-        f"log 64x{x} {kind}": math.nan if x in void else math.log(ratio)
+        f"log 1024x{x} {kind}": math.nan if x in void else math.log(ratio)
         for x in sizes
         for kind in KINDS
     }
 
 
-GRID = {"grids": {"rows": {"shapes": [[64, 512], [64, 2048]]}}, "grid": "rows"}
+GRID = {"grids": {"rows": {"shapes": [[1024, 512], [1024, 2048]]}}, "grid": "rows"}
 
 
 def with_grid(metrics, options=GRID):
@@ -123,9 +123,11 @@ def test_pages_of_the_other_timed_claims(slug, tmp_path):
         metrics = {
             "log 4x64x32x32 float32 forward block": log,
             "gain 4x64x32x32": log,
-            **{f"log 4x64x8x8 {kind}": log for kind in KINDS},
         }
-        grid = {"shapes": [[4, 64, 32, 32], [4, 64, 8, 8]]}
+        sides = (8, 32, 128)
+        for side in sides:
+            metrics |= {f"log 4x64x{side}x{side} {kind}": log for kind in KINDS}
+        grid = {"shapes": [[4, 64, side, side] for side in sides]}
         return with_grid(metrics, {"grids": {"maps": grid}, "grid": "maps"})
 
     store = fill(tmp_path, one, measure)

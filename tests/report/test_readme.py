@@ -14,6 +14,7 @@ from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
+from normlab.records.verdict import Earlier
 from normlab.report import headline, readme
 from normlab.report.headline import headline_of
 from normlab.report.verdict_table import verdict_page
@@ -103,6 +104,17 @@ def test_verdict_page_has_a_row_for_each_claim_and_its_parts_below():
     assert "| 1.5 (1 to 2) points | 5 |" in text
     assert "- b, **refuted**: that of b\n" in text and "- c, **supported**: that of c. 2\n" in text
     assert text.count("<details>") == text.count("</details>") == 2
+
+
+def test_what_is_not_decided_yet_says_what_the_rules_before_came_to():
+    one = card("none", "no data")
+    assert "| nothing yet |" in verdict_page([one, card("b")]).split("## No data")[1]
+    one.history = [Earlier("first", "refuted", "0"), Earlier("second", "supported", "1 | 2")]
+    said = "not decided yet by these rules; second: supported, 1 \\| 2"
+    assert f"| {said} |" in verdict_page([one, card("b")])
+    shown = card(readme.ANSWERS[0], "no data")
+    shown.history = one.history
+    assert f"| {said} |" in readme.blocks([shown], None)["answers"]
 
 
 def test_picture_says_in_its_caption_what_it_shows(batches):

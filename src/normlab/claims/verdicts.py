@@ -59,7 +59,8 @@ def verdict(claim: Claim, store: Store) -> Verdict:
         return replace(first, others=tuple(others))
     missing = f"no trial is recorded; run: normlab run {claim.slug}"
     parts = [_part(part, None, missing, decides=part in claim.clauses) for part in claim.parts]
-    return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,))
+    before = history(claim.slug, "", "", store.folder)
+    return Verdict(**_about(claim, parts), verdict=NO_DATA, missing=(missing,), history=before)
 
 
 def _has_looked(claim: Claim, verdict: Verdict) -> bool:

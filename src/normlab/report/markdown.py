@@ -33,3 +33,13 @@ def counts(cards: Sequence[Card]) -> str:
     of_verdict = {verdict: sum(card.verdict == verdict for card in cards) for verdict in VERDICTS}
     shown = [f"{count} {verdict}" for verdict, count in of_verdict.items() if count]
     return f"{len(cards)} claims: {listed(shown)}."
+
+
+def answer(card: Card) -> str:
+    """The claim's one sentence; where nothing is decided, what the rules before came to."""
+    if card.answer:
+        return plain(card.answer)
+    if not card.history:
+        return "nothing yet"
+    last = card.history[-1]
+    return plain(f"not decided yet by these rules; {last.version}: {last.verdict}, {last.text}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from normlab.errors import NormLabError
 from normlab.report.cards import Card
 from normlab.report.headline import Headline
-from normlab.report.markdown import EMPTY, counts, plain, table, verdict_cell
+from normlab.report.markdown import EMPTY, answer, counts, table, verdict_cell
 
 PICTURE = "docs/img/normalization-batch"  # with -light.svg and -dark.svg
 COLUMNS = ("claim", "verdict", "answer", "n")
@@ -68,4 +68,4 @@ def _answers(cards: Sequence[Card]) -> str:
 
 def _row(card: Card) -> tuple[str, ...]:
     claim = f"[{card.claim.statement}](experiments/{card.file})"
-    return claim, verdict_cell(card), plain(card.answer or "nothing yet"), str(card.n)
+    return claim, verdict_cell(card), answer(card), str(card.n)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from normlab.records.verdict import NO_DATA, VERDICTS
 from normlab.records.words import listed
 from normlab.report.cards import Card, Clause
-from normlab.report.markdown import EMPTY, counts, plain, table, verdict_cell
+from normlab.report.markdown import EMPTY, answer, counts, plain, table, verdict_cell
 
 HEAD = """# Verdicts
 
@@ -55,10 +55,8 @@ def _claim(card: Card) -> str:
 
 def _short(card: Card) -> str:
     """The claim's answer; without one the effect of its clause, or how many came out how."""
-    if card.verdict == NO_DATA:
-        return ""
-    if card.answer:
-        return plain(card.answer)
+    if card.answer or card.verdict == NO_DATA:
+        return answer(card)
     clauses = [clause for clause in card.clauses if clause.decides]
     if len(clauses) == 1:
         return plain(clauses[0].effect)
