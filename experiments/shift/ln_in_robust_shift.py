@@ -151,7 +151,7 @@ CLAIM = Claim(
     ),
     caveats=(
         "BatchNorm is trained for less to match: equal clean accuracy, unequal training.",
-        "BatchNorm of every budget has a rate that runs of one epoch chose (but in quick).",
+        "BatchNorm of every budget has the rate that runs of one budget chose.",
         "Robust is not accurate: InstanceNorm's clean accuracy is far below what BatchNorm "
         "reaches.",
         "LayerNorm here is over channels and positions, as GroupNorm with one group.",

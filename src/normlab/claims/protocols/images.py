@@ -62,14 +62,19 @@ def image_protocols(
     its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of
     the arms' own evaluations in full.
     """
+    budget = f"trainer.max_epochs={epochs:g}"
     quick = Protocol(
-        (*SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
+        (*SMALL_CIFAR, budget, *overrides),
         looks=looks,
         learning_rates=rates,
-        seconds_per_trial=2 + 1.25 * epochs,
+        # Dear evaluations are made once a seed: the same budget, without them.
+        choice=(budget,) if evaluations_s else (),
+        seconds_per_trial=2 + 1.25 * epochs + evaluations_s / 5,
+        seconds_per_choice=2 + 1.25 * epochs,
     )
     # Digits are fewer and smaller, so that three times the epochs take less than half the time.
-    digits = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}")
+    longer = f"trainer.max_epochs={3 * epochs:g}"
+    digits = ("data=digits", "data.batch_size=64", longer)
     seconds = SECONDS * full_epochs + evaluations_s
     shorter = min(full_epochs / 3, 2) if choice_epochs is None else choice_epochs
     full = Protocol(
@@ -87,7 +92,11 @@ def image_protocols(
         "smoke": _smoke(overrides, rates),
         "quick": quick,
         "quick-embedded": replace(
-            quick, overrides=(*digits, *overrides), seconds_per_trial=0.4 * epochs
+            quick,
+            overrides=(*digits, *overrides),
+            choice=(longer,) if evaluations_s else (),
+            seconds_per_trial=0.4 * epochs,
+            seconds_per_choice=0.4 * epochs,
         ),
         "full": full,
         # Minutes each there: a rate is chosen at the full budget.
