@@ -35,9 +35,10 @@ def train_mode(setup: Setup) -> dict[str, float]:
     `train_mode_flips_B`: how often a prediction differs between two of 3 random compositions of the
     batches; `train_mode_accuracy_B`, and `_sorted_16` for batches sorted by class;
     `eval_mode_flips_B`: share of 1,000 predictions that differ from those in another order and
-    batch, in eval mode; `eval_mode_accuracy`; `drifted_accuracy`: in eval mode again, after 500 single images
-    in train mode have moved the running statistics. Nothing without batch statistics, or where the
-    layers cannot be told the batch, and none of batches that leave a statistic one value.
+    batch, in eval mode; `eval_mode_accuracy`; `drifted_accuracy`: in eval mode again, after 500
+    single images in train mode have moved the running statistics. Nothing without batch statistics,
+    or where the layers cannot be told the batch, and none of batches that leave a statistic one
+    value.
     """
     layers = batch_norms(setup.model)
     if not layers or not all(hasattr(layer, "ghost_batch") for layer in layers):
