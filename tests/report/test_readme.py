@@ -153,6 +153,29 @@ def test_a_norm_has_its_colour_whichever_others_are_there(batches):
     assert {arm.at["norm"] for arm in arms} <= colours.keys()
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 5.0, 3.0], [1.0, 5.0, 3.0]),  # far enough apart: each in its place
+        ([2.0, 2.0], [1.5, 2.5]),
+        ([3.0, 2.0, 2.5], [3.5, 1.5, 2.5]),
+        ([2.0, 2.0, 3.4], [1.5, 2.5, 3.5]),  # the third is pushed by the others
+        ([0.0, 0.0, 9.0, 9.0], [-0.5, 0.5, 8.5, 9.5]),
+    ],
+)
+def test_names_of_curves_keep_their_order_and_do_not_lie_on_each_other(values, expected):
+    assert headline.spread(values, 1.0) == pytest.approx(expected, abs=0.04)
+
+
+def test_batchnorm_stands_once_more_with_new_statistics(batches):
+    one, store = batches
+    for record in store.records.values():
+        if record.arm == "of 1":
+            record.metrics["precise_test_accuracy"] = 0.99
+    svg = headline_of([one], verdicts([one], store), store).pictures["light"]
+    assert "with new statistics" in svg
+
+
 def test_a_norm_without_a_colour_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(headline, "HEADLINE", "made-up")
     arms = (Arm("new", ("norm=rmsnorm",), at={"norm": "rmsnorm"}), Arm("old", at={"norm": "frn"}))

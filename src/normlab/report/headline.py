@@ -31,10 +31,13 @@ class Theme:
     norms: Mapping[str, str]
 
 
+# BatchNorm once more, evaluated with statistics that were estimated anew after the training.
+CORRECTED = "batchnorm, corrected"
 # In the order of drawing.
-KINDS = ("batchnorm", "batchrenorm", "groupnorm", "layernorm", "instancenorm", "frn")
-_LIGHT = ("#0a58ca", "#b35900", "#1a7f37", "#8250df", "#bf3989", "#57606a")
-_DARK = ("#6cb6ff", "#f0a050", "#57c46b", "#c297ff", "#f778ba", "#9aa4ae")
+KINDS = ("batchnorm", CORRECTED, "batchrenorm", "groupnorm", "layernorm", "instancenorm", "frn")
+_LIGHT = ("#0a58ca", "#5b9bd5", "#b35900", "#1a7f37", "#8250df", "#bf3989", "#57606a")
+_DARK = ("#6cb6ff", "#a5c8f0", "#f0a050", "#57c46b", "#c297ff", "#f778ba", "#9aa4ae")
+LABEL = 0.055  # of the height of the axes: what a line of text needs
 THEMES = {
     "light": Theme("#1f2328", "#d1d9e0", dict(zip(KINDS, _LIGHT, strict=True))),
     "dark": Theme("#e6edf3", "#3d444d", dict(zip(KINDS, _DARK, strict=True))),
@@ -53,7 +56,7 @@ class Curve:
 
     @property
     def name(self) -> str:
-        return norm_name(self.kind).name
+        return "with new statistics" if self.kind == CORRECTED else norm_name(self.kind).name
 
     @property
     def flat(self) -> bool:
@@ -96,7 +99,11 @@ def _curves(claim: Claim, trials: Trials) -> list[Curve]:
         if of_arm is not None:
             # 0: the arm does not depend on the batch.
             batch = int(arm.at.get("normalization_batch", 0))
-            by_kind.setdefault(str(arm.at["norm"]), {})[batch] = of_arm
+            kind = str(arm.at["norm"])
+            by_kind.setdefault(kind, {})[batch] = of_arm
+            corrected = summary(trials.points(arm.name, "precise_test_accuracy"))
+            if kind == KINDS[0] and corrected is not None:
+                by_kind.setdefault(CORRECTED, {})[batch] = corrected
     for kind in by_kind:
         if kind not in KINDS:
             raise NormLabError(f"the picture of README.md has no colour for {kind}: give it one.")
@@ -130,6 +137,7 @@ def _draw(curves: Sequence[Curve], theme: Theme) -> str:
         _axes(axes, theme, sorted({size for curve in curves for size in curve.at if size}))
         for curve in curves:
             _curve(axes, curve, theme.norms[curve.kind])
+        _names(axes, curves, theme)
         text = io.StringIO()
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(text, metadata={"Date": None, "Creator": None})
@@ -152,7 +160,7 @@ def _axes(axes: Any, theme: Theme, sizes: Sequence[int]) -> None:
 
 
 def _curve(axes: Any, curve: Curve, colour: str) -> None:
-    """The means, their intervals as a band, and the name at the right end."""
+    """The means, and their intervals as a band."""
     points = [curve.at[0]] * 2 if curve.flat else list(curve.at.values())
     # From edge to edge: it holds for every size.
     xs = list(axes.get_xlim()) if curve.flat else list(curve.at)
@@ -163,5 +171,33 @@ def _curve(axes: Any, curve: Curve, colour: str) -> None:
     low = [point.mean if point.low is None else point.low for point in points]
     high = [point.mean if point.high is None else point.high for point in points]
     axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.annotate(curve.name, (axes.get_xlim()[1], means[-1]), xytext=(6, 0),
-                  textcoords="offset points", va="center", color=colour)  # fmt: skip
+
+
+def _names(axes: Any, curves: Sequence[Curve], theme: Theme) -> None:
+    """The name of each curve at its right end, moved where two would lie on each other."""
+    low, high = axes.get_ylim()
+    ends = {curve.name: list(curve.at.values())[-1].mean for curve in curves}
+    places = spread(list(ends.values()), LABEL * (high - low))
+    for curve, y in zip(curves, places, strict=True):
+        axes.annotate(curve.name, (axes.get_xlim()[1], y), xytext=(6, 0),
+                      textcoords="offset points", va="center",
+                      color=theme.norms[curve.kind])  # fmt: skip
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Places in the order of `values`, each as near to its own as it can be, `gap` apart."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    # Groups of neighbours that touch: their members, and the place of the lowest of them.
+    groups: list[tuple[list[int], float]] = []
+    for index in order:
+        members, start = [index], values[index]
+        while groups and groups[-1][1] + gap * len(groups[-1][0]) > start:
+            members = groups.pop()[0] + members
+            middle = sum(values[one] for one in members) / len(members)
+            start = middle - gap * (len(members) - 1) / 2
+        groups.append((members, start))
+    places = [0.0] * len(values)
+    for members, start in groups:
+        for position, index in enumerate(members):
+            places[index] = start + gap * position
+    return places
