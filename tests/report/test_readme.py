@@ -200,4 +200,4 @@ def test_no_picture_without_records(tmp_path):
     one = claim("bn-batch-below-16")
     store = fill(tmp_path, one, None, leave_out=lambda job: True)
     assert headline_of([one], verdicts([one], store), store) is None
-    assert "No trial is recorded yet" in readme.blocks([], None)["picture"]
+    assert "normlab run bn-batch-below-16" in readme.blocks([], None)["picture"]

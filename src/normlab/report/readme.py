@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from normlab.errors import NormLabError
 from normlab.report.cards import Card
-from normlab.report.headline import Headline
-from normlab.report.markdown import EMPTY, answer, counts, table, verdict_cell
+from normlab.report.headline import HEADLINE, Headline
+from normlab.report.markdown import answer, counts, table, verdict_cell
 
 PICTURE = "docs/img/normalization-batch"  # with -light.svg and -dark.svg
 COLUMNS = ("claim", "verdict", "answer", "n")
@@ -47,7 +47,9 @@ def put(text: str, built: Mapping[str, str]) -> str:
 def _picture(headline: Headline | None) -> str:
     """Two files, since a code host shows each in its own theme; a browser chooses."""
     if headline is None:
-        return EMPTY
+        return (
+            f"Here will be a picture, once `normlab run {HEADLINE}` and `normlab report` have run."
+        )
     return "\n".join(
         [
             "<picture>",
