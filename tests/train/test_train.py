@@ -147,7 +147,7 @@ def checkpoint(folder, name):
         (["norm=foo"], "unknown norm 'foo': choose one of adain, batchnorm"),
         (
             ["model=vgg"],
-            "unknown model 'vgg': choose one of mlp, plaincnn, resnet, rnn, transformer",
+            "unknown model 'vgg': choose one of mlp, plaincnn, resnet, rnn, speednet, transformer",
         ),
         (["data=imagenet"], "cifar10"),
         (["logger=mlflow"], "csv, none, tensorboard, wandb"),
@@ -177,6 +177,7 @@ def checkpoint(folder, name):
         (["data=textfile", "model=transformer", "data.path=absent.txt"], "absent.txt"),
         (["data=textfile", "model=transformer"], "data.path"),
         (["data=imagefolder", "data.path=absent"], "absent"),
+        (["model=speednet"], "model=speednet needs images of 9x9 or larger, not 8x8"),
         (["hydra.run.dir=/proc/nowhere"], "hydra.run.dir"),
         (["trainer.resume=absent.ckpt"], "no such file"),
     ],

@@ -5,9 +5,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from normlab.errors import NormLabError
 from normlab.models.layers import NormFactory, activation_of, initialise
 
 STEM = 24  # channels of the first convolution
+SMALLEST = 9  # pixels a side: less leaves nothing after three poolings
 
 
 class SpeedNet(nn.Module):
@@ -25,6 +27,9 @@ class SpeedNet(nn.Module):
         width: channels of the first stage; the others have four times as many.
 
     Shape: (N, C, H, W) of at least 9x9 -> (N, num_classes).
+
+    Raises:
+        NormLabError: the images are smaller.
     """
 
     modalities: ClassVar = ("image",)
@@ -42,6 +47,12 @@ class SpeedNet(nn.Module):
         init_gain: float = 1.0,
     ) -> None:
         super().__init__()
+        _, height, width_px = input_shape
+        if min(height, width_px) < SMALLEST:
+            raise NormLabError(
+                f"model=speednet needs images of {SMALLEST}x{SMALLEST} or larger, not "
+                f"{height}x{width_px}: give data.image_size=16, say, or model=plaincnn."
+            )
         layers: list[nn.Module] = [nn.Conv2d(input_shape[0], STEM, 2), nn.GELU()]
         channels = STEM
         for out in (width, 4 * width, 4 * width):

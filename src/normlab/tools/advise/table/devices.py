@@ -7,7 +7,7 @@ from normlab.tools.advise.entry import Entry
 DEVICES = (
     Entry(
         slug="syncbn-equals-global",
-        part="float32",
+        part="outputs",
         when=on_several_devices,
         judge=judges.by_identity,
         favours=("syncbatchnorm",),
