@@ -58,23 +58,20 @@ def image_protocols(
     quick: 5,000 images of CIFAR-10 at 16x16 and a plain CNN, where norms matter most per second;
     quick-embedded: digits. full: all of CIFAR-10 at 32x32 and `model=speednet`, 8 epochs, after
     which GroupNorm is within a point of its plateau; a claim that needs no such network has SHORT.
-    A rate is chosen there by runs of a third of the epochs, at most 2 (`choice_epochs`), each with
-    its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of
+    A rate is chosen by runs of half the epochs, in full of a third and at most 2 (`choice_epochs`),
+    each with its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of
     the arms' own evaluations in full.
     """
-    budget = f"trainer.max_epochs={epochs:g}"
     quick = Protocol(
-        (*SMALL_CIFAR, budget, *overrides),
+        (*SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
         looks=looks,
         learning_rates=rates,
-        # Dear evaluations are made once a seed: the same budget, without them.
-        choice=(budget,) if evaluations_s else (),
-        seconds_per_trial=2 + 1.25 * epochs + evaluations_s / 5,
-        seconds_per_choice=2 + 1.25 * epochs,
+        choice=(f"trainer.max_epochs={epochs / 2:g}",),
+        seconds_per_trial=8 + 2.5 * epochs + evaluations_s / 5,
+        seconds_per_choice=4 + 1.25 * epochs,
     )
     # Digits are fewer and smaller, so that three times the epochs take less than half the time.
-    longer = f"trainer.max_epochs={3 * epochs:g}"
-    digits = ("data=digits", "data.batch_size=64", longer)
+    digits = ("data=digits", "data.batch_size=64", f"trainer.max_epochs={3 * epochs:g}")
     seconds = SECONDS * full_epochs + evaluations_s
     shorter = min(full_epochs / 3, 2) if choice_epochs is None else choice_epochs
     full = Protocol(
@@ -94,7 +91,7 @@ def image_protocols(
         "quick-embedded": replace(
             quick,
             overrides=(*digits, *overrides),
-            choice=(longer,) if evaluations_s else (),
+            choice=(f"trainer.max_epochs={1.5 * epochs:g}",),
             seconds_per_trial=0.4 * epochs,
             seconds_per_choice=0.4 * epochs,
         ),
@@ -126,9 +123,10 @@ def tiny_protocols(*overrides: str, **amounts: Unpack[Amounts]) -> dict[str, Pro
     """
     tiny = ("data.image_size=8", "data.crop_padding=2", "model.width=8")
     protocols = image_protocols(*tiny, *overrides, **amounts)
-    quick = protocols["quick"]
-    # A quarter of the pixels of SMALL_CIFAR, and fewer channels.
-    protocols["quick"] = replace(quick, seconds_per_trial=quick.seconds_per_trial / 5)
+    for name in ("quick", "quick-embedded"):
+        # A quarter of the pixels of SMALL_CIFAR, and fewer channels; too few steps for shorter runs.
+        cost = protocols[name].seconds_per_trial / 8
+        protocols[name] = replace(protocols[name], choice=(), seconds_per_trial=cost)
     whole = image_protocols(*overrides, **amounts)
     protocols["gpu"] = whole["gpu"]
     epochs = amounts.get("full_epochs", 2)
