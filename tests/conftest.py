@@ -18,7 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
 
+# Files of tests that take ten seconds and more: first, so that none is left on one worker when
+# the other has nothing more to do.
+SLOW = (
+    "test_smoke", "test_train_devices", "test_install", "test_logged_trials", "test_docs",
+    "test_custom", "test_cli", "test_engines", "test_demo",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in SLOW)  # stable: else as they were
     if torch.cuda.is_available():
         return
     for item in items:
