@@ -41,6 +41,7 @@ PAPERS = {  # of newer work, which no document speaks of
     "Peri-LN (Kim et al. 2025)",
     "Query-Key Normalization (Henry et al. 2020)",
     "The Curse of Depth (Sun et al. 2025)",
+    "Training BatchNorm and Only BatchNorm (Frankle et al. 2021)",
     "Transformers without Normalization (Zhu et al. 2025)",
 }
 FIELDS = ("Said by", "Primary source", "Measured", "Cost")  # of a docstring, in this order
