@@ -38,6 +38,7 @@ DOCUMENTS = {
 THREADS = {"Practitioners' threads"}  # what users of libraries ask, by number in the file
 PAPERS = {  # of newer work, which no document speaks of
     "Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",
+    "On Scale Vectors in Large Language Models (Wang et al. 2026)",
     "Peri-LN (Kim et al. 2025)",
     "Query-Key Normalization (Henry et al. 2020)",
     "The Curse of Depth (Sun et al. 2025)",
