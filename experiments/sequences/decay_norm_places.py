@@ -84,8 +84,8 @@ CLAIM = Claim(
         supported="Decay on the gains before weight matrices lowers the loss by "
         "{input.effect:.3f} nats ({input.low:.3f} to {input.high:.3f}), on those behind them it "
         "raises it by {output.effect:.3f} ({output.low:.3f} to {output.high:.3f}).",
-        refuted="Not both by 0.01 nats: decay on the gains before weight matrices changes the loss by "
-        "{input.effect:+.3f} nats in the claimed direction ({input.low:+.3f} to "
+        refuted="Not both by 0.01 nats: decay on the gains before weight matrices changes the loss "
+        "by {input.effect:+.3f} nats in the claimed direction ({input.low:+.3f} to "
         "{input.high:+.3f}), on those behind them by {output.effect:+.3f} ({output.low:+.3f} to "
         "{output.high:+.3f}).",
         partly="One of both: in the claimed direction decay on the gains before weight matrices "

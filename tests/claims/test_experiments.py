@@ -37,6 +37,7 @@ DOCUMENTS = {
 }
 THREADS = {"Practitioners' threads"}  # what users of libraries ask, by number in the file
 PAPERS = {  # of newer work, which no document speaks of
+    "Accurate, Large Minibatch SGD (Goyal et al. 2017)",
     "Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",
     "On Scale Vectors in Large Language Models (Wang et al. 2026)",
     "Peri-LN (Kim et al. 2025)",
