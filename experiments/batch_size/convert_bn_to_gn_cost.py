@@ -20,7 +20,7 @@ from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.protocols.at_most import AtMost
 from normlab.claims.protocols.images import SECONDS, image_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
-from normlab.claims.quantity import metric_difference, value
+from normlab.claims.quantity import Quantity, metric_difference, value
 from normlab.claims.rules import AtLeast
 from normlab.records.measurement import Measurement
 
@@ -52,14 +52,14 @@ def protocols() -> Mapping[str, Protocol]:
     }
 
 
-def points_below(metric: str, words: str) -> dict[str, str]:
-    """For `metric_difference`: how far below the network before its conversion."""
-    return {
-        "arm": NETWORK,
-        "metric": "before_accuracy",
-        "baseline": metric,
-        "words": f"test accuracy, BN before the conversion - {words}",
-    }
+def points_below(metric: str, words: str) -> Quantity:
+    """How far below the network before its conversion."""
+    return metric_difference(
+        NETWORK,
+        "before_accuracy",
+        metric,
+        words=f"test accuracy, BN before the conversion - {words}",
+    )
 
 
 CLAIM = Claim(
@@ -90,7 +90,7 @@ CLAIM = Claim(
         Part(
             "one epoch",
             "after one epoch it is within 3 points of what it was",
-            metric_difference(**points_below("tuned_accuracy", "after it and one epoch")),
+            points_below("tuned_accuracy", "after it and one epoch"),
             AtMost(3.0),
             expected=5.0,
             noise=1.0,
@@ -98,7 +98,7 @@ CLAIM = Claim(
         Part(
             "from scratch",
             "from new weights three epochs with GroupNorm are not enough for that",
-            metric_difference(**points_below("scratch_accuracy", "GN from new weights, 3 epochs")),
+            points_below("scratch_accuracy", "GN from new weights, 3 epochs"),
             AtLeast(3.0),
             expected=8.0,
             noise=1.5,

@@ -29,8 +29,8 @@ def with_dropout(before: float = 0.0, after: float = 0.0, last: float = 0.0) -> 
             raise NormLabError("dropout beside norms is for model=plaincnn.")
         layers: list[nn.Module] = []
         for index in range(0, len(features), 3):
-            conv, norm, activation = features[index : index + 3]
-            layers += [conv, *_dropout(before), norm, activation, *_dropout(after)]
+            layers += [features[index], *_dropout(before), features[index + 1]]
+            layers += [features[index + 2], *_dropout(after)]
         model.add_module("features", nn.Sequential(*layers, *_dropout(last)))
 
     return adapt

@@ -1,6 +1,6 @@
 """Networks of which only a part is trained: norms, head, or some weights of each channel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ def _masked(mask: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda gradient: gradient * mask
 
 
-def _freeze_all_but(model: nn.Module, keep: list[nn.Parameter]) -> None:
+def _freeze_all_but(model: nn.Module, keep: Sequence[Tensor]) -> None:
     kept = {id(parameter) for parameter in keep}
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in kept)
