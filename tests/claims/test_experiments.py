@@ -35,11 +35,15 @@ DOCUMENTS = {
     "How BN, IN and LN differ",
     "Batch Normalization, a walkthrough",
 }
+THREADS = {"Practitioners' threads"}  # what users of libraries ask, by number in the file
 PAPERS = {  # of newer work, which no document speaks of
+    "Accurate, Large Minibatch SGD (Goyal et al. 2017)",
     "Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",
+    "On Scale Vectors in Large Language Models (Wang et al. 2026)",
     "Peri-LN (Kim et al. 2025)",
     "Query-Key Normalization (Henry et al. 2020)",
     "The Curse of Depth (Sun et al. 2025)",
+    "Training BatchNorm and Only BatchNorm (Frankle et al. 2021)",
     "Transformers without Normalization (Zhu et al. 2025)",
 }
 FIELDS = ("Said by", "Primary source", "Measured", "Cost")  # of a docstring, in this order
@@ -71,7 +75,7 @@ def test_says_all_that_a_reader_needs(slug):
     claim = load_claim(slug)
     assert claim.slug == slug
     assert claim.statement.endswith(".")
-    assert claim.documents and set(claim.documents) <= DOCUMENTS | PAPERS
+    assert claim.documents and set(claim.documents) <= DOCUMENTS | PAPERS | THREADS
     assert re.search("supported|refuted|inconclusive", claim.prediction)
     assert claim.caveats
     for text in (claim.source, claim.prediction, claim.would_change, *claim.caveats):
