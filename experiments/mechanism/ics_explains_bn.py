@@ -13,7 +13,10 @@ moments of the training, how far a single step moves mean and deviation of the i
 deviations; what layers read is looked at, behind norm, noise and ReLU. A seed's number is the
 median over the moments. The training loss is that of the last 20 steps of an equal budget, with the
 noise where there is noise. The sentence says two things: there is less shift with BN, and where it
-is put back, what BN wins is lost, of which half decides.
+is put back, what BN wins is lost, of which half decides. Pilot (quick, seed 1001), after all of
+this was written and by which only the expected effect was set: without a norm inputs move 5.0 times
+as far as with BN, with the noise 30 times; training loss 2.07 with no norm, 1.94 with BN, 2.04 with
+noise behind it.
 Cost: normlab run ics-explains-bn --profile full    25 trials to its first look, 1.4 hours of one
 core
 """
@@ -123,7 +126,7 @@ CLAIM = Claim(
             "with BN a step moves the inputs of layers less",
             "no norm",
             "BatchNorm",
-            expected=0.5,
+            expected=5.0,
         ),
         Part(
             "needed",
