@@ -9,7 +9,8 @@ library has ready-made for ReLU, gets to 90 % of the accuracy of the same net wi
 neither warm-up nor more care is needed. Scope is the same at the scale of torch's layers as they
 are, whose standard deviation is 0.41 of He's, the same with warm-up, and at a rate of 0.03, which
 is not tiny: it lies inside the grid of either.
-Cost: normlab run no-norm-20-layers --profile full
+Cost: normlab run no-norm-20-layers --profile full    65 trials to its first look, 52 minutes of one
+core
 """
 
 from normlab.claims.answers import Answers

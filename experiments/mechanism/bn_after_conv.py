@@ -10,7 +10,7 @@ against conv-activation-norm, of the same initial weights; each seed of either o
 its own, chosen by its validation score. In a residual block the last norm stands before the sum in
 either order. By at least half a point decides, in both networks; that behind is better by as much
 is asked in the scope.
-Cost: normlab run bn-after-conv --profile full
+Cost: normlab run bn-after-conv --profile full    20 trials to its first look, 4.4 hours of one core
 """
 
 from dataclasses import replace
