@@ -48,10 +48,10 @@ def test_nothing_to_swap_is_said():
 
 
 def test_grid_grows_towards_the_rate_that_validates_best():
-    short = (*RUN, "trainer.max_steps=30", "data.subset=300")
-    metrics, data = trained_at_best_rate(short, 0, (1e-4, 1e-3))
-    assert metrics["rate"] >= 0.01 and data["name"] == "digits"
-    again, _ = trained_at_best_rate(short, 0, (metrics["rate"] / 10, metrics["rate"]))
-    assert again["test_accuracy"] <= 1 and again["rate"] >= metrics["rate"]
-    chosen, _ = trained_at_best_rate(short, 0, (1e-4, 1e-3), ("trainer.max_steps=10",))
-    assert chosen["rate"] > 1e-3
+    # Rates at which so few steps train something: of what none trains, the grid grows down.
+    short = (*RUN, "trainer.max_steps=60", "data.subset=300")
+    metrics, data = trained_at_best_rate(short, 0, (0.003, 0.01))
+    assert metrics["rate"] >= 0.03 and data["name"] == "digits"
+    assert 0.2 < metrics["test_accuracy"] <= 1
+    chosen, _ = trained_at_best_rate(short, 0, (0.003, 0.01), ("trainer.max_steps=30",))
+    assert chosen["rate"] >= 0.01 and chosen["train_loss"] < 2.3
