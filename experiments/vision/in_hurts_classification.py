@@ -10,7 +10,7 @@ tested on the trained nets: can a linear probe of the last features tell which o
 image was given? GN and LN discard contrast, too; GN is shown beside, so that nobody takes the probe
 for the reason of IN's accuracy.
 Cost: normlab run in-hurts-classification --profile full    100 trials to its first look, 4.9 hours
-of one core; 30 of them are other claims', too
+of one core; 45 of them are other claims', too
 """
 
 from dataclasses import replace

@@ -1,6 +1,7 @@
 """The figures that a claim can have on its card, as facts; normlab.report draws them.
 Torch-free."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -72,4 +73,36 @@ class Curve:
     name: str = "train_loss"
 
 
-Figure = Sweep | NormalizationBatch | HeatMap | Cells | Curve
+@dataclass(frozen=True)
+class Course:
+    """How the ratio of two arms goes on within the trials, a line for each of `lines`.
+
+    `lines` are metrics by their words: "{metric} at {x}" of a record is a natural logarithm, and a
+    mark the ratio `baseline` over `arm` of their geometric means over the seeds.
+    """
+
+    lines: Mapping[str, str]
+    arm: str
+    baseline: str
+    xs: tuple[float, ...]
+    x_label: str
+    y_label: str
+    even: str = "equal"  # what a ratio of 1 says
+
+
+@dataclass(frozen=True)
+class Against:
+    """One metric against another: a cloud of trials for each of `arms`, all if none is named.
+
+    log_x: `x` is a natural logarithm in the records, and is shown as what it is of.
+    """
+
+    x: str
+    x_label: str
+    y: str
+    y_label: str
+    arms: tuple[str, ...] = ()
+    log_x: bool = False
+
+
+Figure = Sweep | NormalizationBatch | HeatMap | Cells | Curve | Course | Against

@@ -7,9 +7,11 @@ figure comes on top of them. "" where the records hold nothing to draw.
 from markupsafe import Markup
 
 from normlab.claims.claim import Claim
-from normlab.claims.figure import Cells, Curve, HeatMap, NormalizationBatch, Sweep
+from normlab.claims.figure import Against, Cells, Course, Curve, HeatMap, NormalizationBatch, Sweep
 from normlab.claims.trials import Trials
+from normlab.report.against import against
 from normlab.report.cell_figure import cells
+from normlab.report.course import course
 from normlab.report.curve import curve
 from normlab.report.heat import heat_map
 from normlab.report.sweep import normalization_batch, sweep
@@ -31,3 +33,7 @@ def draw(claim: Claim, trials: Trials) -> Markup:
             return cells(claim, figure, trials)
         case Curve():
             return curve(claim, figure, trials)
+        case Course():
+            return course(claim, figure, trials)
+        case Against():
+            return against(claim, figure, trials)
