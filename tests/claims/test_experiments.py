@@ -37,6 +37,7 @@ DOCUMENTS = {
 }
 PAPERS = {  # of newer work, which no document speaks of
     "Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",
+    "Just One Layer Norm Guarantees Stable Extrapolation (Ziomek et al. 2025)",
     "Peri-LN (Kim et al. 2025)",
     "Query-Key Normalization (Henry et al. 2020)",
     "The Curse of Depth (Sun et al. 2025)",
