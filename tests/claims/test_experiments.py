@@ -39,6 +39,7 @@ THREADS = {"Practitioners' threads"}  # what users of libraries ask, by number i
 PAPERS = {  # of newer work, which no document speaks of
     "Accurate, Large Minibatch SGD (Goyal et al. 2017)",
     "Geometric Interpretation of Layer Normalization (Gupta et al. 2026)",
+    "Just One Layer Norm Guarantees Stable Extrapolation (Ziomek et al. 2025)",
     "On Scale Vectors in Large Language Models (Wang et al. 2026)",
     "Peri-LN (Kim et al. 2025)",
     "Query-Key Normalization (Henry et al. 2020)",
