@@ -36,7 +36,15 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
     return extrapolation(options["kind"], options["place"], seed, options["steps"], RATES)
 
 
-def growth(arm: str, name: str, statement: str, *, bounded: bool, **known: float) -> Part:
+def growth(
+    arm: str,
+    name: str,
+    statement: str,
+    *,
+    bounded: bool,
+    expected: float | None = None,
+    noise: float | None = None,
+) -> Part:
     def read(evidence: Evidence) -> Values:
         far, edge = (evidence.values(arm, f"largest_{radius}") for radius in (FAR, 1))
         evidence.show(arm, "growth to 10,000 radii", far / edge)
@@ -44,7 +52,8 @@ def growth(arm: str, name: str, statement: str, *, bounded: bool, **known: float
 
     words = f"largest output of {arm} at 10,000 radii of the data, over that at 1"
     rule = Between(0, TIMES) if bounded else Between(TIMES, inf)
-    return Part(name, statement, Quantity(words, "times", read, (arm,)), rule, **known)
+    quantity = Quantity(words, "times", read, (arm,))
+    return Part(name, statement, quantity, rule, expected=expected, noise=noise)
 
 
 def arm(name: str, kind: str, place: str) -> Arm:

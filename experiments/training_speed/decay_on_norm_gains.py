@@ -7,7 +7,7 @@ Primary source: Summers & Dinneen 2019 (arXiv 1906.03548) study it; He et al. 20
 Measured: test accuracy with the usual decay of 5e-4 on the weights alone, and on gains and shifts
 as well; each at a rate that the seed chooses. Both signs count: threads expect either.
 Cost: normlab run decay-on-norm-gains --profile full    80 trials to its first look, 3.9 hours of
-one core
+one core; 30 of them are other claims', too
 """
 
 from dataclasses import replace

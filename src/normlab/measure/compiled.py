@@ -46,7 +46,7 @@ def differences(first: str, seed: int, varied: int = 2) -> dict[str, float]:
     built = chains(first, generator)
 
     def outputs(x: Tensor) -> list[list[Tensor]]:
-        return [[one(x) for one in chain] for chain in built.values()]  # type: ignore[union-attr]
+        return [[one(x) for one in chain] for chain in built.values()]
 
     torch.compiler.reset()
     compiled = torch.compile(outputs)

@@ -52,7 +52,7 @@ def fit(
         index = torch.randint(len(x), (BATCH,), generator=generator)
         optimizer.zero_grad()
         loss = (net(x[index]) - y[index]).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     net.eval()

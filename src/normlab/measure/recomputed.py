@@ -2,6 +2,7 @@
 more in the backward pass, in train mode, so that a batch norm in it counts each batch twice."""
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ def doubled(momentum: float) -> float:
 
 def halved(momentum: float) -> float:
     """The momentum of which two updates are one with `momentum`: 1 - sqrt(1 - momentum)."""
-    return 1 - (1 - momentum) ** 0.5
+    return 1 - math.sqrt(1 - momentum)
 
 
 def train(
@@ -69,7 +70,7 @@ def train(
         for block in net:
             saved = reentrant is not None
             h = checkpoint(block, h, use_reentrant=reentrant) if saved else block(h)
-        (h - x.mean()).square().mean().backward()  # type: ignore[no-untyped-call]
+        (h - x.mean()).square().mean().backward()
         gradients = [p.grad.clone() for p in net.parameters() if p.grad is not None]
         with torch.no_grad():
             for parameter, gradient in zip(net.parameters(), gradients, strict=True):

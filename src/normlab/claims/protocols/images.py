@@ -59,8 +59,8 @@ def image_protocols(
     quick-embedded: digits. full: all of CIFAR-10 at 32x32 and `model=speednet`, 8 epochs, after
     which GroupNorm is within a point of its plateau; a claim that needs no such network has SHORT.
     A rate is chosen by runs of half the epochs, in full of a third and at most 2 (`choice_epochs`),
-    each with its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`: seconds of
-    the arms' own evaluations in full.
+    each with its own whole schedule. gpu: a ResNet-20. All test images in each. `evaluations_s`:
+    seconds of the arms' own evaluations in full.
     """
     quick = Protocol(
         (*SMALL_CIFAR, f"trainer.max_epochs={epochs:g}", *overrides),
@@ -124,7 +124,7 @@ def tiny_protocols(*overrides: str, **amounts: Unpack[Amounts]) -> dict[str, Pro
     tiny = ("data.image_size=8", "data.crop_padding=2", "model.width=8")
     protocols = image_protocols(*tiny, *overrides, **amounts)
     for name in ("quick", "quick-embedded"):
-        # A quarter of the pixels of SMALL_CIFAR, and fewer channels; too few steps for shorter runs.
+        # A quarter of the pixels of SMALL_CIFAR, fewer channels; too few steps for shorter runs.
         cost = protocols[name].seconds_per_trial / 8
         protocols[name] = replace(protocols[name], choice=(), seconds_per_trial=cost)
     whole = image_protocols(*overrides, **amounts)
