@@ -152,4 +152,5 @@ CLAIM = Claim(
         "Activations have 8 bits throughout; biases are not rounded.",
     ),
     would_change="A deeper network with depthwise convolutions, whose int8 loss is measured.",
+    first_seed=200,  # ten trials from 100 on had another protocol
 )
