@@ -7,6 +7,7 @@ configuration; `~norm` leaves out what every run has.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from normlab.errors import NormLabError
 from normlab.records.places import CONF
@@ -52,16 +53,18 @@ def with_saved_config(argv: Sequence[str]) -> list[str]:
             kept[place + 1] = os.path.abspath(value)
         if folder.name == ".hydra":
             given = {one.partition("=")[0] for one in argv}
-            kept += [f"{key}={_configured(key)}" for key in _PLACES if key not in given]
+            kept += [f"{key}={value}" for key, value in _places().items() if key not in given]
     return kept
 
 
-def _configured(key: str) -> str:
-    """What conf/config.yaml has for it, as it is written there."""
+def _places() -> dict[str, str]:
+    """What conf/config.yaml has for `_PLACES`, as it is written there."""
     from omegaconf import OmegaConf
 
-    value: object = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
-    for name in key.split("."):
-        assert isinstance(value, dict)
-        value = value[name]
-    return str(value)
+    # Not by OmegaConf.select, which would resolve what only Hydra can: `${now:...}`.
+    hydra: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    places = {}
+    for key in _PLACES:
+        group, name = key.split(".")[1:]
+        places[key] = str(hydra["hydra"][group][name])
+    return places
