@@ -1,25 +1,14 @@
-"""What each rule says about small arrays that one can check by eye, and what none may depend on."""
+"""What each rule says about small arrays that one can check by eye."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from deciding import decide, verdict
 
 from normlab.claims import rules
 from normlab.claims.rules import AtLeast, Between, Exact, Rate, Rises, Within
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, PARTLY, REFUTED, SUPPORTED, VERDICTS
-
-
-def decide(rule, values):
-    array = np.array(values, dtype=float)
-    # Settings are independent samples, one for each column.
-    return rule.decide(tuple(array.T) if isinstance(rule, Rises) else array, "points")
-
-
-def verdict(rule, values):
-    return decide(rule, values).verdict
 
 
 @pytest.mark.parametrize(
@@ -310,69 +299,3 @@ def test_what_is_not_finite_is_refused(bad):
 def test_what_cannot_be_is_refused(refused):
     with pytest.raises(ValueError):
         refused()
-
-
-# Properties. Eighths and powers of two keep the arithmetic exact, so that no rounding excuses a
-# verdict that moves.
-eighths = st.integers(-80, 80).map(lambda i: i / 8)
-seeds = st.lists(eighths, min_size=1, max_size=8).map(np.array)
-margins = st.integers(1, 40).map(lambda i: i / 8)
-ORDER = [REFUTED, INCONCLUSIVE, PARTLY, SUPPORTED]
-
-
-@st.composite
-def tables(draw):
-    """Three to six seeds by two to five settings."""
-    k = draw(st.integers(2, 5))
-    row = st.lists(eighths, min_size=k, max_size=k)
-    return np.array(draw(st.lists(row, min_size=3, max_size=6)))
-
-
-def rank(rule, values):
-    """How much the verdict is in favour of the claim."""
-    return ORDER.index(verdict(rule, values))
-
-
-@settings(max_examples=150, deadline=None)
-@given(seeds, margins, st.integers(0, 80).map(lambda i: i / 8))
-def test_a_larger_effect_moves_the_verdict_one_way(difference, margin, more):
-    assert rank(AtLeast(margin), difference + more) >= rank(AtLeast(margin), difference)
-
-
-@settings(max_examples=150, deadline=None)
-@given(seeds, margins)
-def test_a_larger_margin_never_helps_a_difference_nor_hurts_an_equivalence(difference, margin):
-    assert rank(AtLeast(2 * margin), difference) <= rank(AtLeast(margin), difference)
-    assert rank(Within(2 * margin), difference) >= rank(Within(margin), difference)
-
-
-@settings(max_examples=150, deadline=None)
-@given(seeds, tables(), margins, st.randoms(use_true_random=False))
-def test_the_order_of_seeds_does_not_matter(difference, table, margin, random):
-    mixed = difference[random.sample(range(len(difference)), len(difference))]
-    for rule in (AtLeast(margin), Within(margin), Between(0.5, 2.0)):
-        assert decide(rule, mixed) == decide(rule, difference)
-    rows = random.sample(range(len(table)), len(table))
-    rises = Rises(tuple(range(table.shape[1])), margin)
-    assert decide(rises, table[rows]) == decide(rises, table)
-
-
-@settings(max_examples=150, deadline=None)
-@given(seeds, tables(), margins, st.integers(-6, 6).map(lambda i: 2.0**i))
-def test_the_unit_does_not_matter(difference, table, margin, scale):
-    order = tuple(range(table.shape[1]))
-    for rule, scaled_rule, array in (
-        (AtLeast(margin), AtLeast(scale * margin), difference),
-        (Within(margin), Within(scale * margin), difference),
-        (Rises(order, margin), Rises(order, scale * margin), table),
-    ):
-        plain, scaled = decide(rule, array), decide(scaled_rule, scale * array)
-        assert scaled.verdict == plain.verdict
-        assert scaled.effect == pytest.approx(scale * plain.effect)
-        assert scaled.p == pytest.approx(plain.p)
-
-
-@settings(max_examples=50, deadline=None)
-@given(seeds, margins)
-def test_equivalence_has_no_sign(difference, margin):
-    assert verdict(Within(margin), -difference) == verdict(Within(margin), difference)
