@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from normlab.claims.registry import load_claim
+from normlab.claims.registry import load_claim, slugs
 from normlab.claims.run import session
 from normlab.claims.run.request import RunRequest
 from normlab.errors import NormLabError
@@ -15,6 +15,11 @@ def test_neither_and_both_are_refused_each_in_its_words():
         session.select(RunRequest())
     with pytest.raises(NormLabError, match="--all runs hf-layernorm, too: leave one of both out"):
         session.select(RunRequest(slugs=("hf-layernorm",), all_claims=True))
+
+
+def test_all_are_every_claim_of_the_project():
+    chosen = session.select(RunRequest(all_claims=True)).claims
+    assert [claim.slug for claim in chosen] == slugs()
 
 
 def test_missing_jobs_are_listed_once_and_what_measures_time_last(toy, tmp_path, monkeypatch):

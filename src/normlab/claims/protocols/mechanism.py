@@ -9,6 +9,7 @@ from normlab.claims.protocols.overrides import as_options
 
 # Ten convolutions without skips, in the manner of a VGG: see `tiny_protocols` for the images.
 NET = ("model=plaincnn", "model.depth=10")
+SMOKE = ("model.depth=3", "trainer.max_steps=2")  # every step is looked at, at every rate
 RATES = (0.01, 0.03, 0.1, 0.3)  # every seed takes the one with the lowest training loss
 
 
@@ -17,7 +18,10 @@ def mechanism_protocols(seconds: Mapping[str, float]) -> dict[str, Protocol]:
 
     seconds: what a trial takes, by profile.
     """
-    protocols = as_options(tiny_protocols(*NET, epochs=3, full_epochs=2))
+    protocols = tiny_protocols(*NET, epochs=3, full_epochs=2)
+    smoke = protocols["smoke"]
+    protocols["smoke"] = replace(smoke, overrides=(*smoke.overrides, *SMOKE))
+    protocols = as_options(protocols)
     return {
         name: replace(
             protocol,
