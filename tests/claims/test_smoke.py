@@ -10,7 +10,6 @@ from normlab.claims.verdicts import verdicts
 from normlab.records.places import EXPERIMENTS
 from normlab.records.store import RESULTS, Store
 
-
 TOPICS = sorted(path.name for path in EXPERIMENTS.iterdir() if any(path.glob("*.py")))
 
 
