@@ -23,6 +23,7 @@ from normlab.records.store import Store
 from normlab.records.verdict import NO_DATA, VERDICTS, to_json
 from normlab.report import readme
 from normlab.report.cards import Card, build_card, finished
+from normlab.report.coverage import coverage_page, statements
 from normlab.report.headline import HEADLINE, headline_of
 from normlab.report.marks import SYMBOLS
 from normlab.report.verdict_table import verdict_page
@@ -39,8 +40,8 @@ def built(
 ) -> dict[Path, str]:
     """Path -> text of verdicts.json and the page.
 
-    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md
-    and docs/zoo.md.
+    With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md,
+    docs/coverage.md and docs/zoo.md.
 
     Raises:
         NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
@@ -63,6 +64,8 @@ def built(
         path = CHECKOUT / "README.md"
         texts[path] = readme.put(path.read_text(), readme.blocks(cards, picture))
         texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards, together)
+        found = statements([claim.slug for claim in claims])
+        texts[CHECKOUT / "docs" / "coverage.md"] = coverage_page(cards, found)
         if networks := read_rows(results):
             texts[CHECKOUT / "docs" / "zoo.md"] = zoo_page(networks.values())
         for theme, svg in picture.pictures.items() if picture else ():
