@@ -53,12 +53,12 @@ def with_saved_config(argv: Sequence[str]) -> list[str]:
             kept[place + 1] = os.path.abspath(value)
         if folder.name == ".hydra":
             given = {one.partition("=")[0] for one in argv}
-            kept += [f"{key}={value}" for key, value in _places().items() if key not in given]
+            kept += [f"{key}={value}" for key, value in places().items() if key not in given]
     return kept
 
 
-def _places() -> dict[str, str]:
-    """What conf/config.yaml has for `_PLACES`, as it is written there."""
+def places() -> dict[str, str]:
+    """What conf/config.yaml has for folders of runs, by Hydra's keys, as it is written there."""
     from omegaconf import OmegaConf
 
     # Not by OmegaConf.select, which would resolve what only Hydra can: `${now:...}`.

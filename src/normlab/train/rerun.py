@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +20,7 @@ from normlab.records.compare import difference
 from normlab.records.places import CONF
 from normlab.records.record import Record, trial_key
 from normlab.records.store import DONE
+from normlab.train.arguments import places
 from normlab.train.job import train
 from normlab.train.sentences import sentence_of
 
@@ -105,6 +106,8 @@ def _apply(node: DictConfig, override: Override) -> None:
 
 
 def _new_folder(cfg: Config) -> Path:
-    now = datetime.now()
-    name = f"{now:%H-%M-%S-%f}-{cfg.model.name}-{cfg.norm.kind}"
-    return Path("runs") / f"{now:%Y-%m-%d}" / name
+    """Where train.py would put it now, by the pattern of conf/config.yaml."""
+    names = {"model": {"name": cfg.model.name}, "norm": {"kind": cfg.norm.kind}}
+    # `${now:...}` is a resolver of Hydra's.
+    setup_globals()
+    return Path(str(OmegaConf.create({**names, "dir": places()["hydra.run.dir"]}).dir))
