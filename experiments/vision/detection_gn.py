@@ -39,7 +39,8 @@ STATED = {
     "ResNet-50, 3x": {"GN": (40.8, 36.1), "frozen BN": (38.9, 34.3)},
     DETECTRON2: {"GN": (42.6, 38.6), "frozen BN": (41.0, 37.2), "SyncBN": (41.9, 37.8)},
 }
-# 1 if the detectors of the library have GN by default: all four have BN that is frozen.
+# 1 if the detectors of the library have GN by default: all four have BN whose statistics are
+# frozen, in MMDetection with a gain and a shift that are trained.
 GN_BY_DEFAULT = {"Detectron": 0.0, "Detectron2": 0.0, "torchvision": 0.0, "MMDetection": 0.0}
 # Row, norm against which GN is held, kind of AP.
 Comparison = tuple[str, str, str]
