@@ -8,7 +8,7 @@ Measured: test accuracy with true SGD batches of 2 and 32, the same samples for 
 a rate of its own. At equal samples a smaller batch has more steps, which is not the norm's doing:
 GroupNorm is judged from below.
 Cost: normlab run gn-ln-fix-small-batch --profile full    120 trials to its first look, 2.7 hours of
-one core; 60 of them are other claims', too
+one core; 75 of them are other claims', too
 """
 
 from normlab.claims.answers import Answers
