@@ -22,7 +22,7 @@ def slugs(folder: Path = EXPERIMENTS) -> list[str]:
     Raises:
         NormLabError: two files of one slug.
     """
-    return sorted(_files(folder))
+    return sorted(experiment_files(folder))
 
 
 def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
@@ -31,11 +31,15 @@ def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
     Raises:
         NormLabError: two files of one slug.
     """
-    return _files(folder).get(slug)
+    return experiment_files(folder).get(slug)
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """By slug, in whatever topic's folder."""
+def experiment_files(folder: Path = EXPERIMENTS) -> dict[str, Path]:
+    """By slug, in whatever topic's folder.
+
+    Raises:
+        NormLabError: two files of one slug.
+    """
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("[!_]*.py")):
         slug = path.stem.replace("_", "-")
