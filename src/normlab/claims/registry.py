@@ -61,6 +61,10 @@ def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
             f"unknown claim {slug!r}: choose one of {', '.join(_near(slug, slugs(folder)))}; "
             "`normlab list` shows all."
         )
+    return _claim_in(path, slug)
+
+
+def _claim_in(path: Path, slug: str) -> Claim:
     claim = getattr(load_experiment(path), "CLAIM", None)
     if not isinstance(claim, Claim) or claim.slug != slug:
         raise NormLabError(f"{path}: define CLAIM = Claim(slug={slug!r}, ...).")
@@ -79,7 +83,8 @@ def _near(slug: str, known: Sequence[str]) -> Sequence[str]:
 
 def load_all(folder: Path = EXPERIMENTS) -> list[Claim]:
     """Every claim, sorted by slug."""
-    return [load_claim(slug, folder) for slug in slugs(folder)]
+    # One look at the folder, and not one for each claim.
+    return [_claim_in(path, slug) for slug, path in sorted(experiment_files(folder).items())]
 
 
 def docstring(slug: str, folder: Path = EXPERIMENTS) -> str:

@@ -4,6 +4,7 @@ only lays it out."""
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -87,7 +88,7 @@ class Card:
             filter(None, [self.profile and f"{self.profile} profile on {self.device}", self.data])
         )
 
-    @property
+    @cached_property
     def file(self) -> str:
         """The experiment file, below experiments/."""
         path = experiment_file(self.claim.slug)

@@ -89,11 +89,11 @@ def _row(
     if not trials.counts(record.arm or "", record.seed):
         outcome += ", not counted"
     tried = [f"{rate:g}: {_score(claim, one)}" for rate, one in rates.items()]
-    chosen = record.config.get("optim", {}).get("lr") if rates else None
+    chosen = record.section("optim").get("lr") if rates else None
     return TrialRow(
         seed=record.seed,
         values=values,
-        rate="" if chosen is None else f"{chosen:g}",
+        rate=f"{chosen:g}" if isinstance(chosen, float) else "",
         tried="; ".join(tried),
         status=outcome,
         seconds=number(record.duration_s, 2),
