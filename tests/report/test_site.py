@@ -23,7 +23,7 @@ ROWS = [
         "slug": slug, "statement": statement, "topic": topic, "verdict": verdict, "answer": "",
         "clauses": [{"name": "gain", "verdict": verdict, "effect": "3 (1 to 5) points"}],
         "documents": documents, "norms": norms, "stands_for": stands, "n": n, "profile": "quick",
-        "device": "a GPU", "data": "digits",
+        "device": "a GPU", "data": "cifar10, 5,000 images; digits" if n else "",
     }
     for slug, statement, topic, verdict, documents, norms, stands, n in (
         ("b", 'It is "so", always.', "depth", "refuted", ["Lesson"], ["layernorm"], [], 5),
@@ -54,6 +54,8 @@ def in_script(expression: str):
         ("#norm=layernorm", ["c", "b"]),
         ("#document=Course", ["c", "a"]),
         ("#stands=yes", ["c", "a"]),
+        ("#data=digits&device=a+GPU", ["c", "b"]),
+        ("#data=images", []),
         ("#stands=no", ["b"]),
         ("#q=ALWAYS+so", ["b"]),
         ("#q=depth+nothing", []),
@@ -100,7 +102,7 @@ def test_the_first_page_is_read_without_scripts_and_links_to_each_claim(site):
     for slug in ("made-up", "other"):
         assert f'id="{slug}"' in first and f'href="claims/{slug}.html"' in first
     assert '<p class="answer">New is better.</p>' in first
-    for name in ("q", "document", "topic", "verdict", "norm", "stands", "sort"):
+    for name in ("q", "document", "topic", "verdict", "norm", "data", "device", "stands", "sort"):
         assert f'name="{name}"' in first
     assert '<option value="no data">' in first and '<option value="refuted">' not in first
 

@@ -60,7 +60,7 @@ def first_page(
         cards=cards,
         groups={verdict: group for verdict, group in groups.items() if group},
         facets=of,
-        choices=_choices(list(of.values())),
+        choices=_choices(list(of.values()), cards),
         decided=sum(card.verdict != NO_DATA for card in cards),
         headline=headline,
         trials=trials,
@@ -107,17 +107,21 @@ def _render(template: str, **given: object) -> str:
     return page.render(style=style, symbols=symbols, classes=CLASSES, **given)
 
 
-def _choices(rows: Sequence[Facets]) -> dict[str, list[tuple[str, str]]]:
+def _choices(rows: Sequence[Facets], cards: Sequence[Card]) -> dict[str, list[tuple[str, str]]]:
     """By filter, its values and how a reader sees each."""
     documents = {title for row in rows for title in row.documents}
     topics = {row.topic for row in rows if row.topic}
     norms = {kind for row in rows for kind in row.norms}
     verdicts = {row.verdict for row in rows}
+    used = {one.partition(", ")[0] for card in cards for one in card.data.split("; ") if one}
+    devices = {card.device for card in cards if card.device}
     return {
         "document": [(title, title) for title in sorted(documents)],
         "topic": [(topic, topic.replace("_", " ")) for topic in sorted(topics)],
         "verdict": [(word, word) for word in VERDICTS if word in verdicts],
         "norm": [(kind, norm_name(kind).name) for kind in sorted(norms)],
+        "data": [(name, name) for name in sorted(used)],
+        "device": [(name, name) for name in sorted(devices)],
     }
 
 

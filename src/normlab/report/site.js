@@ -1,6 +1,6 @@
 // The first page of the report: what is shown of its claims. Without scripts all of them are.
 
-const FILTERS = ["document", "topic", "verdict", "norm", "stands"];
+const FILTERS = ["document", "topic", "verdict", "norm", "data", "device", "stands"];
 const COLUMNS = ["slug", "statement", "topic", "verdict", "answer", "clauses", "documents", "norms",
   "stands_for", "n", "profile", "device", "data"];
 const VERDICTS = ["supported", "partly supported", "refuted", "inconclusive", "no data"];
@@ -33,6 +33,9 @@ function matches(row, state) {
     topic: () => row.topic === state.topic,
     verdict: () => row.verdict === state.verdict,
     norm: () => row.norms.includes(state.norm),
+    // Of `cifar10, 5,000 images; digits` by the names alone.
+    data: () => row.data.split("; ").some((set) => set.split(", ")[0] === state.data),
+    device: () => row.device === state.device,
     stands: () => (row.stands_for.length > 0) === (state.stands === "yes"),
   };
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
