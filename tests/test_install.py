@@ -119,7 +119,7 @@ def test_its_command_lists_the_recorded_verdicts(site, empty, environment):
     command = [sys.executable, str(site / "bin" / "normlab"), "list"]
     done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("bn-batch-below-16")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  bn-batch-below-16")]
     assert "partly supported" in line
     assert done.stdout.count("no data") < 5
 

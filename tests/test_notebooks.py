@@ -15,7 +15,7 @@ from jupyter_client.connect import write_connection_file
 
 from normlab.claims.registry import EXPERIMENTS
 from normlab.records.store import RESULTS
-from normlab.report.build import _links, html
+from normlab.report.pages import first_page, links
 
 ROOT = EXPERIMENTS.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -27,7 +27,7 @@ def test_they_are_all_there():
 
 def test_the_report_links_to_each():
     page = RESULTS / "report" / "index.html"
-    linked = re.findall(r'href="([^"]+\.ipynb)"', html([], 0, _links(RESULTS, page)))
+    linked = re.findall(r'href="([^"]+\.ipynb)"', first_page([], 0, links(RESULTS, page)))
     assert [(page.parent / link).resolve() for link in linked] == NOTEBOOKS
 
 

@@ -52,9 +52,13 @@ def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
 
 def test_show_prints_commands_as_they_are(normlab, tmp_path):
     """rich took `[corruptions]` for its own mark-up."""
-    done = normlab("show", "ln-in-robust-shift", "--profile", "smoke", "--results", str(tmp_path))
+    folder = ("--results", str(tmp_path))
+    done = normlab("show", "ln-in-robust-shift", "--plan", "--profile", "smoke", *folder)
     assert done.returncode == 0, done.stderr
     assert "evaluations=[corruptions]" in done.stdout
+    card = normlab("show", "ln-in-robust-shift", *folder)
+    assert card.returncode == 0, card.stderr
+    assert "NO DATA" in card.stdout and "train.py" not in card.stdout
 
 
 def test_list_takes_a_damaged_file_for_no_missing_one(normlab, tmp_path):

@@ -13,7 +13,6 @@ from normlab.claims.claim import Arm
 from normlab.claims.registry import load_all
 from normlab.claims.trials import Trials
 from normlab.claims.verdicts import verdicts
-from normlab.records.places import RESULTS
 from normlab.report.build import built, out_of_date, write
 from normlab.report.cards import build_card
 from normlab.report.figures import draw
@@ -21,8 +20,9 @@ from normlab.report.verdict_table import verdict_page
 
 
 def page(folder, *claims):
+    """The first page and those of the claims, one after the other."""
     texts = built(folder, claims=claims)
-    return texts[folder / "report" / "index.html"]
+    return "".join(text for path, text in texts.items() if path.suffix == ".html")
 
 
 def row(store, one):
@@ -46,8 +46,10 @@ def rewrite(folder: Path, slug: str, change):
 
 def test_what_this_checkout_commits_is_up_to_date():
     texts = built()
-    page = RESULTS / "report" / "index.html"  # a build product
-    old = [path.name for path in out_of_date(texts) if path != page]
+    pages = {path: text for path, text in texts.items() if path.suffix == ".html"}
+    old = [path.name for path in out_of_date(texts) if path not in pages]  # build products
+    large = {path.name: len(text.encode()) for path, text in pages.items()}
+    assert len(pages) == 1 + len(load_all()) and max(large.values()) < 300_000, large
     assert {"README.md", "VERDICTS.md", "verdicts.json"} <= {path.name for path in texts}
     assert not old, f"{', '.join(old)}: run `normlab report` and commit what it writes"
 
@@ -107,7 +109,7 @@ def test_altering_one_metric_moves_the_verdict(tmp_path):
     store.reload()
     assert row(store, one).verdict == "inconclusive"
     after = built(tmp_path, claims=[one])
-    assert set(out_of_date(after)) == set(before)  # the page and verdicts.json both
+    assert set(out_of_date(after)) == set(before)  # pages and verdicts.json
     assert "**supported**" not in table(store, one)
 
 
@@ -182,5 +184,5 @@ def test_trials_of_other_claims_are_linked(tmp_path):
     fill(tmp_path, first, better(0.03))
     fill(tmp_path, second, better(0.03))
     html = page(tmp_path, first, second)
-    assert '<a href="../first.jsonl">first.jsonl</a> (10)' in html
-    assert '<a href="../second.jsonl">second.jsonl</a> (2)' in html
+    assert '<a href="../../first.jsonl">first.jsonl</a> (10)' in html
+    assert '<a href="../../second.jsonl">second.jsonl</a> (2)' in html

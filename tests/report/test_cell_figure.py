@@ -23,7 +23,7 @@ from normlab.report.figures import draw
 
 
 def page(folder, one):
-    return built(folder, claims=[one])[folder / "report" / "index.html"]
+    return built(folder, claims=[one])[folder / "report" / "claims" / f"{one.slug}.html"]
 
 
 # Of every kind that the claims' clauses ask for.
@@ -107,7 +107,7 @@ def test_rmsnorm_claim_from_made_up_records(ratio, expected, tmp_path):
         tmp_path, one, lambda job, noise: with_grid(cells(ratio * math.exp(0.005 * noise)))
     )
     assert verdict(one, store).verdict == expected
-    assert f"{one.statement}</h3>" in page(tmp_path, one) and figure(one, store).count(
+    assert f"{one.statement}</h1>" in page(tmp_path, one) and figure(one, store).count(
         "<polyline"
     ) == len(one.arms)
 

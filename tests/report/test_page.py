@@ -1,4 +1,4 @@
-"""The page as a browser gets it: whole, self-contained, nothing of a record is markup; and its
+"""Pages as a browser gets them: whole, self-contained, nothing of a record is markup; and their
 figures."""
 
 import math
@@ -18,11 +18,11 @@ from normlab.claims.registry import load_claim
 from normlab.claims.rules import AtLeast, Between, Exact, Rate, Rises, Within
 from normlab.claims.trials import collect
 from normlab.claims.verdicts import verdicts
-from normlab.report.build import built
+from normlab.report.build import built, write
 from normlab.report.figures import draw
 from normlab.report.panels import panels
 
-VOID = {"meta", "br", "circle", "path", "rect", "line", "polyline", "polygon", "stop"}
+VOID = {"meta", "br", "input", "circle", "path", "rect", "line", "polyline", "polygon", "stop"}
 
 
 class Page(HTMLParser):
@@ -76,16 +76,22 @@ def figure(one, store):
 
 def test_page_is_whole_self_contained_and_its_links_lead_somewhere(headline, tmp_path):
     one, folder = headline
-    text = built(folder, claims=[one])[folder / "report" / "index.html"]
-    parsed = Page(text)
-    assert len(parsed.ids) == len(set(parsed.ids))
-    for link in parsed.links:
-        if link.startswith("#"):
-            assert link[1:] in parsed.ids
-        else:
-            assert (folder / "report" / link).resolve().exists(), link
-    assert not {"script", "link", "img", "iframe", "object"} & parsed.tags
-    assert not re.search(rf"https?:|url\(|@import|{re.escape(str(Path.cwd()))}|\bnan\b", text)
+    texts = built(folder, claims=[one])
+    write(texts)
+    first = folder / "report" / "index.html"
+    page = folder / "report" / "claims" / f"{one.slug}.html"
+    for path in (first, page):
+        text = texts[path]
+        parsed = Page(text)
+        assert len(parsed.ids) == len(set(parsed.ids))
+        for link in parsed.links:
+            way, _, place = link.partition("#")
+            assert (path.parent / way).resolve().exists() if way else place in parsed.ids, link
+        assert not {"link", "img", "iframe", "object"} & parsed.tags
+        assert not re.search(rf"https?:|url\(|@import|{re.escape(str(Path.cwd()))}|\bnan\b", text)
+        assert len(text.encode()) < 300_000  # twelve seeds of sixteen arms
+    assert "script" not in Page(texts[page]).tags
+    text = texts[first] + texts[page]
     rules = [part.rule_words for part in one.parts]
     for words in (one.statement, *one.caveats, one.would_change, *rules):
         assert escape(words) in text
@@ -105,9 +111,13 @@ def test_what_a_record_or_claim_says_is_never_markup(tmp_path):
         one,
         lambda job, noise: {"metrics": accuracy(0.5), "data": {"name": "<u>x", "fingerprint": ""}},
     )
-    text = built(tmp_path, claims=[one])[tmp_path / "report" / "index.html"]
-    assert not {"script", "i", "u"} & Page(text).tags
-    assert "<b>bold" not in text and "&lt;b&gt;bold&lt;/b&gt; &amp; plain" in text
+    texts = built(tmp_path, claims=[one])
+    first = texts.pop(tmp_path / "report" / "index.html")
+    text = texts[tmp_path / "report" / "claims" / f"{one.slug}.html"]
+    assert not {"script", "i", "u"} & Page(text).tags and not {"i", "u"} & Page(first).tags
+    assert first.count("<script") == 2 and first.count("</script>") == 2  # data, and what reads it
+    for page in (first, text):
+        assert "<b>bold" not in page and "&lt;b&gt;bold&lt;/b&gt; &amp; plain" in page
 
 
 def test_headline_figure_has_every_line_band_and_seed(headline):

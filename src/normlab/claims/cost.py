@@ -48,10 +48,11 @@ def cost_line(claim: Claim, design: Design, shared: int) -> str:
     count = "all" if shared == progress.remaining else f"{shared}"
     others = f"; {count} of them are other claims', too" if shared else ""
     command = f"normlab run {claim.slug} --profile full"
-    return f"Cost: {command}    {trials}{looks}, {_time(seconds)} of one core{others}"
+    return f"Cost: {command}    {trials}{looks}, {time_in_words(seconds)} of one core{others}"
 
 
-def _time(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
+    """`a second`, `20 seconds`, `a minute`, `12 minutes` or `1.2 hours`."""
     if seconds < 1.5:
         return "a second"
     if seconds < 55:

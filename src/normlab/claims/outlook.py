@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from normlab.claims.claim import Claim, Part, Protocol
-from normlab.claims.cost import seconds_left
-from normlab.claims.design import Design
+from normlab.claims.cost import seconds_left, time_in_words
+from normlab.claims.design import Design, Progress
 from normlab.claims.looks import Looks
 from normlab.claims.power import power
+from normlab.claims.sequence import wanted_seeds
 from normlab.records.record import Record
 
 
@@ -58,6 +59,28 @@ def plan_in_words(
             f"{last.remaining} to the last, {last_cost}"
         )
     return f"profile {name}: {len(claim.arms)} arms, looks at {looks} seeds{tuned}; {cost}"
+
+
+def cost_in_words(claim: Claim, name: str, records: Mapping[str, Record]) -> str:
+    """What a run under the protocol `name` still costs: to its next look, and to its last."""
+    protocol = claim.protocols[name]
+    design, looks = Design(claim, protocol), protocol.looks
+    last = design.progress(records, looks.most)
+    wanted = wanted_seeds(claim, looks, last.recorded(records))
+    soon = design.progress(records, wanted)
+    if not soon.remaining:
+        return f"{name}: nothing left to run"
+    words = [_trials_in_words(protocol, soon, records)]
+    # Once a clause is decided its arms get no more seeds: fewer than the last look asks for.
+    if max(wanted.values()) < looks.most:
+        words[0] = f"{words[0]}, for the look at {max(wanted.values())} seeds"
+        words.append(f"at most {_trials_in_words(protocol, last, records)}, for {looks.most}")
+    return f"{name}: {'; '.join(words)}"
+
+
+def _trials_in_words(protocol: Protocol, progress: Progress, records: Mapping[str, Record]) -> str:
+    time = time_in_words(seconds_left(protocol, progress, records))
+    return f"{progress.remaining} trial{'s' * (progress.remaining > 1)}, {time} of one core"
 
 
 def _minutes(seconds: float) -> str:

@@ -22,7 +22,7 @@ def slugs(folder: Path = EXPERIMENTS) -> list[str]:
     Raises:
         NormLabError: two files of one slug.
     """
-    return sorted(_files(folder))
+    return sorted(experiment_files(folder))
 
 
 def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
@@ -31,11 +31,15 @@ def experiment_file(slug: str, folder: Path = EXPERIMENTS) -> Path | None:
     Raises:
         NormLabError: two files of one slug.
     """
-    return _files(folder).get(slug)
+    return experiment_files(folder).get(slug)
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """By slug, in whatever topic's folder."""
+def experiment_files(folder: Path = EXPERIMENTS) -> dict[str, Path]:
+    """By slug, in whatever topic's folder.
+
+    Raises:
+        NormLabError: two files of one slug.
+    """
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("[!_]*.py")):
         slug = path.stem.replace("_", "-")
@@ -57,6 +61,10 @@ def load_claim(slug: str, folder: Path = EXPERIMENTS) -> Claim:
             f"unknown claim {slug!r}: choose one of {', '.join(_near(slug, slugs(folder)))}; "
             "`normlab list` shows all."
         )
+    return _claim_in(path, slug)
+
+
+def _claim_in(path: Path, slug: str) -> Claim:
     claim = getattr(load_experiment(path), "CLAIM", None)
     if not isinstance(claim, Claim) or claim.slug != slug:
         raise NormLabError(f"{path}: define CLAIM = Claim(slug={slug!r}, ...).")
@@ -75,7 +83,8 @@ def _near(slug: str, known: Sequence[str]) -> Sequence[str]:
 
 def load_all(folder: Path = EXPERIMENTS) -> list[Claim]:
     """Every claim, sorted by slug."""
-    return [load_claim(slug, folder) for slug in slugs(folder)]
+    # One look at the folder, and not one for each claim.
+    return [_claim_in(path, slug) for slug, path in sorted(experiment_files(folder).items())]
 
 
 def docstring(slug: str, folder: Path = EXPERIMENTS) -> str:

@@ -12,20 +12,21 @@ from normlab.cli.options import Results
 def report(
     results: Results = None,
     out: Annotated[
-        Path | None, typer.Option(help="The page.  [default: report/index.html in the results]")
+        Path | None, typer.Option(help="First page.  [default: report/index.html in the results]")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 and say what is out of date.")
     ] = False,
 ) -> None:
-    """Build the page, the table in README.md and verdicts.json from the records."""
+    """Build a page of all claims, one of each, the table in README.md and verdicts.json from the
+    records."""
     from normlab.records.places import RESULTS
     from normlab.report.build import built, out_of_date, write
 
     texts = built(results or RESULTS, out)
     old = out_of_date(texts)
     if check:
-        # The page is not committed, so that it may be missing.
+        # Pages are not committed, so that they may be missing.
         old = [path for path in old if path.is_file() or path.suffix != ".html"]
         if old:
             files = ", ".join(_shown(path) for path in old)
@@ -33,8 +34,13 @@ def report(
             sys.exit(1)
         return
     write({path: texts[path] for path in old})
+    claims = [path for path in texts if path.parent.name == "claims" and path.suffix == ".html"]
     for path in texts:
-        print(f"{_shown(path)}: {'written' if path in old else 'up to date'}")
+        if path not in claims:
+            print(f"{_shown(path)}: {'written' if path in old else 'up to date'}")
+    if claims:
+        written = sum(path in old for path in claims)
+        print(f"{_shown(claims[0].parent)}: {len(claims)} pages, {written} written")
 
 
 def _shown(path: Path) -> str:

@@ -4,6 +4,7 @@ only lays it out."""
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -16,9 +17,11 @@ from normlab.records.record import Record
 from normlab.records.store import DONE, Store
 from normlab.records.verdict import NO_DATA, Earlier, OtherVerdict, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, number
+from normlab.report.claim_text import run_command
 from normlab.report.figures import draw
 from normlab.report.panels import panels
 from normlab.report.strips import arm_strips, effect_strip
+from normlab.report.trial_table import TrialTable, trial_table
 from normlab.report.words import CLASSES, data_label
 
 
@@ -69,8 +72,9 @@ class Card:
     data: str
     figure: Markup
     strips: list[Markup]
+    trials: TrialTable
     arms: list[ArmRow]
-    commands: list[str]
+    command: str  # the one that gives the verdict
     cost: str
     made_by: str
     files: list[tuple[str, int]]
@@ -84,7 +88,7 @@ class Card:
             filter(None, [self.profile and f"{self.profile} profile on {self.device}", self.data])
         )
 
-    @property
+    @cached_property
     def file(self) -> str:
         """The experiment file, below experiments/."""
         path = experiment_file(self.claim.slug)
@@ -106,8 +110,7 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
     # Data, versions and commits are told of what is evidence.
     counted = trials.all(counted=True)
     tuned = _not_chosen(trials)
-    # Smoke is no evidence; the embedded ones are what a profile runs where data are missing.
-    profiles = [name for name in ("quick", "full", "gpu") if name in claim.protocols]
+    read = panels(claim, trials)
     # Shared trials lie in the file of the claim that ran them first.
     files = Counter(record.claim for record in (*evaluated, *tuned) if record.claim)
     return Card(
@@ -123,9 +126,10 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         others=[(other.verdict, _elsewhere(other)) for other in verdict.others],
         data="; ".join(sorted({data_label(record) for record in counted})),
         figure=draw(claim, trials),
-        strips=[arm_strips(panel) for panel in panels(claim, trials)],
+        strips=[arm_strips(panel) for panel in read],
+        trials=trial_table(claim, trials, read),
         arms=[_arm(name, trials, verdict.learning_rates.get(name, ())) for name in trials.records],
-        commands=[f"normlab run {claim.slug} --profile {name}" for name in profiles],
+        command=run_command(claim, verdict),
         cost=_cost(evaluated, tuned),
         made_by=_made_by(counted),
         files=sorted(files.items()),

@@ -1,13 +1,12 @@
 """Strips: one row of an HTML grid each, with a label, a small SVG on a shared scale, and the
 numbers."""
 
-import math
-
 from markupsafe import Markup, escape
 
 from normlab.claims.trials import Point, summary
 from normlab.records.verdict import PartVerdict, Zone
 from normlab.records.words import effect, numbers
+from normlab.report.effect_scale import effect_scale, origin
 from normlab.report.marks import line, mark, percent, text
 from normlab.report.panels import Panel
 from normlab.report.scale import Scale
@@ -17,18 +16,15 @@ from normlab.report.words import CLASSES
 def effect_strip(part: PartVerdict) -> Markup:
     """A part's effect with its 95 % interval, over the zones of its rule; "" without an
     interval."""
-    if part.effect is None or part.low is None or part.high is None:
+    scale = effect_scale(part)
+    if scale is None or part.effect is None or part.low is None or part.high is None:
         return Markup("")
-    origin = 1.0 if part.log else 0.0
-    ends = (part.effect, part.low, part.high, origin)
-    # The rule's edges stay in sight, however far the effect is from them.
-    scale = Scale.around([*ends, *_edges(part)], part.log, pad=0.16)
     body = []
     for zone in part.zones:
         body += _zone(zone, scale)
-    # No effect: a difference of 0, a ratio of 1.
-    if 0 < scale(origin) < 100:
-        body.append(line(scale(origin), "16", scale(origin), "44", "origin"))
+    none = scale(origin(part))
+    if 0 < none < 100:
+        body.append(line(none, "16", none, "44", "origin"))
     low, middle, high = (scale(end) for end in (part.low, part.effect, part.high))
     body.append(line(low, "28", high, "28", "whisker"))
     body += [line(x, "23", x, "33", "whisker") for x in (low, high)]
@@ -37,12 +33,6 @@ def effect_strip(part: PartVerdict) -> Markup:
     label = escape(f"{part.name}: {effect(part)}, 95 % interval")
     drawn = "".join(body)
     return Markup(f'<svg class="strip tall" role="img" aria-label="{label}">{drawn}</svg>')
-
-
-def _edges(part: PartVerdict) -> list[float]:
-    """The ends of zones that can be drawn."""
-    ends = [end for zone in part.zones for end in (zone.low, zone.high)]
-    return [end for end in ends if math.isfinite(end) and (end > 0 or not part.log)]
 
 
 def _zone(zone: Zone, scale: Scale) -> list[str]:
