@@ -12,6 +12,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import pytest
 import torch
+from browser import chromium
 from warm import Warm, forked_loky, training_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +29,16 @@ SLOW = (
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.stem not in SLOW)  # stable: else as they were
-    if torch.cuda.is_available():
-        return
+    if not torch.cuda.is_available():
+        _leave_out(items, "gpu", "needs a CUDA device, and there is none here")
+    if chromium() is None:
+        _leave_out(items, "browser", "needs Chromium, and there is none here")
+
+
+def _leave_out(items, marker, reason):
     for item in items:
-        if item.get_closest_marker("gpu"):
-            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and there is none here"))
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_report_header():

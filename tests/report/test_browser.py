@@ -1,26 +1,24 @@
 """The site in a headless Chromium: narrowed, linked, saved, 390 pixels wide, dark, by keyboard.
 
-Skipped where no such browser is installed.
+Marked, and left out with a word where no such browser is installed.
 """
 
 import json
 import re
-import shutil
 import subprocess
 from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from browser import chromium
 from made_up import better, claim, fill
 
 from normlab.claims.claim import Arm
 from normlab.report import pages
 from normlab.report.build import built, write
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium, which is not here")
+pytestmark = pytest.mark.browser
 # Of a script in the page: types into the search, as a person does.
 TYPE = """
 const form = document.getElementById("choose");
@@ -71,7 +69,7 @@ def dumped(page: Path, text: str, fragment: str = "", dark: bool = False):
     copy = page.with_name(f"seen-{page.name}")
     copy.write_text(text)
     command = [
-        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        str(chromium()), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         f"--user-data-dir={page.parent}/browser", "--window-size=1000,900", "--dump-dom",
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",
         f"{copy.as_uri()}{fragment}",
@@ -82,7 +80,6 @@ def dumped(page: Path, text: str, fragment: str = "", dark: bool = False):
     return json.loads(unquote(found))
 
 
-@needs_browser
 def test_a_link_narrows_the_page(folder):
     index = folder / "index.html"
     assert seen(index, f"return {SHOWN}") == ["made-up", "other"]
@@ -91,7 +88,6 @@ def test_a_link_narrows_the_page(folder):
     assert seen(index, f"return {SHOWN}", "#topic=gardening") == ["made-up", "other"]
 
 
-@needs_browser
 def test_a_search_is_kept_in_the_address_and_reset(folder):
     index = folder / "index.html"
     script = f'{TYPE} return [{SHOWN}, location.hash, document.getElementById("shown").value]'
@@ -100,7 +96,6 @@ def test_a_search_is_kept_in_the_address_and_reset(folder):
     assert seen(index, reset) == [["made-up", "other"], ""]
 
 
-@needs_browser
 def test_what_is_shown_is_saved(folder):
     script = f"""{TYPE}
     const saved = [];
@@ -110,7 +105,6 @@ def test_what_is_shown_is_saved(folder):
     assert seen(folder / "index.html", script) == ["claims.csv", "claims.json"]
 
 
-@needs_browser
 def test_the_keyboard_reaches_what_a_mouse_does(folder):
     script = """
     const all = [...document.querySelectorAll("#choose input, #choose select, #choose button, a")];
@@ -119,7 +113,6 @@ def test_the_keyboard_reaches_what_a_mouse_does(folder):
     assert none == "0" and int(total) > 10
 
 
-@needs_browser
 @pytest.mark.parametrize("name", ["index.html", "claims/made-up.html", "claims/other.html"])
 def test_a_narrow_screen_is_not_wider_than_itself(name, folder):
     open_all = 'page.querySelectorAll("details").forEach((one) => { one.open = true; });'
@@ -128,7 +121,6 @@ def test_a_narrow_screen_is_not_wider_than_itself(name, folder):
     assert screen == 390 and wide <= 390
 
 
-@needs_browser
 def test_dark_is_dark(folder):
     script = "return getComputedStyle(document.body).backgroundColor"
     assert seen(folder / "index.html", script, dark=True) == "rgb(21, 22, 26)"

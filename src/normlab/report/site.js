@@ -9,15 +9,26 @@ const VERDICTS = ["supported", "partly supported", "refuted", "inconclusive", "n
 function stateOf(fragment) {
   const state = { q: "", sort: "verdict" };
   for (const name of FILTERS) state[name] = "";
-  for (const [name, value] of new URLSearchParams(fragment.replace(/^#/, "")))
-    if (name in state) state[name] = value;
+  for (const pair of fragment.replace(/^#/, "").split("&")) {
+    const [name, value = ""] = pair.split("=");
+    if (name in state) state[name] = decoded(value);
+  }
   return state;
 }
 
 function fragmentOf(state) {
   const kept = Object.entries(state).filter(([name, value]) =>
     value && !(name === "sort" && value === "verdict"));
-  return new URLSearchParams(kept).toString();
+  return kept.map(([name, value]) => name + "=" + encodeURIComponent(value)).join("&");
+}
+
+// A blank may be written as a plus. What is no text stays as it is: "100%".
+function decoded(value) {
+  try {
+    return decodeURIComponent(value.replace(/\+/g, " "));
+  } catch {
+    return value;
+  }
 }
 
 function textOf(row) {
