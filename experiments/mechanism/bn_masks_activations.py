@@ -146,7 +146,7 @@ CLAIM = Claim(
     ),
     answers=Answers(
         supported="BatchNorm masks what excites a network: " + NUMBERS + ".",
-        refuted="BatchNorm masks nothing of this: " + NUMBERS + ".",
+        refuted="Not as claimed, 0.01, 10 % and 1 point or more: " + NUMBERS + ".",
         partly="BatchNorm masks a part of it: " + NUMBERS + "; claimed were 0.01, 10 % and 1 "
         "point or more.",
         inconclusive="Not all is decided against 0.01, 10 % and 1 point: " + NUMBERS + ".",
