@@ -36,8 +36,9 @@ def trial(options: Options, seed: int) -> Measurement:
 NUMBERS = (
     "within a channel 1 - |rank correlation| of the images is {within a channel.effect:.4f}, "
     "{across channels.effect:.0f} % ({across channels.low:.0f} to {across channels.high:.0f}) of "
-    "an image's strongest channels are others behind the norm, and those before it matter more by "
-    "{before it.effect:+.1f} points of accuracy ({before it.low:+.1f} to {before it.high:+.1f})"
+    "an image's strongest channels are others behind the norm, and leaving out those before it "
+    "costs {before it.effect:+.1f} points of accuracy ({before it.low:+.1f} to "
+    "{before it.high:+.1f}) beside leaving out those behind it"
 )
 
 CLAIM = Claim(
