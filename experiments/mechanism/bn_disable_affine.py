@@ -41,7 +41,8 @@ def lost(name: str, words: str, baseline: str = "whole") -> Quantity:
 NUMBERS = (
     "gains of 1 and shifts of 0 cost a trained network {affine.effect:.1f} points "
     "({affine.low:.1f} to {affine.high:.1f}); gains alone {gain.effect:.1f}, shifts alone "
-    "{shift.effect:.1f}, no statistics either {no norm.effect:.1f}"
+    "{shift.effect:.1f}, no statistics either {no norm.effect:.1f}; {same class.effect:.0f} % of "
+    "the images keep their class"
 )
 
 CLAIM = Claim(
@@ -120,7 +121,7 @@ CLAIM = Claim(
     ),
     answers=Answers(
         supported="It is another network: " + NUMBERS + ".",
-        refuted="It is nearly the same network: " + NUMBERS + ".",
+        refuted="It costs less than 5 points: " + NUMBERS + ".",
         inconclusive="Whether it costs 5 points is open: " + NUMBERS + ".",
     ),
     caveats=(

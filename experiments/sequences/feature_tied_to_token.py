@@ -3,10 +3,11 @@
 Said by: "Normalization Deep-Dive", as the reason why statistics over the batch suit images.
 Primary source: none. Ba et al. 2016 (arXiv 1607.06450), section 6.7, say to the contrary that units
 of a convolutional net near the border have other statistics than the rest.
-Measured: what every norm of a trained network reads, of 1,000 test samples at all positions: a CNN
-with BatchNorm, and a causal transformer of characters with LayerNorm. Of the variance of a unit,
-the share that its position explains, and in the transformer the token at hand: mean over units and
-norms. Less than a tenth by position in images, and at least half by the token in text, decide.
+Measured: what every norm of a trained network reads, at all positions of up to 1,000 test samples:
+a CNN with BatchNorm, and a causal transformer of characters with LayerNorm. Of the variance of a
+unit, the share that its position explains, and in the transformer the token at hand: mean over
+units and norms. Less than a tenth by position in images, and at least half by the token in text,
+decide.
 Cost: normlab run feature-tied-to-token --profile full    10 trials to its first look, 50 minutes of
 one core
 """

@@ -122,8 +122,10 @@ CLAIM = Claim(
     scope=(*costs(FAST), *costs(SLOW)),
     answers=Answers(
         supported="It depends on the drift: " + NUMBERS + ".",
-        refuted="It depends on the drift by less than a factor of 3: " + NUMBERS + ".",
-        inconclusive="Whether it depends on the drift by a factor of 3 is open: " + NUMBERS + ".",
+        refuted="The best rate does not fall threefold as the drift slows: " + NUMBERS + ".",
+        inconclusive="Whether the best rate falls threefold as the drift slows is open: "
+        + NUMBERS
+        + ".",
     ),
     caveats=(
         "A drift of contrast and brightness, which statistics of channels can undo; without "

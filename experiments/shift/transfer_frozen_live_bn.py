@@ -88,10 +88,11 @@ def above_frozen(way: str, words: str, batch: int) -> Part:
 
 
 NUMBERS = (
-    "with the last layer alone trained on 500 images of another domain, live statistics cost "
-    "{hurts.effect:+.1f} points ({hurts.low:+.1f} to {hurts.high:+.1f}) against frozen ones at "
-    "batch 4, and win {helps.effect:+.1f} ({helps.low:+.1f} to {helps.high:+.1f}) at batch 64, "
-    "where they cost {forgets.effect:+.1f} points on the images of the source"
+    "with the last layer alone trained on 500 images of another domain, frozen statistics have "
+    "{hurts.effect:+.1f} points of accuracy ({hurts.low:+.1f} to {hurts.high:+.1f}) against live "
+    "ones at batch 4, and live ones {helps.effect:+.1f} ({helps.low:+.1f} to {helps.high:+.1f}) "
+    "against frozen ones at batch 64; there frozen ones have {forgets.effect:+.1f} on the images "
+    "of the source"
 )
 
 CLAIM = Claim(

@@ -8,7 +8,7 @@ one with batches of 128 and of 4, in which LayerNorm converges faster.
 Measured: test accuracy of an MLP of three hidden layers of 256 on CIFAR-10, batches of 512, each
 seed of each norm at a rate of its own. By at least half a point above LayerNorm decides. No norm,
 and BatchNorm whose statistics are of 8 samples, are asked in the scope.
-Cost: normlab run bn-large-batch-mlp --profile full    80 trials to its first look, 1.5 hours of one
+Cost: normlab run bn-large-batch-mlp --profile full    80 trials to its first look, 1.9 hours of one
 core
 """
 
@@ -22,7 +22,7 @@ from normlab.claims.protocols.images import image_protocols
 from normlab.claims.quantity import difference
 from normlab.claims.rules import AtLeast, Within
 
-EPOCHS, EPOCH_S = 16, 12.0
+EPOCHS, CHOICE, EPOCH_S = 16, 4, 12.0  # CHOICE: epochs by which a rate is chosen
 
 
 def protocols() -> Mapping[str, Protocol]:
@@ -33,20 +33,22 @@ def protocols() -> Mapping[str, Protocol]:
         "data.batch_size=512",
         epochs=40,
         full_epochs=EPOCHS,
+        choice_epochs=CHOICE,
     )
     smoke, full = usual["smoke"], usual["full"]
     # Its 128 digits make no batch of 512.
     usual["smoke"] = replace(smoke, overrides=(*smoke.overrides, "data.batch_size=64"))
     usual["full"] = replace(
-        full, seconds_per_trial=EPOCHS * EPOCH_S, seconds_per_choice=2 * EPOCH_S
+        full, seconds_per_trial=EPOCHS * EPOCH_S, seconds_per_choice=CHOICE * EPOCH_S
     )
     usual["quick"] = replace(usual["quick"], seconds_per_trial=15.0, seconds_per_choice=8.0)
     return usual
 
 
 NUMBERS = (
-    "BatchNorm is {layernorm.effect:+.2f} points ({layernorm.low:+.2f} to {layernorm.high:+.2f}) "
-    "from LayerNorm in an MLP with batches of 512, and {none.effect:+.2f} from no norm"
+    "in an MLP with batches of 512 BatchNorm has {layernorm.effect:+.2f} points of accuracy "
+    "({layernorm.low:+.2f} to {layernorm.high:+.2f}) against LayerNorm, and {none.effect:+.2f} "
+    "against no norm"
 )
 
 CLAIM = Claim(
@@ -106,9 +108,9 @@ CLAIM = Claim(
         ),
     ),
     answers=Answers(
-        supported="It does: " + NUMBERS + ".",
-        refuted="It is not half a point above LayerNorm: " + NUMBERS + ".",
-        inconclusive="Whether it is half a point above LayerNorm is open: " + NUMBERS + ".",
+        supported="BatchNorm is the better one: " + NUMBERS + ".",
+        refuted="BatchNorm is not half a point above LayerNorm: " + NUMBERS + ".",
+        inconclusive="Whether BatchNorm is half a point above LayerNorm is open: " + NUMBERS + ".",
     ),
     caveats=(
         "Images as rows of pixels, in random crops and mirrored; tables may differ from them.",

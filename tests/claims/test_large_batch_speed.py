@@ -7,6 +7,7 @@ import pytest
 from made_up_evidence import evidence_of
 
 from normlab.claims.claim import Protocol
+from normlab.claims.evidence import PartMissing
 from normlab.claims.registry import experiment_file, load_claim
 from normlab.records.record import Record
 
@@ -34,7 +35,9 @@ def test_steps_to_a_loss(losses, loss, steps):
     assert FILE["steps_to"](record(losses), loss) == pytest.approx(steps)
 
 
-def test_a_norm_that_is_as_fast_is_at_1_and_one_of_half_the_steps_at_2():
+@pytest.fixture
+def compared():
+    """The clause about speed, and evidence in which BatchNorm needs half the steps."""
     claim = load_claim("bn-best-large-batch-vision")
     part = next(part for part in claim.clauses if part.name == "speed, GN")
     evidence = evidence_of(claim, Protocol(), part.quantity.arms)
@@ -45,5 +48,24 @@ def test_a_norm_that_is_as_fast_is_at_1_and_one_of_half_the_steps_at_2():
             one.curve["train_loss"] = falling
             if arm == "batchnorm":
                 one.curve["train_loss"] = [max(0.0, 2 * loss - 2) for loss in falling]
+    return part, evidence
+
+
+def test_a_norm_of_twice_the_steps_is_at_2(compared):
+    part, evidence = compared
     groupnorm, batchnorm = part.quantity.read(evidence)
     assert np.exp(groupnorm + batchnorm) == pytest.approx(2)
+
+
+def test_what_does_not_train_has_no_speed(compared):
+    part, evidence = compared
+    first, *others = evidence.records["groupnorm"].values()
+    first.status, first.curve["train_loss"] = "diverged", [2.0, None]
+    first.curve["step"] = [0, 10]
+    groupnorm, batchnorm = part.quantity.read(evidence)
+    assert len(groupnorm) == len(others) and len(batchnorm) == len(others) + 1
+    assert np.exp(groupnorm.mean() + batchnorm.mean()) == pytest.approx(2)
+    for one in others:
+        one.status = "diverged"
+    with pytest.raises(PartMissing, match="no network of groupnorm trains"):
+        part.quantity.read(evidence)
