@@ -134,8 +134,8 @@ CLAIM = Claim(
     answers=Answers(
         supported="In train mode one latent vector changes the other images of a batch of 8 by "
         "{a tenth.effect:.2f} ({a tenth.low:.2f} to {a tenth.high:.2f}) of what it changes its "
-        "own, in a batch of 64 by {batch of 64.effect:.2f}; in eval mode, and with InstanceNorm, "
-        "LayerNorm, GroupNorm or RMSNorm, by {norms of a sample.effect:.0g}.",
+        "own, in a batch of 64 by {batch of 64.effect:.2f}; in eval mode by "
+        "{eval mode.effect:.0g}, and with norms of a sample by {norms of a sample.effect:.0g}.",
         refuted="With BatchNorm in train mode one latent vector changes no other image of its "
         "batch: by {others.effect:.0e} of its own at most.",
     ),
