@@ -1,0 +1,137 @@
+"""Trainings that diverge by a script, and when TensorBoard's scalars show it."""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from normlab.config.compose import compose
+from normlab.errors import choices
+from normlab.training.setup import Setup, set_up
+from normlab.training.step import loss_of
+
+# An MLP on images that every installation has.
+NETWORK = ("data=digits", "data.batch_size=64", "model=mlp", "optim.weight_decay=0")
+TAGS = ("loss", "gradient_norm")
+CALM = 200  # steps before the script begins
+RECENT = 100  # of them that a value is compared with
+GROWTH = {"slow": 1.005, "fast": 1.02}  # of the rate, a step
+JUMP, SPOILED = 1000.0, 1e4
+TIMES = 3.0  # above the largest recent value it is seen
+SCRIPTS = (*GROWTH, "jump", "spoiled", "none")
+
+Scalars = Mapping[str, list[tuple[int, float]]]  # by tag: steps, ascending, and values
+
+
+def rate_factor(script: str, step: int) -> float:
+    """Times the rate at a 0-based step: it grows by 0.5 % (`slow`) or 2 % (`fast`) a step from
+    `CALM` on, or is a thousandfold (`jump`)."""
+    after = step - CALM
+    if after < 0:
+        return 1.0
+    if script in GROWTH:
+        return GROWTH[script] ** (after + 1)
+    return JUMP if script == "jump" else 1.0
+
+
+def run(
+    norm: str, script: str, rate: float, steps: int, seed: int, folder: Path
+) -> tuple[int, Setup]:
+    """Trains by SGD, writes the scalars of `TAGS` of every step to `folder` by torch's
+    SummaryWriter, and returns the first step whose loss is not finite, `steps` if there is none.
+
+    `spoiled`: in step `CALM` images are 10,000 times as large, and those of other labels.
+
+    Raises:
+        NormLabError: another name of a script.
+    """
+    if script not in SCRIPTS:
+        raise choices("script", script, SCRIPTS)
+    from torch.utils.tensorboard import SummaryWriter
+
+    overrides = (*NETWORK, f"norm={norm}", f"trainer.max_steps={steps}", "optim.warmup=0")
+    setup = set_up(
+        compose([*overrides, "optim.decay=constant", f"optim.lr={rate}", f"seed={seed}"])
+    )
+    setup.model.train()
+    with SummaryWriter(str(folder)) as writer:
+        for step in range(steps):
+            x, y = setup.data.batch(step)
+            if script == "spoiled" and step == CALM:
+                x = SPOILED * x.flip(0)
+            for group in setup.optimizer.param_groups:
+                group["lr"] = rate * rate_factor(script, step)
+            loss, gradient = _step(setup, x, y)
+            for tag, value in zip(TAGS, (loss, gradient), strict=True):
+                writer.add_scalar(tag, value, step)
+            if not math.isfinite(loss):
+                return step, setup
+    return steps, setup
+
+
+def _step(setup: Setup, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """One step of the optimizer: its loss, and the length of its gradient."""
+    setup.optimizer.zero_grad()
+    loss = loss_of(setup.model, x, y)
+    loss.backward()
+    gradients = [one.grad for one in setup.model.parameters() if one.grad is not None]
+    length = torch.nn.utils.get_total_norm(gradients)
+    setup.optimizer.step()
+    return float(loss.detach()), float(length)
+
+
+def read_scalars(folder: Path) -> Scalars:
+    """What TensorBoard reads of a folder, every scalar: by its own default it draws 1,000 a tag."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    scalars = {}
+    for tag in TAGS:
+        found = events.Scalars(tag)
+        scalars[tag] = sorted((event.step, event.value) for event in found)
+    return scalars
+
+
+def first_seen(values: list[tuple[int, float]], every: int = 1) -> int | None:
+    """The first logged step from `CALM` on with a value above 3 times the largest of the 100 steps
+    before it, or one that is not finite; None if there is none.
+
+    every: the interval of logging; other steps are not looked at.
+    """
+    logged = [(step, value) for step, value in values if step % every == 0]
+    calm = max(value for step, value in logged if CALM - RECENT <= step < CALM)
+    for step, value in logged:
+        if step >= CALM and not value <= TIMES * calm:
+            return step
+    return None
+
+
+def warning(norm: str, script: str, rate: float, steps: int, seed: int) -> dict[str, float]:
+    """How many steps before the loss is not finite, or before the last, each scalar shows it.
+
+    `lead`: the earlier of both scalars; `loss_lead` and `gradient_lead`; `sparse_lead`: the earlier
+    of both if every 50th step is logged; each 0 where nothing is seen before. `alarm`: 1 if
+    anything is seen before. `ended`: 1 if the loss was not finite in one of the steps.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        last, _ = run(norm, script, rate, steps, seed, Path(folder))
+        scalars = read_scalars(Path(folder))
+    leads = [_lead(scalars[tag], last) for tag in TAGS]
+    sparse = [_lead(scalars[tag], last, every=50) for tag in TAGS]
+    return {
+        "lead": max(leads),
+        "loss_lead": leads[0],
+        "gradient_lead": leads[1],
+        "sparse_lead": max(sparse),
+        "alarm": float(max(leads) > 0),
+        "ended": float(last < steps),
+    }
+
+
+def _lead(values: list[tuple[int, float]], last: int, every: int = 1) -> float:
+    seen = first_seen(values, every)
+    return 0.0 if seen is None else float(max(0, last - seen))
