@@ -101,6 +101,20 @@ def test_accuracies_by_hand(federation):
     assert metrics["first_buffers_accuracy"] == pytest.approx(first, abs=1e-6)
 
 
+def test_images_are_mirrored_only_where_the_data_are_augmented(monkeypatch):
+    seen = []
+    monkeypatch.setattr(federated, "loss_of", lambda net, x, y: seen.append(x) or net(x).sum())
+    for augment in ("false", "true"):
+        setup = set_up(compose([*SMALL, f"data.augment={augment}", "data.flip=true"]))
+        x, y = whole_split(setup.data, "val")
+        draw = torch.Generator().manual_seed(0)
+        federated.local_training(copy.deepcopy(setup.model), setup, x, y, 1e-9, draw)
+    plain, mirrored = seen[0], seen[len(seen) // 2]
+    assert not torch.equal(plain, mirrored)
+    either = [(mirrored == one).flatten(1).all(1) for one in (plain, plain.flip(3))]
+    assert bool((either[0] | either[1]).all()) and bool(either[1].any())
+
+
 def test_groupnorm_has_no_buffers_to_lose():
     options = {
         "overrides": (*SMALL[:-1],), "rates": (0.05,), "choice": (), "extend": False,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from normlab.config.compose import compose
+from normlab.data.options import ImageDataConfig
 from normlab.errors import NormLabError
 from normlab.measure.rates import best_rate, validation_score
 from normlab.training.evaluations.shift import predictions, whole_split
@@ -90,16 +91,18 @@ def local_training(
     model: nn.Module, setup: Setup, x: Tensor, y: Tensor, rate: float, draw: torch.Generator
 ) -> None:
     """One pass of the optimizer of `setup`, anew, over the images x (n, C, H, W) of a client, in
-    whole batches, each image mirrored or not."""
+    whole batches; where the data are augmented, each image is mirrored or not."""
     optimizer = build_optimizer(setup.cfg.optim, model)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    size = setup.cfg.data.batch_size
+    cfg = setup.cfg.data
+    chance = 0.5 if isinstance(cfg, ImageDataConfig) and cfg.augment and cfg.flip else 0.0
+    size = cfg.batch_size
     order = torch.randperm(len(y), generator=draw)
     model.train()
     for step in range(max(1, len(y) // size)):
         now = order[step * size : (step + 1) * size]
-        mirrored = torch.rand(len(now), generator=draw) < 0.5
+        mirrored = torch.rand(len(now), generator=draw) < chance
         batch = torch.where(mirrored[:, None, None, None], x[now].flip(3), x[now])
         optimizer.zero_grad()
         loss_of(model, batch, y[now]).backward()
