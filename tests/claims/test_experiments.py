@@ -252,7 +252,7 @@ def test_a_share_can_be_told_from_its_threshold_at_the_last_look(slug):
 
 
 @every_claim
-def test_what_trains_or_times_has_fresh_seeds_and_the_rest_its_records(slug):
+def test_what_trains_or_times_has_fresh_seeds_and_the_rest_whole_records(slug):
     claim = load_claim(slug)
     if claim.first_seed != 0:
         assert claim.first_seed >= FIRST_SEED
@@ -261,8 +261,9 @@ def test_what_trains_or_times_has_fresh_seeds_and_the_rest_its_records(slug):
     assert not any(protocol.overrides for protocol in claim.protocols.values())
     records = Store(RESULTS).records
     jobs = Design(claim, claim.protocols["full"]).progress({}).jobs
-    missing = [job.key for job in jobs if job.key not in records]
-    assert not missing
+    recorded = [job.key for job in jobs if job.key in records]
+    # All, or none: a claim that nobody has run yet.
+    assert len(recorded) in (0, len(jobs))
 
 
 @pytest.mark.parametrize(

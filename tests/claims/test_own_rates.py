@@ -18,7 +18,9 @@ def test_rates_and_shorter_budget_become_options():
     assert full.options["rates"] == plain["full"].learning_rates and not full.learning_rates
     assert full.options["choice"] == plain["full"].choice and not full.choice
     assert full.seconds_per_trial == 2 * (400 + 3 * 100) + 7
-    assert own["quick"].seconds_per_trial == 2 * 4 * plain["quick"].seconds_per_trial
+    quick = plain["quick"]
+    each = quick.seconds_per_trial + 4 * quick.seconds_per_choice
+    assert own["quick"].seconds_per_trial == 2 * each
     assert not own["smoke"].options["extend"]
 
 

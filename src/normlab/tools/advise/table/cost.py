@@ -38,7 +38,7 @@ COST = (
     ),
     Entry(
         slug="bn-ln-cost-comparable",
-        part="channels first",
+        part="permuted, float32, channels_first",
         when=images,
         judge=judges.no_worse,
         favours=(BN,),
