@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from normlab.records.verdict import INCONCLUSIVE, NO_DATA, REFUTED, SUPPORTED
 from normlab.records.words import device_label, listed
-from normlab.report.pages import HERE
 from normlab.report.marks import SYMBOLS
+from normlab.report.pages import HERE
 from normlab.report.score_figures import ability_strips, batch_curve
 from normlab.report.score_words import abilities, against, certainty, difference, value
 from normlab.report.words import CLASSES
