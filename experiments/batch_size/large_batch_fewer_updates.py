@@ -36,7 +36,9 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
 
     def updates(samples: int, batch: int, workers: int) -> int:
         dataset = TensorDataset(torch.arange(samples))
-        share = DistributedSampler(dataset, num_replicas=workers, rank=0, seed=seed)
+        share: DistributedSampler[Any] = DistributedSampler(
+            dataset, num_replicas=workers, rank=0, seed=seed
+        )
         loader = DataLoader(dataset, batch, sampler=share)
         return sum(1 for _ in range(EPOCHS) for _ in loader)
 

@@ -46,7 +46,8 @@ def trial(options: Options, seed: int) -> dict[str, Any]:
         variance = (1 - MOMENTUM) * variance + MOMENTUM * rows.var(1)
         biased = (1 - MOMENTUM) * biased + MOMENTUM * rows.var(1, correction=0)
 
-    def apart(kept: Tensor, average: Tensor) -> float:
+    def apart(kept: Tensor | nn.Module | None, average: Tensor) -> float:
+        assert isinstance(kept, Tensor), "a layer without running statistics"
         # Means lie around 0: in units of the deviation.
         scale = average if average is not mean else variance.sqrt()
         return float(((kept - average) / scale).abs().max())

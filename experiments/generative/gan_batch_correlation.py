@@ -25,7 +25,7 @@ from normlab.claims.rules import Between, Exact, NotExact
 LATENT, WIDTH = 16, 16
 TOLERANCE = 1e-9
 PER_SAMPLE = ("instancenorm", "layernorm", "groupnorm", "rmsnorm")
-ARMS = {
+ARMS: dict[str, Options] = {
     **{f"batchnorm {n}": {"norm": "batchnorm", "batch": n, "train": True} for n in (4, 8, 64)},
     "batchnorm, eval mode": {"norm": "batchnorm", "batch": 8, "train": False},
     **{norm: {"norm": norm, "batch": 8, "train": True} for norm in PER_SAMPLE},
