@@ -119,7 +119,8 @@ def _caption(curves: Sequence[Curve]) -> str:
     shown = [f"{batch_norm.name} reaches {number(batch_norm.at[first].mean)} %"]
     shown += [f"{curve.name} {number(curve.at[0].mean)} %" for curve in curves if curve.flat]
     samples = "sample" if first == 1 else "samples"
-    seeds = min(point.n for curve in curves for point in curve.at.values())
+    counts = sorted({point.n for curve in curves for point in curve.at.values()})
+    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
         f"With {first} {samples} to a statistic, {listed(shown)}; with {last}, "
         f"{batch_norm.name} reaches {number(batch_norm.at[last].mean)} %. "
