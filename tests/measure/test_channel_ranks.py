@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from normlab.config.compose import compose
 from normlab.measure.channel_ranks import (
     accuracy_without,
     channel_means,
@@ -16,20 +15,6 @@ from normlab.measure.channel_ranks import (
 )
 from normlab.training.evaluations.shift import predictions, whole_split
 from normlab.training.running_statistics import batch_norms
-from normlab.training.setup import set_up
-
-SMALL = (
-    "data=digits", "data.subset=128", "data.eval_subset=64", "data.batch_size=64",
-    "model.width=8", "trainer.max_steps=4", "norm=batchnorm",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def setup():
-    setup = set_up(compose([*SMALL]))
-    setup.train()
-    setup.model.eval()
-    return setup
 
 
 def test_a_falling_line_keeps_the_order_and_a_square_does_not():

@@ -5,23 +5,8 @@ import math
 import pytest
 import torch
 
-from normlab.config.compose import compose
 from normlab.measure import drift
 from normlab.training.running_statistics import batch_norms
-from normlab.training.setup import set_up
-
-SMALL = (
-    "data=digits", "data.subset=128", "data.eval_subset=64", "data.batch_size=64",
-    "model.width=8", "trainer.max_steps=4", "norm=batchnorm",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def setup():
-    setup = set_up(compose([*SMALL]))
-    setup.train()
-    setup.model.eval()
-    return setup
 
 
 def test_a_stream_comes_back_to_where_it_was_after_a_period():

@@ -5,25 +5,10 @@ import copy
 import pytest
 import torch
 
-from normlab.config.compose import compose
 from normlab.measure import transfer
 from normlab.measure.transfer import Way, fine_tuned
 from normlab.training.evaluations.shift import whole_split
 from normlab.training.running_statistics import batch_norms
-from normlab.training.setup import set_up
-
-SMALL = (
-    "data=digits", "data.subset=128", "data.eval_subset=64", "data.batch_size=64",
-    "model.width=8", "trainer.max_steps=4", "norm=batchnorm",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def setup():
-    setup = set_up(compose([*SMALL]))
-    setup.train()
-    setup.model.eval()
-    return setup
 
 
 def moved(setup, way):

@@ -86,6 +86,15 @@ def test_an_undecided_claim_says_what_it_still_needs(tmp_path):
     assert "quick: 4 trials, 18 seconds of one core" in text
 
 
+def test_a_claim_that_has_begun_says_what_is_missing_and_not_that_nothing_is_there(tmp_path):
+    """Its arms have no seed in common, so that there is no verdict yet."""
+    one = claim()
+    store = fill(tmp_path, one, better(0.03), leave_out=lambda job: job.arm == "old")
+    text = "\n".join(lines(one, store))
+    assert "NO DATA: not decided yet." in text and "missing: old: 0 of 5 seeds" in text
+    assert "no trial is recorded" not in text
+
+
 def test_a_claim_without_data_has_its_rule_cost_and_command(tmp_path):
     text = "\n".join(lines(claim(), Store(tmp_path)))
     assert "NO DATA: not decided yet" in text and "rule: " in text and "●" not in text

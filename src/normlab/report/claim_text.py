@@ -48,9 +48,9 @@ def run_command(claim: Claim, verdict: Verdict) -> str:
 
 
 def _answer(verdict: Verdict) -> Iterator[str]:
-    answer = verdict.answer or "not decided yet: no trial is recorded."
+    answer = verdict.answer or "not decided yet."
     yield from _wrapped(f"{verdict.verdict.upper()}: {answer}", 0)
-    if verdict.profile:
+    if verdict.profile and verdict.n:
         device = device_label(verdict.device)
         yield from _wrapped(f"{verdict.profile} profile on {device}, n = {verdict.n}", 2)
     for other in verdict.others:
@@ -59,11 +59,10 @@ def _answer(verdict: Verdict) -> Iterator[str]:
 
 
 def _notes(verdict: Verdict) -> Iterator[str]:
-    """What is missing and what is stale; the command of a claim without data stands below."""
-    if verdict.verdict == NO_DATA:
-        return
+    """What is missing and what is stale."""
     for what in verdict.missing:
-        yield from _wrapped(f"missing: {what}", 2)
+        # The command stands below, once.
+        yield from _wrapped(f"missing: {what.partition('; run: ')[0]}", 2)
     for reason in verdict.stale:
         yield from _wrapped(f"stale: {reason}", 2)
 
