@@ -21,7 +21,9 @@ from normlab.report import readme
 from normlab.report.cards import build_card, finished
 from normlab.report.coverage import coverage_page, statements
 from normlab.report.headline import headline_of
+from normlab.report.not_so import not_so_page
 from normlab.report.pages import site
+from normlab.report.story import pictures
 from normlab.report.verdict_table import verdict_page
 from normlab.report.zoo_page import zoo_page
 
@@ -34,7 +36,7 @@ def built(
     """Path -> text of verdicts.json, and of the site whose first page is `out`.
 
     With this checkout's own results also of what it commits: README.md, its picture, VERDICTS.md,
-    docs/coverage.md and docs/zoo.md.
+    docs/coverage.md, docs/not_so.md and docs/zoo.md.
 
     Raises:
         NormLabError: no such folder of results; marks that README.md lacks; no matplotlib.
@@ -46,10 +48,11 @@ def built(
     rows = verdicts(claims, store)
     cards = [build_card(claim, row, store) for claim, row in zip(claims, rows, strict=True)]
     together = " ".join(filter(None, [family_of(rows).words, rate_in_words(replications(results))]))
+    story = pictures(claims, rows, cards, store)
     page = out or results / "report" / "index.html"
     texts = {
         results / "verdicts.json": to_json(rows),
-        **site(cards, finished(store), results, page, together),
+        **site(cards, finished(store), results, page, together, story),
     }
     # What another folder holds is nobody's to commit here.
     if CHECKOUT is not None and results.resolve() == RESULTS:
@@ -59,6 +62,7 @@ def built(
         texts[CHECKOUT / "VERDICTS.md"] = verdict_page(cards, together)
         found = statements([claim.slug for claim in claims])
         texts[CHECKOUT / "docs" / "coverage.md"] = coverage_page(cards, found)
+        texts[CHECKOUT / "docs" / "not_so.md"] = not_so_page(cards)
         if networks := read_rows(results):
             texts[CHECKOUT / "docs" / "zoo.md"] = zoo_page(networks.values())
         for theme, svg in picture.pictures.items() if picture else ():

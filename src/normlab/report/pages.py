@@ -18,22 +18,27 @@ from normlab.records.places import CHECKOUT, EXPERIMENTS
 from normlab.records.verdict import NO_DATA, VERDICTS
 from normlab.report.cards import Card, Clause
 from normlab.report.facets import Facets, facets
-from normlab.report.headline import HEADLINE
 from normlab.report.marks import SYMBOLS
+from normlab.report.story import Picture
 from normlab.report.words import CLASSES, norm_name
 
 HERE = Path(__file__).resolve().parent
 
 
 def site(
-    cards: Sequence[Card], trials: int, results: Path, page: Path, family: str = ""
+    cards: Sequence[Card],
+    trials: int,
+    results: Path,
+    page: Path,
+    family: str = "",
+    pictures: Sequence[Picture] = (),
 ) -> dict[Path, str]:
     """Path -> text of the first page, `page`, and of claims/<slug>.html beside it.
 
     trials: how many are evidence. family: how many verdicts stay if all clauses are one family of
-    tests.
+    tests. pictures: what the first page begins with.
     """
-    texts = {page: first_page(cards, trials, links(results, page), family)}
+    texts = {page: first_page(cards, trials, links(results, page), family, pictures)}
     folder = page.parent / "claims"
     ways = links(results, folder / "any.html")
     for card in cards:
@@ -42,17 +47,19 @@ def site(
 
 
 def first_page(
-    cards: Sequence[Card], trials: int, ways: Mapping[str, str], family: str = ""
+    cards: Sequence[Card],
+    trials: int,
+    ways: Mapping[str, str],
+    family: str = "",
+    pictures: Sequence[Picture] = (),
 ) -> str:
-    """The headline, and every claim in a row.
+    """The pictures, and every claim in a row.
 
     `ways`: where `results`, `experiments` and `notebooks` (or "" for these two) lie, seen from it.
     """
     groups = {verdict: [card for card in cards if card.verdict == verdict] for verdict in VERDICTS}
     verdicts = {card.claim.slug: card.verdict for card in cards}
     of = {one.slug: one for one in facets([card.claim for card in cards], verdicts)}
-    # Without trials its card has no figure, and the page begins with the table.
-    headline = next((card for card in cards if card.claim.slug == HEADLINE and card.figure), None)
     return _render(
         "first_page.html.j2",
         script=Markup((HERE / "site.js").read_text()),
@@ -62,7 +69,8 @@ def first_page(
         facets=of,
         choices=_choices(list(of.values()), cards),
         decided=sum(card.verdict != NO_DATA for card in cards),
-        headline=headline,
+        # Without any the page begins with the table.
+        pictures=pictures if any(one.figure for one in pictures) else (),
         trials=trials,
         family=family,
         links=ways,
