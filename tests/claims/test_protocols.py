@@ -58,6 +58,14 @@ def test_no_change_is_called_one_in_five_per_cent_at_most():
     assert ((other == SUPPORTED) == (Changes(0.5).decide_all(0.3 * noise).verdict == REFUTED)).all()
 
 
+def test_a_change_has_the_p_value_of_the_tests_that_decide_it():
+    steps = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    # Refuted and supported alike are sure, and what is open is not.
+    sure = [Changes(0.5).decide(mean + 0.1 * steps, "points").p for mean in (0.0, 2.0, -2.0)]
+    assert max(sure) < 0.01
+    assert Changes(0.5).decide(0.5 + 0.3 * steps, "points").p > 0.05
+
+
 def timed(rows):
     return evidence({"arm": [{name: value for name, value in row.items()} for row in rows]})
 

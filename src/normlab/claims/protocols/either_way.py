@@ -5,7 +5,6 @@ from math import inf
 
 import numpy as np
 
-from normlab.claims import stats
 from normlab.claims.looks import ONE_LOOK, Level
 from normlab.claims.rules import Decision, IntervalRule, Sample, Within
 from normlab.records.verdict import REFUTED, SUPPORTED, Zone
@@ -32,11 +31,8 @@ class Changes(IntervalRule):
         within = Within(self.margin).decide_all(values, level)
         other = {SUPPORTED: REFUTED, REFUTED: SUPPORTED}
         verdict = np.vectorize(lambda word: other.get(word, word), otypes=["U24"])(within.verdict)
-        # Of the side that is nearer to being shown, doubled since either counts.
-        above = stats.p_greater(values, self.margin)
-        below = stats.p_greater(tuple(-one for one in stats.samples_of(values)), self.margin)
-        p = np.minimum(1.0, 2 * np.minimum(above, below))
-        return within._replace(verdict=verdict, p=p)
+        # The p-value is that of the same two tests.
+        return within._replace(verdict=verdict)
 
     def zones(self) -> tuple[Zone, ...]:
         return (
