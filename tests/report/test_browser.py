@@ -91,7 +91,7 @@ def test_a_link_narrows_the_page(folder):
 def test_a_search_is_kept_in_the_address_and_reset(folder):
     index = folder / "index.html"
     script = f'{TYPE} return [{SHOWN}, location.hash, document.getElementById("shown").value]'
-    assert seen(index, script) == [["other"], "#q=never+run", "1 of 2 claims"]
+    assert seen(index, script) == [["other"], "#q=never%20run", "1 of 2 claims"]
     reset = f'{TYPE} form.querySelector("[type=reset]").click(); return [{SHOWN}, location.hash]'
     assert seen(index, reset) == [["made-up", "other"], ""]
 

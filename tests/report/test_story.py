@@ -32,7 +32,7 @@ def test_the_page_begins_with_the_pictures_that_are_recorded(tmp_path):
     story = page[page.index('class="story"') : page.index('id="verdicts"')]
     (row,) = verdicts([recorded], store)
     assert row.answer in story and story.count('class="plot"') == 1
-    assert "Not measured yet: <code>normlab run rmsnorm-7-64-faster" in story
+    assert "(<code>normlab run rmsnorm-7-64-faster --profile quick</code>)." in story
     # What is read first stands first.
     assert page.index('class="story"') < page.index('<form id="choose"')
 
