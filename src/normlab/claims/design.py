@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from normlab.claims.claim import Arm, Claim, Protocol
 from normlab.claims.metrics import metric as metric_of
 from normlab.config.cache import plain_config
-from normlab.records.record import Record, trial_key
+from normlab.records.json_values import Json, JsonObject
+from normlab.records.record import Record, hash_of, key_parts, trial_key
 
 EXTENSIONS = 3  # of a learning-rate grid, on each side
 
@@ -105,6 +106,7 @@ class Design:
         self.protocol = protocol
         self.seeds = seeds  # of every arm, whatever the looks say
         self._jobs: dict[tuple[str, float | None, int, bool], Job] = {}
+        self._parts: dict[tuple[str, ...], JsonObject] = {}
 
     def job(self, arm: Arm, rate: float | None, seed: int, *, choice: bool = False) -> Job:
         """The trial of `arm` at a learning rate; None: the rate of its own configuration.
@@ -212,18 +214,24 @@ class Design:
         if choice:
             # Nothing is measured on it but its validation score.
             overrides, evaluations = overrides + self.protocol.choice, ()
-        # Seed, rate and evaluations are set on a copy: all trials of an arm share one composition.
-        config = dict(plain_config(overrides))
-        config["seed"] = seed
+        # Seed, rate and evaluations are set on a copy: all trials of an arm share the rest.
+        parts: dict[str, Json] = {**self._shared(overrides), "seed": seed}
         command = [*overrides, f"seed={seed}"]
         if evaluations:
-            config["evaluations"] = list(evaluations)
+            parts["evaluations"] = list(evaluations)
             command.append(f"evaluations=[{','.join(evaluations)}]")
         if rate is not None:
-            config["optim"] = {**config["optim"], "lr": rate}
+            optim = parts["optim"]
+            assert isinstance(optim, dict)
+            parts["optim"] = {**optim, "lr": rate}
             command.append(f"optim.lr={rate}")
-        key = trial_key(config)
-        return Job(key, claim.slug, arm.name, seed, tuple(command), None, limit)
+        return Job(hash_of(parts), claim.slug, arm.name, seed, tuple(command), None, limit)
+
+    def _shared(self, overrides: tuple[str, ...]) -> JsonObject:
+        """What of a configuration belongs to the keys of its trials, whatever their seed and rate."""
+        if overrides not in self._parts:
+            self._parts[overrides] = key_parts(plain_config(overrides))
+        return self._parts[overrides]
 
 
 def _rounded(rate: float) -> float:

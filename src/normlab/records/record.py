@@ -70,7 +70,13 @@ def counted(config: Mapping[str, Json]) -> JsonObject:
 
 
 def trial_key(config: Mapping[str, Json]) -> str:
-    """16 hexadecimal digits that name a trial by its resolved configuration.
+    """16 hexadecimal digits that name a trial by its resolved configuration: `hash_of` what
+    `key_parts` leaves of it."""
+    return hash_of(key_parts(config))
+
+
+def key_parts(config: Mapping[str, Json]) -> JsonObject:
+    """What of a configuration belongs to a trial's key.
 
     Leaves that are null, false or empty stay out: a knob that is added later, with one of these
     for "as before", leaves every key that was recorded earlier as it was; _LATER_OPTIONS are those
@@ -88,7 +94,12 @@ def trial_key(config: Mapping[str, Json]) -> str:
     norm = config.get("norm")
     if isinstance(norm, dict) and norm.get("kind") in _LATER_OPTIONS:
         node["norm"] = _with_later_options(node["norm"], norm)
-    text = json.dumps(node, sort_keys=True)
+    return dict(node)
+
+
+def hash_of(parts: Mapping[str, Json]) -> str:
+    """16 hexadecimal digits of the parts of a key, whatever their order."""
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,5 +1,6 @@
 """The evidence on disk: results/<slug>.jsonl, one line per trial, written by one process."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from normlab.errors import NormLabError
@@ -22,6 +23,8 @@ class Store(Lines):
     def __init__(self, folder: Path = RESULTS) -> None:
         super().__init__(folder)
         self.records: dict[str, Record] = {}
+        self._finished: dict[str, Record] = {}
+        self._failed: dict[str, Record] = {}
         self.reload()
 
     def files(self) -> list[Path]:
@@ -34,7 +37,7 @@ class Store(Lines):
         Raises:
             NormLabError: a damaged line, other than a torn last one.
         """
-        self.records = {}
+        self.records, self._finished, self._failed = {}, {}, {}
         for folder in read_together(self.folder):
             for path in _files(folder):
                 for record in read_records(path):
@@ -44,19 +47,23 @@ class Store(Lines):
         known = self.records.get(record.key)
         if known is None or record.status in DONE or known.status not in DONE:
             self.records[record.key] = record
+            if record.status in DONE:
+                self._finished[record.key] = record
+                self._failed.pop(record.key, None)
+            else:
+                self._failed[record.key] = record
 
-    def done(self) -> dict[str, Record]:
-        """The records that are evidence, by key."""
-        return {key: record for key, record in self.records.items() if record.status in DONE}
+    def done(self) -> Mapping[str, Record]:
+        """The records that are evidence, by key; what is appended later is in it, too."""
+        return self._finished
 
-    def tried(self) -> dict[str, Record]:
+    def tried(self) -> Mapping[str, Record]:
         """By key, the evidence and the trials that failed: what a plan is made from.
 
         A run counts a failed tuning trial as the worst and goes on, so whoever reads its records
         later must do the same.
         """
-        failed = {key: one for key, one in self.records.items() if one.status not in DONE}
-        return failed | self.done()
+        return self._failed | {**self.done()}
 
     def append(self, slug: str, record: Record) -> None:
         """Add one line to results/<slug>.jsonl: on disk when this returns."""
