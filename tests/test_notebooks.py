@@ -52,6 +52,35 @@ def test_runs(path, warm, tmp_path):
     assert sorted(path.parent.iterdir()) == before
 
 
+ANSWERS = {
+    "01": ("lambda x: F.layer_norm(x, x.shape[2:])", "lambda x: F.layer_norm(x, x.shape[1:])"),
+    "02": ("512", "256"),
+    "03": (
+        "(lambda x, norm, f: x + f(norm(x)), lambda x, norm, f: norm(x + f(x)))",
+        "(lambda x, norm, f: norm(x + f(x)), lambda x, norm, f: x + f(norm(x)))",
+    ),
+    "04": ("lambda width: 8 * width", "lambda width: 4 * width"),
+    "05": ("{'mean_abs_norm': True, 'dyt': False}", "{'mean_abs_norm': True, 'dyt': True}"),
+}
+
+
+@pytest.mark.parametrize("number", ANSWERS)
+def test_an_exercise_knows_its_answer(number, capsys):
+    """Its cell needs no other one. None, what is wrong, what breaks, and what is right."""
+    (path,) = (path for path in NOTEBOOKS if path.stem.startswith(number))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]}
+    given, wrong = ANSWERS[number]
+    said = []
+    for answer in ("None", wrong, "object()", given):
+        cell = cells[f"{number}-answer"]
+        source, times = re.subn("(?m)^answer = None", f"answer = {answer}", cell)
+        assert times == 1
+        exec(source, {})
+        said.append(capsys.readouterr().out)
+    assert said[0].startswith("No answer yet") and said[-1] == "Right.\n"
+    assert all(text.startswith("Not yet") for text in said[1:3])
+
+
 @contextmanager
 def kernel(warm, folder, written):
     """A client of what Jupyter starts for a notebook in `folder`; files go to `written`."""

@@ -13,8 +13,8 @@ _HEAD = """# Ten things that are written, and are not so
 
 {counts}
 
-First comes what most of the documents say; among equals, what the most seeds decide. Each link leads
-to the claim, its rule and the command that measures it again."""
+First comes what most of the documents say; among equals, what the most seeds decide. Each link
+leads to the claim, its rule and the command that measures it again."""
 
 
 def not_so(cards: Sequence[Card]) -> list[Card]:

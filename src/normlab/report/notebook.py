@@ -1,9 +1,11 @@
-"""A claim's verdict with the trials behind it, for a look at them: what notebooks read.
-Torch-free."""
+"""A claim's verdict with the trials behind it, for a look at them, and the check of an exercise:
+what notebooks use. Torch-free."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from normlab.records.words import effect
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is on record of one claim. `str()` is its verdict with that of every part."""
+    """What is on record of one claim. `str()`: its verdict, its answer, and its parts."""
 
     slug: str
     decided: Verdict | None  # None: there is no such claim here
@@ -41,7 +43,7 @@ class Recorded:
         if decided is None or decided.profile is None:
             return f"{self.slug}: {NO_DATA}"
         where = f"{decided.profile} profile, n = {decided.n}"
-        lines = [f"{self.slug}: {decided.verdict} ({where})"]
+        lines = [f"{self.slug}: {decided.verdict} ({where})", f"  {decided.answer}"]
         for part in decided.parts:
             words = [f"  {part.name}: {part.verdict}", effect(part)]
             lines.append(", ".join(filter(None, words)))
@@ -76,3 +78,18 @@ def recorded(slug: str, folder: Path = RESULTS) -> Recorded:
 @cache
 def _store(folder: Path) -> Store:
     return Store(folder)  # reads a few thousand records
+
+
+def check(answer: Any, is_right: Callable[[Any], bool], hint: str) -> str:
+    """What a reader is told of an answer to an exercise; None: there is none yet.
+
+    An answer that breaks is not right, and is told how it breaks: a cell must not end in a
+    traceback while somebody learns.
+    """
+    if answer is None:
+        return "No answer yet: write one in the place of None, and run the cell again."
+    try:
+        right = is_right(answer)
+    except Exception as error:
+        return f"Not yet: it ends with {type(error).__name__}: {error}. {hint}"
+    return "Right." if right else f"Not yet. {hint}"
