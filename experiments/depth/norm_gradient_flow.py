@@ -130,11 +130,11 @@ CLAIM = Claim(
         supported="At He's initial scale first and last gradient are nearer to each other with "
         "norms: by {BN, scale 1, before.effect:.1f} decades with BatchNorm and "
         "{LN, scale 1, before.effect:.1f} with LayerNorm.",
-        refuted="At He's initial scale norms bring first and last gradient no nearer: "
-        "{BN, scale 1, before.effect:+.2f} decades ({BN, scale 1, before.low:.2f} to "
-        "{BN, scale 1, before.high:.2f}) with BatchNorm, {LN, scale 1, before.effect:+.2f} with "
-        "LayerNorm; at half that scale it is {BN, half scale, before.effect:+.1f} and "
-        "{LN, half scale, before.effect:+.1f}.",
+        refuted="At He's initial scale, the customary one, norms do not bring the first and the "
+        "last of 20 gradients nearer: they lie {BN, scale 1, before.size:.2f} factors of ten "
+        "farther apart with BatchNorm and {LN, scale 1, before.size:.2f} with LayerNorm; at half "
+        "that scale norms bring them {BN, half scale, before.effect:.1f} and "
+        "{LN, half scale, before.effect:.1f} factors of ten nearer.",
         partly="At He's initial scale one of two norms helps: first and last gradient come nearer "
         "by {BN, scale 1, before.effect:+.2f} decades with BatchNorm and by "
         "{LN, scale 1, before.effect:+.2f} with LayerNorm.",
@@ -144,6 +144,9 @@ CLAIM = Claim(
         "{LN, scale 1, before.high:.2f}) with LayerNorm: not both are decided.",
     ),
     caveats=(
+        "20 layers 64 wide; 200 steps in quick. A net that no rate trains stays what it was: its "
+        "parts after training are those before.",
+        "Distance is the size of a logarithm: gradients that only vary lie apart, too.",
         "At layer outputs: without norm the gradients of a ReLU net's weights are balanced at "
         "every scale, since activations gain forwards what gradients lose backwards.",
         "MLPs without skips; a skip hands the gradient on by itself.",

@@ -131,10 +131,11 @@ CLAIM = Claim(
         refuted="In plain nets the relative error at layer 100 is {plain, LayerNorm.effect:.1f} "
         "times that at layer 10 with LayerNorm, {plain, RMSNorm.effect:.1f} with RMSNorm, "
         "{plain, BatchNorm.effect:.1f} with BatchNorm: not 5 with each.",
-        partly="It depends on the norm: in plain nets the relative error at layer 100 is "
-        "{plain, BatchNorm.effect:.0f} times that at layer 10 with BatchNorm, "
-        "{plain, LayerNorm.effect:.1f} with LayerNorm ({plain, LayerNorm.low:.1f} to "
-        "{plain, LayerNorm.high:.1f}) and {plain, RMSNorm.effect:.1f} with RMSNorm.",
+        partly="It depends on the norm: from layer 10 to 100 of plain nets in 16 bits the relative "
+        "error grows {plain, LayerNorm.effect:.1f} times with LayerNorm ({plain, LayerNorm.low:.1f}"
+        " to {plain, LayerNorm.high:.1f}) and {plain, RMSNorm.effect:.1f} with RMSNorm, about as "
+        "the root of the depth; with BatchNorm {plain, BatchNorm.effect:.0f} times, where rounding "
+        "in the first layer alone ends as large.",
         inconclusive="In plain nets the relative error at layer 100 is "
         "{plain, BatchNorm.effect:.0f} times that at layer 10 with BatchNorm, "
         "{plain, LayerNorm.effect:.1f} with LayerNorm and {plain, RMSNorm.effect:.1f} with "
@@ -143,6 +144,9 @@ CLAIM = Claim(
     caveats=(
         "Random weights, forward only; matrix products accumulate in float32 or more, as those of "
         "a GPU do.",
+        "With BatchNorm the error at layer 100 is as large as the activations themselves: it is at "
+        "its ceiling there, and rounding in any one layer brings it there.",
+        "The rule asks for 5 times; errors that add up as a random walk grow 3.2 times.",
         "Normalization layers of this repository, whose parameters and statistics are float32.",
     ),
     would_change="Trained networks, whose sensitivity to errors is not that of random ones.",

@@ -186,7 +186,7 @@ CLAIM = Claim(
         supported="Over single samples BatchNorm shows a causal model the future: on uniform "
         "tokens its training loss is {one sample.effect:.2f} nats ({one sample.low:.2f} to "
         "{one sample.high:.2f}) below what is possible, and in evaluation {evaluation.effect:.0f} "
-        "above; over 32 samples {batchnorm 32.effect:.3f} are left of it.",
+        "nats above; over 32 samples {batchnorm 32.size:.3f} nats are left of it.",
         refuted="BatchNorm over single samples leaks nothing that shows: on uniform tokens its "
         "training loss is {one sample.effect:.2f} nats ({one sample.low:.2f} to "
         "{one sample.high:.2f}) below what is possible.",

@@ -98,9 +98,9 @@ CLAIM = Claim(
         "images: means {mean.effect:.1f} times ({mean.low:.1f} to {mean.high:.1f}), variances "
         "{variance.effect:.1f} times; with as many independent values, "
         "{mean, one value.effect:.2f} and {variance, one value.effect:.2f}.",
-        refuted="Batch statistics of text are not both twice as far from the running ones as "
-        "those of images: means {mean.effect:.2f} times ({mean.low:.2f} to {mean.high:.2f}), "
-        "variances {variance.effect:.2f}; with as many independent values, "
+        refuted="Batch statistics of text lie farther from the running ones than those of images, "
+        "and not twice as far: means {mean.effect:.2f} times ({mean.low:.2f} to {mean.high:.2f}), "
+        "variances {variance.effect:.2f} times; with as many independent values, "
         "{mean, one value.effect:.2f} and {variance, one value.effect:.2f}.",
         partly="One of both: batch means of text are {mean.effect:.2f} times as far from the "
         "running ones as those of images ({mean.low:.2f} to {mean.high:.2f}), variances "

@@ -43,12 +43,12 @@ CLAIM = Claim(
         ),
     ),
     answers=Answers(
-        supported="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to {loss.high:.3f}) "
-        "from LayerNorm's: the same within 0.03.",
-        refuted="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to {loss.high:.3f}) "
-        "from LayerNorm's: more than 0.03.",
-        inconclusive="RMSNorm's loss is {loss.effect:+.3f} nats ({loss.low:.3f} to "
-        "{loss.high:.3f}) from LayerNorm's: whether within 0.03 is open.",
+        supported="RMSNorm's loss minus LayerNorm's is {loss.effect:+.3f} nats a character "
+        "({loss.low:+.3f} to {loss.high:+.3f}): the same within 0.03.",
+        refuted="RMSNorm's loss minus LayerNorm's is {loss.effect:+.3f} nats a character "
+        "({loss.low:+.3f} to {loss.high:+.3f}): more than 0.03.",
+        inconclusive="RMSNorm's loss minus LayerNorm's is {loss.effect:+.3f} nats a character "
+        "({loss.low:+.3f} to {loss.high:+.3f}): whether within 0.03 is open.",
     ),
     caveats=(
         "2,000 steps (400 in quick) of a network 64 wide with 4 layers; the equality of long runs "

@@ -1,12 +1,16 @@
 """What looking several times costs: simulated, with the rules and through the whole sequence."""
 
+import re
+
 import numpy as np
 import pytest
 
 from normlab.claims.looks import LEVELS, Looks
 from normlab.claims.rules import AtLeast, Between, Within
 from normlab.errors import NormLabError
+from normlab.records.places import CHECKOUT
 from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
+from normlab.records.words import listed
 
 EXPERIMENTS = 20_000
 ERROR = 3 * np.sqrt(0.05 * 0.95 / EXPERIMENTS)  # three standard errors of a share of 5 %
@@ -76,3 +80,11 @@ def test_looks_that_are_not_calibrated_are_refused():
         Looks((4, 7))
     assert Looks((7,)).level.two_sided == 0.05
     assert Looks().reached(9) == [5, 8]
+
+
+def test_the_rules_of_evidence_name_the_confidence_of_each_look():
+    text = " ".join((CHECKOUT / "docs" / "evidence.md").read_text().split())
+    for sizes, level in LEVELS.items():
+        looks = listed([str(size) for size in sizes])
+        share = f"{100 * level.confidence:.1f} %"
+        assert re.search(rf"{share}[^%]* at {looks}\b", text), share

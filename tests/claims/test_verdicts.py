@@ -21,7 +21,7 @@ from normlab.claims.verdicts import verdict, verdicts, write
 from normlab.errors import NormLabError
 from normlab.records.record import Record
 from normlab.records.store import Store
-from normlab.records.verdict import read_verdicts, to_json
+from normlab.records.verdict import PartVerdict, read_verdicts, to_json
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_two_seeds_fewer_is_inconclusive_and_says_so(decided):
     rewrite(results, lambda row: None if row["arm"] == "A" and row["seed"] in (3, 4) else row)
     row = decide()
     assert row.verdict == "inconclusive" and row.n == 3
-    assert row.missing == ("A: 3 of 5 seeds",)
+    assert row.missing == ("A: 2 of 5 seeds still to run",)
     assert row.parts[0].text.startswith("3 of 5 seeds in every arm: 2 points")
 
 
@@ -223,3 +223,12 @@ def test_a_stronger_profile_decides_from_its_first_look_on(decided):
     assert (row.profile, row.verdict, row.n) == ("full", "inconclusive", 5)
     enough = {"quick": quick, "full": replace(quick, looks=Looks((5, 8)))}
     assert verdict(replace(claim, protocols=enough), Store(results)).profile == "full"
+
+
+def test_what_is_open_shows_no_sentence_with_gaps():
+    found = Answers("Better by {gain.effect:.1f}.", "No.", inconclusive="At {gain.effect:.1f}.")
+    open_ = PartVerdict("gain", "better", "above 1", "nothing yet", "inconclusive")
+    known = replace(open_, effect=1.0)
+    assert found.answer("inconclusive", {"gain": known}) == "At 1.0."
+    assert found.answer("inconclusive", {"gain": open_}).startswith("Not decided yet")
+    assert found.answer("supported", {"gain": open_}) == "Better by ?."

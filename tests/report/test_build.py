@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from made_up import accuracy, better, claim, fill
 
 from normlab.claims.claim import Arm
+from normlab.claims.looks import Looks
 from normlab.claims.registry import load_all
 from normlab.claims.trials import Trials
 from normlab.claims.verdicts import verdicts
@@ -124,11 +126,20 @@ def test_removing_two_seeds_is_inconclusive_and_says_so(tmp_path):
     store.reload()
     assert row(store, one).verdict == "inconclusive"
     html = page(tmp_path, one)
-    assert "missing: new: 3 of 5 seeds" in html
+    assert "missing: new: 2 of 5 seeds still to run" in html
     assert (
         len(re.findall(r'class="mark \w* ?hollow"', html)) == 2
     )  # seeds 1 and 4 of the other arm: shown, not counted
     assert "| **inconclusive** |" in table(store, one)
+
+
+def test_a_card_names_the_confidence_of_its_looks_where_there_are_several(tmp_path):
+    one = claim()
+    fill(tmp_path, one, better(0.03))
+    assert "so that looks at" not in page(tmp_path, one)
+    protocol = replace(one.protocols["quick"], looks=Looks((5, 8)))
+    several = replace(one, protocols={"quick": protocol})
+    assert "are 97.3% each, so that looks at 5 and 8 seeds together" in page(tmp_path, several)
 
 
 def test_no_data(tmp_path):
@@ -152,7 +163,7 @@ def test_failed_trials_and_divergence_are_shown(tmp_path):
         return {"metrics": accuracy(0.1 if diverged else 0.6 + 0.01 * noise), **diverged}
 
     fill(tmp_path, one, measure, leave_out=lambda job: (job.arm, job.seed) == ("new", 0))
-    assert "1 of 5 diverged" in page(tmp_path, one) and 'class="cross"' in page(tmp_path, one)
+    assert "1 of 5 did not train" in page(tmp_path, one) and 'class="cross"' in page(tmp_path, one)
 
     def fail_the_last(job, noise):
         crash = {"status": "failed", "message": "OutOfMemoryError: <4 GiB>", "metrics": {}}

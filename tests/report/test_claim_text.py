@@ -91,7 +91,7 @@ def test_a_claim_that_has_begun_says_what_is_missing_and_not_that_nothing_is_the
     one = claim()
     store = fill(tmp_path, one, better(0.03), leave_out=lambda job: job.arm == "old")
     text = "\n".join(lines(one, store))
-    assert "NO DATA: not decided yet." in text and "missing: old: 0 of 5 seeds" in text
+    assert "NO DATA: not decided yet." in text and "missing: old: 5 of 5 seeds still to run" in text
     assert "no trial is recorded" not in text
 
 

@@ -121,8 +121,8 @@ def test_picture_says_in_its_caption_what_it_shows(batches):
     one, store = batches
     made = headline_of([one], verdicts([one], store), store)
     assert made.caption.startswith(
-        "With 1 sample to a statistic, BatchNorm reaches 50.1 % and GroupNorm 52.0 %; "
-        "with 64, BatchNorm reaches 56.4 %. Means of 5 seeds"
+        "With 1 sample to a statistic, BatchNorm reaches 50.1 % and GroupNorm 52.0 % "
+        "(guessing: 10 %); with 64, BatchNorm reaches 56.4 %. Means of 5 seeds"
     )
     assert f'alt="{made.title}"' in readme.blocks([], made)["picture"]
     assert made.caption in readme.blocks([], made)["picture"]

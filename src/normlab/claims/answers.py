@@ -26,11 +26,19 @@ class _Numbers:
         self.size = None if part.effect is None else abs(part.effect)
 
 
+UNFINISHED = "Not decided yet: not all of its trials have run."
+
+
 class _Format(Formatter):
     """A number that is not there reads "?", whatever its format."""
 
+    complete = True  # whether all numbers were there
+
     def format_field(self, value: object, format_spec: str) -> str:
-        return "?" if value is None else str(super().format_field(value, format_spec))
+        if value is None:
+            self.complete = False
+            return "?"
+        return str(super().format_field(value, format_spec))
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Answers:
     def answer(self, verdict: str, parts: Mapping[str, PartVerdict]) -> str:
         """The sentence of `verdict`, with the numbers of `parts` by name; empty without data.
 
+        What is open since trials are missing says so, and shows no sentence with gaps.
+
         Raises:
             NormLabError: a template names a part that the claim lacks, or a number that none has.
         """
@@ -56,11 +66,13 @@ class Answers:
         }
         template = templates.get(verdict, "")
         numbers = {name: _Numbers(part) for name, part in parts.items()}
+        form = _Format()
         try:
-            return _Format().vformat(template, (), numbers)
+            text = form.vformat(template, (), numbers)
         except (KeyError, AttributeError) as error:
             known = ", ".join(parts)
             raise NormLabError(
                 f"the answer {template!r} asks for {error}: the parts are {known}, each with "
                 "effect, low, high, n and size."
             ) from None
+        return UNFINISHED if verdict == INCONCLUSIVE and not form.complete else text

@@ -228,7 +228,7 @@ class Design:
         return Job(hash_of(parts), claim.slug, arm.name, seed, tuple(command), None, limit)
 
     def _shared(self, overrides: tuple[str, ...]) -> JsonObject:
-        """What of a configuration belongs to the keys of its trials, whatever their seed and rate."""
+        """What of a configuration belongs to the keys of trials, whatever their seed and rate."""
         if overrides not in self._parts:
             self._parts[overrides] = key_parts(plain_config(overrides))
         return self._parts[overrides]

@@ -118,7 +118,10 @@ def _decide(
     wanted = wanted_seeds(claim, looks, by_arm)
     short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < wanted[arm]}
     missing = [other] if other else []
-    missing += [f"{arm}: {count} of {wanted[arm]} seeds" for arm, count in short.items()]
+    missing += [
+        f"{arm}: {wanted[arm] - count} of {wanted[arm]} seeds still to run"
+        for arm, count in short.items()
+    ]
     looked = [_decided(claim, part, by_arm, looks, other) for part in claim.parts]
     parts = [part for part, _ in looked]
     overall = combine(part.verdict for part in parts if part.decides)

@@ -9,6 +9,7 @@ from functools import cached_property
 from markupsafe import Markup
 
 from normlab.claims.claim import Claim
+from normlab.claims.looks import Looks
 from normlab.claims.registry import experiment_file
 from normlab.claims.trials import Trials, collect
 from normlab.records.device import read_device
@@ -16,13 +17,15 @@ from normlab.records.places import EXPERIMENTS
 from normlab.records.record import Record
 from normlab.records.store import DONE, Store
 from normlab.records.verdict import NO_DATA, Earlier, OtherVerdict, PartVerdict, Verdict
-from normlab.records.words import device_label, effect, number
+from normlab.records.words import device_label, effect, listed, number
 from normlab.report.claim_text import run_command
 from normlab.report.figures import draw
 from normlab.report.panels import panels
 from normlab.report.strips import arm_strips, effect_strip
 from normlab.report.trial_table import TrialTable, trial_table
 from normlab.report.words import CLASSES, data_label
+
+ONE_LOOK = Looks((1,))
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Card:
     answer: str
     clauses: list[Clause]  # then the scope
     version: str
+    intervals: str  # which ones clauses have, where that is not 95 %
     history: list[Earlier]
     n: int
     profile: str
@@ -118,6 +122,7 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         verdict=verdict.verdict,
         answer=verdict.answer,
         version=verdict.version,
+        intervals=_intervals(claim, verdict),
         history=list(verdict.history),
         clauses=[_clause(part) for part in verdict.parts],
         n=verdict.n,
@@ -136,6 +141,17 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         # Without a verdict there is nothing that could be.
         stale=bool(verdict.stale) and verdict.verdict != NO_DATA,
         notes=_notes(verdict, trials),
+    )
+
+
+def _intervals(claim: Claim, verdict: Verdict) -> str:
+    looks = claim.protocols[verdict.profile].looks if verdict.profile else ONE_LOOK
+    if len(looks.sizes) < 2 or not any(part.p is not None for part in verdict.clauses):
+        return ""
+    sizes = listed([str(size) for size in looks.sizes])
+    return (
+        f"The intervals of clauses are {looks.level.confidence:.1%} each, so that looks at {sizes} "
+        "seeds together keep 95 %. Those of figures and of arms are plain 95 %."
     )
 
 
@@ -166,7 +182,7 @@ def _arm(name: str, trials: Trials, chosen: Sequence[float]) -> ArmRow:
     by_seed, rates = trials.records[name], trials.tried.get(name, {})
     diverged = sum(record.status == "diverged" for record in by_seed.values())
     tried = f"{len(rates)} tried, {min(rates):g} to {max(rates):g}" if rates else ""
-    count = f"{len(by_seed)}" + (f", {diverged} diverged" if diverged else "")
+    count = f"{len(by_seed)}" + (f", {diverged} did not train" if diverged else "")
     return ArmRow(name, _rates(chosen), tried, count, trials.commands.get(name, ""))
 
 

@@ -5,6 +5,7 @@ give the same bytes: ids have a fixed salt, no date is written, and text stays t
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from normlab.claims.trials import Summary, Trials, collect, summary
 from normlab.errors import NormLabError
 from normlab.records.store import Store
 from normlab.records.verdict import Verdict
-from normlab.records.words import listed, number
+from normlab.records.words import listed, number, tick
 from normlab.report.svg_style import fixed_style
 from normlab.report.words import norm_name
 
@@ -84,12 +85,13 @@ def headline_of(
         NormLabError: a norm without a colour; matplotlib is not installed.
     """
     index = [claim.slug for claim in claims].index(HEADLINE)
-    curves = _curves(claims[index], collect(claims[index], verdicts[index], store))
+    trials = collect(claims[index], verdicts[index], store)
+    curves = _curves(claims[index], trials)
     if all(curve.flat for curve in curves):
         return None
     title = "Test accuracy against the number of samples that share their statistics"
     pictures = {name: _draw(curves, theme) for name, theme in THEMES.items()}
-    return Headline(pictures, title, _caption(curves))
+    return Headline(pictures, title, _caption(curves, trials.trivial_loss()))
 
 
 def _curves(claim: Claim, trials: Trials) -> list[Curve]:
@@ -110,8 +112,12 @@ def _curves(claim: Claim, trials: Trials) -> list[Curve]:
     return [Curve(kind, dict(sorted(by_kind[kind].items()))) for kind in KINDS if kind in by_kind]
 
 
-def _caption(curves: Sequence[Curve]) -> str:
-    """In numbers, what each norm reaches at the ends of its curve."""
+def _caption(curves: Sequence[Curve], trivial_loss: float | None) -> str:
+    """In numbers, what each norm reaches at the ends of its curve, and what guessing gives."""
+    # exp(-trivial loss) is the share of a class, of classes that are as frequent as one another.
+    guess = ""
+    if trivial_loss is not None:
+        guess = f" (guessing: {tick(round(100 * math.exp(-trivial_loss), 1))} %)"
     sizes = {size for curve in curves for size in curve.at if size}
     first, last = min(sizes), max(sizes)
     # Of the norms that depend on the batch, the first that was run at the smallest.
@@ -122,7 +128,7 @@ def _caption(curves: Sequence[Curve]) -> str:
     counts = sorted({point.n for curve in curves for point in curve.at.values()})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
-        f"With {first} {samples} to a statistic, {listed(shown)}; with {last}, "
+        f"With {first} {samples} to a statistic, {listed(shown)}{guess}; with {last}, "
         f"{batch_norm.name} reaches {number(batch_norm.at[last].mean)} %. "
         f"Means of {seeds} seeds with their 95 % interval, from `{HEADLINE}`."
     )

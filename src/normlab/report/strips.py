@@ -112,8 +112,8 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
         body.append(line(scale(found.mean), "4", scale(found.mean), "22", "mean"))
     diverged = sum(point.diverged for point in points)
     if diverged:
-        shown += f' <small class="warn">{diverged} of {len(points)} diverged</small>'
-        spoken += f", {diverged} diverged"
+        shown += f' <small class="warn">{diverged} of {len(points)} did not train</small>'
+        spoken += f", {diverged} did not train"
     alike: dict[
         tuple[float, bool, bool], list[Point]
     ] = {}  # an identity's trials all fall on one place
@@ -128,7 +128,7 @@ def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
             f"seed{'s' * (len(same) > 1)} {seeds}: "
             f"{' to '.join(numbers([*ends[:1], *ends[1:][-1:]]))}"
         )
-        title += ", diverged" * diverged_ + ", not counted" * (not counted)
+        title += ", did not train" * diverged_ + ", not counted" * (not counted)
         # In three lines, since places that differ by little would hide each other.
         body.append(mark(x, str(13 + ((place % 3) - 1) * 4), 0, "", title, diverged_, not counted))
     return (

@@ -90,7 +90,8 @@ def _bands(arms: Sequence[str], points: Points) -> list[Series]:
 def _dots(arm: str, x: float, points: Sequence[Point]) -> list[Dot]:
     dots = []
     for point in points:
-        title = f"{arm}, seed {point.seed}: {number(point.value)}{', diverged' * point.diverged}"
+        title = f"{arm}, seed {point.seed}: {number(point.value)}"
+        title += ", did not train" * point.diverged
         dots.append(Dot(x, point.value, title, point.diverged, point.counted))
     return dots
 
