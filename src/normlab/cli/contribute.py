@@ -40,10 +40,16 @@ def contribute(
 
 def _send(slugs: list[str], out: Path | None, folder: Path) -> None:
     from normlab.claims.run.contribute import collect
+    from normlab.errors import NormLabError
     from normlab.records.bundle import to_text
     from normlab.records.files import write_atomically
     from normlab.records.machines import machine_named
 
+    # Before anything is read, since it takes a while.
+    if (Path() if out is None else out.parent).resolve() == folder.resolve():
+        raise NormLabError(
+            f"files in {folder}/ are records, and the bundle is none: name another --out."
+        )
     bundle = collect(slugs, folder)
     path = out or Path(f"contribution-{machine_named(bundle.lines[0].row).folder}.jsonl")
     write_atomically(path, to_text(bundle))
