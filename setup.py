@@ -23,6 +23,8 @@ SHIPPED = (
     "experiments/**/*.py",
     "results/*.json*",
     "results/score/*.json*",
+    "results/elsewhere/*/*.json*",
+    "results/replications/*/*.json*",
 )
 
 

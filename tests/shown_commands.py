@@ -52,6 +52,8 @@ LEFT_OUT = {
     "normlab run --all": "tests/claims/test_smoke.py walks through every claim",
     "normlab run rmsnorm-7-64-faster": "tests/measure/timing runs its trials",
     "normlab replicate": "tests/claims/test_replicate.py runs decided claims again",
+    "normlab contribute": "tests/claims/test_contribute.py sends and reads records",
+    "normlab run gn-overhead --profile gpu": "needs a GPU",
     "normlab report": "tests/report/test_build.py builds and checks this checkout",
     "normlab zoo": "tests/measure/test_zoo_run.py looks at a network of each library",
     "normlab bench": "tests/cli and tests/measure/timing run the benchmarks",

@@ -7,16 +7,10 @@ import pytest
 
 from normlab.claims.registered import register
 from normlab.claims.registry import load_claim
+from normlab.claims.replications import Replication, rate_in_words, replications
 from normlab.claims.run import replicate as module
 from normlab.claims.run.execute import execute
-from normlab.claims.run.replicate import (
-    Replication,
-    chosen,
-    fresh_seed,
-    rate_in_words,
-    replicate,
-    replications,
-)
+from normlab.claims.run.replicate import chosen, fresh_seed, replicate
 from normlab.errors import NormLabError
 from normlab.records.verdict import Verdict
 

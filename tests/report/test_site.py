@@ -23,6 +23,7 @@ ROWS = [
         "clauses": [{"name": "gain", "verdict": verdict, "effect": "3 (1 to 5) points"}],
         "documents": documents, "norms": norms, "stands_for": stands, "n": n, "profile": "quick",
         "device": "a GPU", "data": "cifar10, 5,000 images; digits" if n else "",
+        "again": "did not hold" if slug == "b" else "",
     }
     for slug, statement, topic, verdict, documents, norms, stands, n in (
         ("b", 'It is "so", always.', "depth", "refuted", ["Lesson"], ["layernorm"], [], 5),
@@ -54,6 +55,8 @@ def in_script(expression: str):
         ("#data=digits&device=a+GPU", ["c", "b"]),
         ("#data=images", []),
         ("#stands=no", ["b"]),
+        ("#again=did+not+hold", ["b"]),
+        ("#again=never", ["c", "a"]),
         ("#q=ALWAYS+so", ["b"]),
         ("#q=depth+nothing", []),
         ("#b", ["c", "b", "a"]),
@@ -99,7 +102,18 @@ def test_the_first_page_is_read_without_scripts_and_links_to_each_claim(site):
     for slug in ("made-up", "other"):
         assert f'id="{slug}"' in first and f'href="claims/{slug}.html"' in first
     assert '<p class="answer">New is better.</p>' in first
-    for name in ("q", "document", "topic", "verdict", "norm", "data", "device", "stands", "sort"):
+    for name in (
+        "q",
+        "document",
+        "topic",
+        "verdict",
+        "norm",
+        "data",
+        "device",
+        "stands",
+        "again",
+        "sort",
+    ):
         assert f'name="{name}"' in first
     assert '<option value="no data">' in first and '<option value="refuted">' not in first
 

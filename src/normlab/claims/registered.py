@@ -76,7 +76,30 @@ def register(
     Raises:
         NormLabError: the claim has been changed, and its seeds are those of a version before.
     """
-    rows = {slug: {**by_protocol} for slug, by_protocol in registered(folder).items()}
+    rows, changed = _with_versions(claims, folder, commit, before)
+    if changed:
+        _write(folder, rows)
+
+
+def check_fresh(claims: Sequence[tuple[Claim, str]], folder: Path) -> None:
+    """Nothing, if `register` would write these.
+
+    Raises:
+        NormLabError: a claim has been changed, and its seeds are those of a version before.
+    """
+    _with_versions(claims, folder, None, {})
+
+
+def _with_versions(
+    claims: Sequence[tuple[Claim, str]],
+    folder: Path,
+    commit: str | None,
+    before: Mapping[str, Verdict],
+) -> tuple[Rows, bool]:
+    """The rows of a folder with those of `claims`, and whether any is new."""
+    rows: dict[str, dict[str, Sequence[Registered]]] = {
+        slug: {**by_protocol} for slug, by_protocol in registered(folder).items()
+    }
     changed = False
     for claim, protocol in claims:
         earlier = rows.setdefault(claim.slug, {}).get(protocol, ())
@@ -92,8 +115,7 @@ def register(
         kept = [_with_outcome(row, before.get(claim.slug)) for row in earlier]
         rows[claim.slug][protocol] = [*kept, now]
         changed = True
-    if changed:
-        _write(folder, rows)
+    return rows, changed
 
 
 def _check_fresh(claim: Claim, now: Registered, earlier: Sequence[Registered]) -> None:

@@ -13,6 +13,7 @@ from normlab.cli.advise import advise
 from normlab.cli.audit import audit
 from normlab.cli.bench import bench
 from normlab.cli.compare import compare
+from normlab.cli.contribute import contribute
 from normlab.cli.convert import convert
 from normlab.cli.dashboard import dashboard
 from normlab.cli.fold import fold
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verdict": verdict,
     "report": report,
     "bench": bench,
+    "contribute": contribute,
     "sample": sample,
     "zoo": zoo,
 }

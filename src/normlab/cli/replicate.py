@@ -23,8 +23,9 @@ def replicate(
 ) -> None:
     """Run decided claims again with seeds never used before, and say which verdicts held."""
     from normlab.claims.registry import load_all, load_claim
+    from normlab.claims.replications import rate_in_words, replications
     from normlab.claims.run.committed import check_committed
-    from normlab.claims.run.replicate import chosen, rate_in_words, replications
+    from normlab.claims.run.replicate import chosen
     from normlab.claims.run.replicate import replicate as run
     from normlab.claims.verdicts import verdicts
     from normlab.records.places import RESULTS

@@ -54,7 +54,7 @@ def _prove(slugs: Sequence[str], results: Path | None) -> int:
 
 
 def _is_broken(verdict: "Verdict") -> bool:
-    from normlab.claims.verdicts import BROKEN_ANSWER, BROKEN_RULE
+    from normlab.claims.decided import BROKEN_ANSWER, BROKEN_RULE
 
     broken = any(part.text.startswith(BROKEN_RULE) for part in verdict.parts)
     return broken or verdict.answer.startswith(BROKEN_ANSWER)
@@ -98,6 +98,7 @@ def _print_table(decided: Sequence["Verdict"]) -> None:
     The claim's answer comes first; scope is marked.
     """
     from normlab.cli.tables import STYLES, claim_console, in_lines, plain_table, styled
+    from normlab.report.again import again_marks
 
     table = plain_table("claim", "verdict", "evidence", "finding")
     for one in decided:
@@ -105,6 +106,7 @@ def _print_table(decided: Sequence["Verdict"]) -> None:
         several = len(one.parts) > 1
         # What is missing, and what is stale.
         notes = [*one.missing, *(f"stale: {reason}" for reason in one.stale)]
+        notes += again_marks(one)
         finding = [styled(note, "dim") for note in notes]
         if not several:
             finding.insert(0, styled(one.parts[0].text, None))

@@ -135,16 +135,16 @@ def add_recheck(folder: Path, row: Recheck) -> None:
 
 def note_sources(folder: Path) -> None:
     """Keep in sources.json what the present source stands for: a record needs only its name."""
-    known = _read_sources(folder)
     tree = here()
-    if known.files.get(tree.source) == tree.hashes:
+    add_sources(folder, {tree.source: tree.hashes})
+
+
+def add_sources(folder: Path, files: Mapping[str, Hashes]) -> None:
+    """Keep in sources.json what more sources stand for, by their names."""
+    known = _read_sources(folder)
+    if all(known.files.get(source) == hashes for source, hashes in files.items()):
         return
-    write_sources(
-        folder,
-        {**known.files, tree.source: tree.hashes},
-        known.commits,
-        known.without_measuring,
-    )
+    write_sources(folder, {**known.files, **files}, known.commits, known.without_measuring)
 
 
 def write_sources(

@@ -13,11 +13,15 @@ from normlab.records.places import newest
 SUPPORTED, PARTLY, REFUTED = "supported", "partly supported", "refuted"
 INCONCLUSIVE, NO_DATA = "inconclusive", "no data"
 VERDICTS = (SUPPORTED, PARTLY, REFUTED, INCONCLUSIVE, NO_DATA)
+OPEN = (INCONCLUSIVE, NO_DATA)
+# What asking again says of a verdict.
+HELD, LEFT_OPEN, NOT_HELD = "held", "left open", "did not hold"
 
 # Of a row. 1 had no zones, and a part's scale followed from its unit; in 2 the place of a unit did;
 # in 3 every part decided, and there was no answer.
 SCHEMA = 4
 FILE = "verdicts.json"
+_AGAIN = ("replications", "elsewhere")
 
 
 class Zone(NamedTuple):
@@ -75,6 +79,32 @@ class OtherVerdict:
 
 
 @dataclass(frozen=True)
+class Again:
+    """The same version of a claim asked once more: with fresh seeds, or on another machine.
+
+    first_seed: of the fresh seeds; 0 for the records of another machine. date: of its last trial.
+    """
+
+    machine: str
+    profile: str
+    verdict: str
+    n: int
+    clauses: tuple[PartVerdict, ...]
+    date: str = ""
+    torch: str = ""  # its versions
+    first_seed: int = 0
+    stale: tuple[str, ...] = ()
+
+    def says_of(self, verdict: str) -> str:
+        """Whether `verdict` held, was left open or did not hold; "" where nothing was decided."""
+        if verdict in OPEN:
+            return ""
+        if self.verdict in OPEN:
+            return LEFT_OPEN
+        return HELD if self.verdict == verdict else NOT_HELD
+
+
+@dataclass(frozen=True)
 class Earlier:
     """What an earlier version of a claim gave, in a line."""
 
@@ -105,6 +135,9 @@ class Verdict:
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     evidence: tuple[EvidenceTrial, ...] = ()
+    # Neither moves the verdict: the same version with fresh seeds, and on other machines.
+    replications: tuple[Again, ...] = ()
+    elsewhere: tuple[Again, ...] = ()
     schema: int = SCHEMA
 
     @property
@@ -126,10 +159,20 @@ def to_json(verdicts: Sequence[Verdict]) -> str:
     """What results/verdicts.json holds and `normlab verdict --json` prints; an open end is null."""
     rows = [asdict(verdict) for verdict in verdicts]
     for row in rows:
-        for part in row["parts"]:
-            # JSON has no infinity, and `allow_nan=False` refuses it.
-            part["zones"] = [_open_ends(zone) for zone in part["zones"]]
+        _close_ends(row["parts"])
+        for name in _AGAIN:
+            for again in row[name]:
+                _close_ends(again["clauses"])
+            # Most claims have none, and a row of these is as it was before there were any.
+            if not row[name]:
+                del row[name]
     return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _close_ends(parts: Sequence[dict[str, Any]]) -> None:
+    """JSON has no infinity, and `allow_nan=False` refuses it."""
+    for part in parts:
+        part["zones"] = [_open_ends(zone) for zone in part["zones"]]
 
 
 def _open_ends(zone: Zone) -> list[float | str | None]:
@@ -174,9 +217,15 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
             "evidence": tuple(EvidenceTrial(**trial) for trial in row["evidence"]),
             "history": tuple(Earlier(**earlier) for earlier in row.get("history", ())),
             **{name: tuple(row[name]) for name in ("data", "missing", "stale")},
+            **{name: tuple(_again(one) for one in row.get(name, ())) for name in _AGAIN},
             "schema": SCHEMA,
         }
     )
+
+
+def _again(row: Mapping[str, Any]) -> Again:
+    clauses = tuple(_part(part) for part in row["clauses"])
+    return Again(**{**row, "clauses": clauses, "stale": tuple(row["stale"])})
 
 
 def _part(row: Mapping[str, Any]) -> PartVerdict:

@@ -9,7 +9,7 @@ from pathlib import Path
 from normlab.claims.claim import Claim
 from normlab.claims.family import family as family_of
 from normlab.claims.registry import load_all
-from normlab.claims.run.replicate import rate_in_words, replications
+from normlab.claims.replications import rate_in_words, replications
 from normlab.claims.verdicts import verdicts
 from normlab.errors import NormLabError
 from normlab.measure.zoo.rows import read_rows

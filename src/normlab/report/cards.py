@@ -18,6 +18,7 @@ from normlab.records.record import Record
 from normlab.records.store import DONE, Store
 from normlab.records.verdict import NO_DATA, Earlier, OtherVerdict, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, listed, number
+from normlab.report.again import again_in_words, again_kind, again_marks
 from normlab.report.claim_text import run_command
 from normlab.report.figures import draw
 from normlab.report.panels import panels
@@ -73,6 +74,9 @@ class Card:
     profile: str
     device: str
     others: list[tuple[str, str]]  # verdict, and of which other device
+    again: list[tuple[str, str]]  # whether the verdict held, and all of it in words
+    again_kind: str  # the worst of these; "" where nothing was asked again
+    marks: list[str]  # what stands beside the verdict in a table
     data: str
     figure: Markup
     strips: list[Markup]
@@ -129,6 +133,9 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
         profile=verdict.profile or "",
         device=device_label(verdict.device),
         others=[(other.verdict, _elsewhere(other)) for other in verdict.others],
+        again=again_in_words(verdict),
+        again_kind=again_kind(verdict),
+        marks=again_marks(verdict),
         data="; ".join(sorted({data_label(record) for record in counted})),
         figure=draw(claim, trials),
         strips=[arm_strips(panel) for panel in read],

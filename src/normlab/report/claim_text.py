@@ -8,6 +8,7 @@ from normlab.claims.outlook import cost_in_words
 from normlab.records.record import Record
 from normlab.records.verdict import NO_DATA, PartVerdict, Verdict
 from normlab.records.words import device_label, effect
+from normlab.report.again import again_in_words
 from normlab.report.text_strip import text_strip
 
 WIDTH = 80
@@ -56,6 +57,8 @@ def _answer(verdict: Verdict) -> Iterator[str]:
     for other in verdict.others:
         where = f"{other.profile} profile on {device_label(other.device)}, n = {other.n}"
         yield from _wrapped(f"by itself, other evidence says {other.verdict}: {where}", 2)
+    for _, words in again_in_words(verdict):
+        yield from _wrapped(words, 2)
 
 
 def _notes(verdict: Verdict) -> Iterator[str]:

@@ -24,8 +24,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def verdict_cell(card: Card) -> str:
-    """`**supported**`, with `(stale)` where other code than this made the records."""
-    return f"**{card.verdict}**" + (" (stale)" if card.stale else "")
+    """`**supported**`, with `(stale)` where other code than this made the records, and with what
+    came of it where it was asked again."""
+    marks = [*(["stale"] if card.stale else []), *map(plain, card.marks)]
+    return f"**{card.verdict}**" + (f" ({'; '.join(marks)})" if marks else "")
 
 
 def counts(cards: Sequence[Card]) -> str:

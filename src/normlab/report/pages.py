@@ -149,6 +149,7 @@ def _row(card: Card, of: Facets) -> dict[str, Any]:
         "profile": card.profile,
         "device": card.device,
         "data": card.data,
+        "again": card.again_kind,
     }
 
 

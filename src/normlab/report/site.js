@@ -1,8 +1,8 @@
 // The first page of the report: what is shown of its claims. Without scripts all of them are.
 
-const FILTERS = ["document", "topic", "verdict", "norm", "data", "device", "stands"];
+const FILTERS = ["document", "topic", "verdict", "norm", "data", "device", "stands", "again"];
 const COLUMNS = ["slug", "statement", "topic", "verdict", "answer", "clauses", "documents", "norms",
-  "stands_for", "n", "profile", "device", "data"];
+  "stands_for", "n", "profile", "device", "data", "again"];
 const VERDICTS = ["supported", "partly supported", "refuted", "inconclusive", "no data"];
 
 // State <-> what stands behind # in the address: only what differs from showing everything.
@@ -48,6 +48,7 @@ function matches(row, state) {
     data: () => row.data.split("; ").some((set) => set.split(", ")[0] === state.data),
     device: () => row.device === state.device,
     stands: () => (row.stands_for.length > 0) === (state.stands === "yes"),
+    again: () => (row.again || "never") === state.again,
   };
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const text = words.length ? textOf(row) : "";

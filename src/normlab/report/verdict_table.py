@@ -41,8 +41,10 @@ def _section(verdict: str, cards: Sequence[Card]) -> str:
     rows = [(_claim(card), verdict_cell(card), _short(card), str(card.n)) for card in cards]
     head = f"## {verdict.capitalize()}: {len(cards)}"
     shown = [head, table(("claim", "verdict", "measured", "n"), rows)]
-    if verdict != NO_DATA:
-        details = [_details(card) for card in cards]
+    # Of what is not decided here another machine may have records.
+    told = [card for card in cards if verdict != NO_DATA or card.again]
+    if told:
+        details = [_details(card) for card in told]
         summary = "<summary>Their parts, who says so, and what it rests on</summary>"
         shown.append("\n\n".join([f"<details>\n{summary}", *details, "</details>"]))
     return "\n\n".join(shown)
@@ -71,7 +73,9 @@ def _details(card: Card) -> str:
     documents = plain("; ".join(card.claim.documents))
     head = f"**{card.claim.slug}**: {documents}. {plain(card.evidence)}"
     earlier = [f"- {one.version}: **{one.verdict}**, {plain(one.text)}" for one in card.history]
-    return "\n".join([f"{head}\n", *(f"- {_part(clause)}" for clause in card.clauses), *earlier])
+    again = [f"- {plain(words)}" for _, words in card.again]
+    parts = [f"- {_part(clause)}" for clause in card.clauses]
+    return "\n".join([f"{head}\n", *parts, *again, *earlier])
 
 
 def _part(clause: Clause) -> str:

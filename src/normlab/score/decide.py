@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from normlab.claims.claim import Arm, Claim, Part
+from normlab.claims.decided import verdict_under
 from normlab.claims.design import Design
 from normlab.claims.profiles import protocol_name, protocol_of
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import AtLeast, Within
 from normlab.claims.stats import scaled
 from normlab.claims.trials import Point, Trials
-from normlab.claims.verdicts import verdict_under
 from normlab.records.store import Store
 from normlab.records.verdict import (
     INCONCLUSIVE,

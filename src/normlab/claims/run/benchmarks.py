@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from normlab.records.lines import BENCHMARKS, Lines
-from normlab.records.places import RESULTS
+from normlab.records.lines import BENCHMARKS, Lines, read_lines
+from normlab.records.machines import ELSEWHERE, machine_of_row
+from normlab.records.places import RESULTS, read_together
 
 BENCH_FILE = RESULTS / BENCHMARKS
 
@@ -59,12 +60,14 @@ def run_benchmark(
 
 def append_rows(rows: Sequence[Row], path: Path, *, quick: bool) -> None:
     """Append `rows` to the file: on disk when this returns."""
+    from normlab.records.machine import processor
     from normlab.records.provenance import code_state
     from normlab.records.record import SCHEMA
 
     stamp = {
         "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "code": code_state(),
+        "processor": processor(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "quick": quick,
         "schema": SCHEMA,
@@ -73,3 +76,26 @@ def append_rows(rows: Sequence[Row], path: Path, *, quick: bool) -> None:
     with Lines(path.parent, path.name, "normlab bench") as lines:
         stamped = [{**row, **stamp} for row in rows]
         lines.write(path.stem, [json.dumps(row, sort_keys=True) for row in stamped])
+
+
+# Fields by which two rows are of the same cell.
+_CELL = (
+    "benchmark", "subject", "kind", "baseline", "batch_size", "shape", "layout", "memory_format",
+    "dtype", "mode", "model", "world_size", "kernel", "quick",
+)  # fmt: skip
+
+
+def rows_by_machine(folder: Path) -> dict[str, list[Row]]:
+    """By machine, its newest row of each cell, in the order of the file: those of the folder, then
+    those that other machines have sent."""
+    files = [place / BENCHMARKS for place in read_together(folder)]
+    files += sorted((folder / ELSEWHERE).glob(f"*/{BENCHMARKS}"))
+    newest: dict[str, dict[str, Row]] = {}
+    for file in files:
+        lines = read_lines(file) if file.is_file() else []
+        aside = f" ({ELSEWHERE})" if file.parent.parent.name == ELSEWHERE else ""
+        for _, line in lines:
+            row: Row = json.loads(line)
+            cells = newest.setdefault(machine_of_row(row).label + aside, {})
+            cells[json.dumps([row.get(name) for name in _CELL])] = row
+    return {machine: list(cells.values()) for machine, cells in newest.items()}

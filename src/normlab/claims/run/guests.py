@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from normlab.claims.claim import Arm, Claim, Protocol
+from normlab.claims.decided import devices
 from normlab.claims.design import Design
 from normlab.claims.evidence import ByArm, Evidence, Missing, Values
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.stats import t_interval
-from normlab.claims.verdicts import devices
 from normlab.config.compose import compose
 from normlab.data.options import DataConfig, DocumentDataConfig, DocumentTask, TextDataConfig
 from normlab.errors import NormLabError

@@ -5,70 +5,25 @@ of them is a row in results/replications.json. Identities and audits are left ou
 in them.
 """
 
-import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from normlab.claims.again import asked_again, with_fresh_seeds
 from normlab.claims.claim import Claim
+from normlab.claims.decided import verdict_under
 from normlab.claims.registered import registered
+from normlab.claims.replications import FOLDER, Replication, add_replication, replications
 from normlab.claims.run.engines import build_engine
 from normlab.claims.run.request import EngineName
 from normlab.claims.run.runner import Tally, run_claims
-from normlab.claims.verdicts import verdict_under
 from normlab.errors import NormLabError
-from normlab.records.files import write_atomically
 from normlab.records.places import EXPERIMENTS
 from normlab.records.store import Store
-from normlab.records.verdict import INCONCLUSIVE, NO_DATA, Verdict
+from normlab.records.verdict import NO_DATA, OPEN, Verdict
 
-FOLDER = "replications"
-FILE = "replications.json"
 FIRST_SEED = 100_000  # of the first replication; each further one begins as much later
-_OPEN = (INCONCLUSIVE, NO_DATA)
-
-
-@dataclass(frozen=True)
-class Replication:
-    """A verdict, and what the same version gave with other seeds."""
-
-    slug: str
-    version: str
-    profile: str
-    first_seed: int
-    before: str
-    now: str
-    commit: str | None = None
-
-    @property
-    def held(self) -> bool:
-        """Whether both say the same."""
-        return self.before == self.now
-
-    @property
-    def is_contrary(self) -> bool:
-        """Whether both decide, and not the same: an open one is less, and no contradiction."""
-        return not self.held and self.now not in _OPEN
-
-
-def replications(folder: Path) -> list[Replication]:
-    """All that a results folder has, oldest first."""
-    path = folder / FILE
-    if not path.is_file():
-        return []
-    return [Replication(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
-
-
-def rate_in_words(rows: Sequence[Replication]) -> str:
-    """The line of the report; "" without any."""
-    if not rows:
-        return ""
-    held, contrary = (sum(getattr(row, name) for row in rows) for name in ("held", "is_contrary"))
-    return (
-        f"Of {len(rows)} verdicts that were run again with other seeds {held} held, "
-        f"{len(rows) - held - contrary} were left open, and {contrary} came out otherwise."
-    )
 
 
 def chosen(
@@ -84,7 +39,7 @@ def chosen(
     decided = [
         (claim, verdict)
         for claim, verdict in zip(claims, verdicts, strict=True)
-        if claim.first_seed and verdict.verdict not in _OPEN
+        if claim.first_seed and verdict.verdict not in OPEN
     ]
     if not decided:
         raise NormLabError(
@@ -122,7 +77,10 @@ def replicate(
     total = Tally()
     for claim, before in pairs:
         profile, first = before.profile or "", fresh_seed(claim.slug, folder)
-        again = replace(claim, first_seed=first, protocols={profile: claim.protocols[profile]})
+        row = Replication(
+            claim.slug, before.version, profile, first, before.verdict, NO_DATA, commit
+        )
+        again = with_fresh_seeds(claim, row)
         store = Store(folder / FOLDER / str(first))
         engine = build_engine(EngineName.local, workers, EXPERIMENTS)
         tally = run_claims([again], profile.split("-")[0], store, engine, deadline=deadline)
@@ -130,14 +88,12 @@ def replicate(
         now = verdict_under(again, profile, Store(store.folder))
         if now is None or now.missing:
             continue
-        row = Replication(
-            claim.slug, before.version, profile, first, before.verdict, now.verdict, commit
-        )
+        row = _with_outcome(row, now, Store(store.folder))
         done.append(row)
-        _write(folder, [*replications(folder), row])
+        add_replication(folder, row)
     return done, total
 
 
-def _write(folder: Path, rows: Sequence[Replication]) -> None:
-    content = json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True) + "\n"
-    write_atomically(folder / FILE, content)
+def _with_outcome(row: Replication, now: Verdict, store: Store) -> Replication:
+    again = asked_again(now, store)
+    return replace(row, now=again.verdict, machine=again.machine, n=again.n, date=again.date)
