@@ -21,6 +21,7 @@ from normlab.report.norm_words import (
     profile_rows,
     ratio_text,
     reasons,
+    standing_text,
 )
 from normlab.score.norm_table import Column, NormTable
 
@@ -100,7 +101,7 @@ def _ranking(norms: NormTable, column: Column) -> str:
         entry = column.entries[name]
         if entry.cell.value is not None:
             behind = f", behind {listed(entry.behind)}" if entry.behind else ""
-            standing = plain(f"{entry.standing}{behind}")
+            standing = plain(f"{standing_text(entry)}{behind}")
             cells = (plain(name_in(norms, name)), entry_text(column.row, entry), ratio_text(entry))
             rows.append((*cells, standing))
     head = f"### {heading(column.row)}\n\n{plain(column.row.measured)}."

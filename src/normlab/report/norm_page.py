@@ -24,6 +24,7 @@ from normlab.report.norm_words import (
     profile_rows,
     ratio_text,
     reasons,
+    standing_text,
 )
 from normlab.report.pages import render
 from normlab.report.plot import Dot, Plot, Series
@@ -45,12 +46,13 @@ _LARGEST = 16.0  # tau of the figure: beyond it a norm is as good as lost in a q
 
 @dataclass(frozen=True)
 class RankedNorm:
-    """A row of a question's ranking."""
+    """A row of a question's ranking. kind: of the style sheet."""
 
     name: str
     value: str
     strip: Markup
     ratio: str
+    kind: str
     standing: str
     behind: str
 
@@ -101,7 +103,8 @@ def _question(table: NormTable, column: Column) -> tuple[str, str, list[RankedNo
             entry_text(column.row, entry),
             _strip(column, entry, scale),
             ratio_text(entry),
-            entry.standing,
+            KINDS[entry.standing],
+            standing_text(entry),
             listed(entry.behind),
         )
         for name, entry in zip(names, shown, strict=True)

@@ -65,6 +65,12 @@ def entry_text(row: Row, entry: Entry) -> str:
     return f"{shown}, does not train" if entry.standing == MISS else shown
 
 
+def standing_text(entry: Entry) -> str:
+    """What the norm is in the question; of a time that has a value, that it stands alone."""
+    alone = entry.standing == OPEN and entry.ratio is not None
+    return "not compared with all" if alone else entry.standing
+
+
 def ratio_text(entry: Entry) -> str:
     """In times of the best."""
     return "" if entry.ratio is None else number(entry.ratio)

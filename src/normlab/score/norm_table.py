@@ -53,7 +53,8 @@ class Column:
     def _place(self, name: str) -> tuple[int, float, str]:
         entry = self.entries[name]
         value = entry.cell.value
-        if entry.standing in (BEST, BEHIND) and value is not None:
+        # A time that was not compared with all others has a value and a ratio all the same.
+        if entry.standing != MISS and entry.ratio is not None and value is not None:
             return 0, -self.row.sign * value, name
         return (1 if entry.standing == MISS else 2), 0.0, name
 
