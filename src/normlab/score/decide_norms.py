@@ -62,10 +62,10 @@ class _Columns:
         cell = self.decider.cell(row, norm)
         if cell.verdict == BARRED:
             return Entry(cell, MISS, why=cell.text)
-        if self._needs_training(row) and self._does_train(norm) is False:
-            return Entry(cell, MISS, why="the base net with it does not train here")
         if self.decider.profile == ScoreProfile.smoke:
             return Entry(cell, OPEN, why="this profile is no evidence")
+        if self._needs_training(row) and self._does_train(norm) is False:
+            return Entry(cell, MISS, why="the base net with it does not train here")
         wanted = self.recorded.wanted(row.family)
         if cell.value is None or cell.n < wanted:
             why = f"{cell.n} of {wanted} seeds in every arm" if cell.n else "not recorded"
