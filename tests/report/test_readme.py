@@ -39,7 +39,7 @@ def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
         claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale, answer="", history=[],
-        evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
+        marks=[], evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
 

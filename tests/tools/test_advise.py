@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from normlab.claims.registry import load_claim, slugs
+from normlab.errors import NormLabError
 from normlab.norms.registry import declared_kinds
+from normlab.records.norm_choices import FILE, NormChoice, read_norm_choices, to_json
 from normlab.records.store import RESULTS
 from normlab.records.verdict import PartVerdict, Verdict, read_verdicts
 from normlab.tools.advise import judges
@@ -205,3 +207,50 @@ def test_entries_name_parts_and_norms_that_exist():
         assert set(entry.favours + entry.against) <= set(known)
         elsewhere = entry.part in ("knee", "above")  # of batches that SITUATIONS leave out
         assert elsewhere or any(entry.when(situation) for situation in SITUATIONS), entry
+
+
+def chosen(modality, batch, device, *norms):
+    return NormChoice(
+        modality, batch, device, "accuracy", "2 points", "%", norms, norms[:1],
+        {norm: (50.0, 49.0, 51.0) for norm in norms}, 9, 5, "a CNN", "quick",
+    )  # fmt: skip
+
+
+CHOICES = [
+    chosen("images", 1, "here", "frn"),
+    chosen("images", 2, "here", "groupnorm", "frn"),
+    chosen("images", 2, "there", "frn"),
+    chosen("images", 8, "here", "batchnorm"),
+    chosen("text", 1, "here", "layernorm"),
+]
+
+
+@pytest.mark.parametrize(
+    ("input_", "batch", "found"),
+    [
+        ("images", 2, [("groupnorm", "frn"), ("frn",)]),
+        ("images", 5, [("groupnorm", "frn"), ("frn",)]),  # never by a larger batch
+        ("images", 64, [("batchnorm",), ("frn",)]),
+        ("causal", 64, [("layernorm",)]),
+        ("sequences", 64, []),  # the battery has no encoder
+        ("vectors", 64, []),
+    ],
+)
+def test_the_battery_names_its_norms_and_moves_no_rank(input_, batch, found):
+    situation, rows = replace(TWO, input=input_, batch=batch), read_verdicts(RESULTS)
+    advice = advise(situation, rows, choices=CHOICES)
+    assert [choice.norms for choice in advice.battery] == found
+    assert scores(advice.norms) == scores(advise(situation, rows).norms)
+    told = advice.as_json()["battery"]
+    assert [row["batch"] for row in told] == [choice.batch for choice in advice.battery]
+
+
+def test_choices_are_kept_as_they_are(tmp_path):
+    assert read_norm_choices(tmp_path) == []
+    (tmp_path / FILE).write_text(to_json(CHOICES))
+    kept = read_norm_choices(tmp_path)
+    assert [one.sentence for one in kept] == [one.sentence for one in CHOICES]
+    assert [one.evidence for one in kept] == [one.evidence for one in CHOICES]
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(NormLabError, match="normlab report"):
+        read_norm_choices(tmp_path)

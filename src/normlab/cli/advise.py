@@ -58,6 +58,7 @@ def advise(
     import json
 
     from normlab.norms.registry import declared_kinds
+    from normlab.records.norm_choices import read_norm_choices
     from normlab.records.places import RESULTS
     from normlab.records.verdict import read_verdicts
     from normlab.tools.advise import answer
@@ -73,7 +74,8 @@ def advise(
         "warmup": warmup,
     }
     verdicts = read_verdicts(results or RESULTS)
-    advice = answer.advise(complete(answers), verdicts, declared_kinds())
+    choices = read_norm_choices(results or RESULTS)
+    advice = answer.advise(complete(answers), verdicts, declared_kinds(), choices)
     if as_json:
         print(json.dumps(advice.as_json(), indent=1, ensure_ascii=False))
     else:
@@ -87,6 +89,10 @@ def _lines(advice: "Advice") -> list[str]:
     lines += _ranking(advice.norms)
     if advice.situation.transformer:
         lines += ["", "Placements:", *_ranking(advice.placements)]
+    if advice.battery:
+        lines += ["", "Of the battery of `normlab score --all`, which moves no rank:"]
+        for choice in advice.battery:
+            lines.append(f"  = {choice.place}: {choice.sentence} [{choice.evidence}]")
     if advice.notes:
         lines += ["", "Decided, and for or against none:"]
         lines += [f"  · {reason.sentence} [{reason.source}]" for reason in advice.notes]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from normlab.cli.options import Minutes, Results, Workers
-from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest
+from normlab.errors import NormLabError
+from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest, TableRequest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
 
 def score(
-    norm: Annotated[str, typer.Argument(help="A kind, or my_package.my_module.MyNorm.")],
+    norm: Annotated[
+        str | None, typer.Argument(help="A kind, or my_package.my_module.MyNorm.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every kind, in one table; hours the first time.")
+    ] = False,
+    guest: Annotated[
+        list[str] | None, typer.Option(help="With --all, a class beside the kinds; repeatable.")
+    ] = None,
     against: Annotated[str, typer.Option(help="Kinds to compare with.")] = ",".join(REFERENCES),
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, of the norm; may be repeated.")
@@ -34,29 +43,39 @@ def score(
     renew: Annotated[
         bool, typer.Option("--renew", help="Run the references again, if other code made them.")
     ] = False,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="With --all: only read what is recorded.")
+    ] = False,
     results: Results = None,
     out: Annotated[
-        Path | None, typer.Option(help="The page.  [default: report/score-NORM.html in there]")
+        Path | None,
+        typer.Option(help="The page.  [default: report/score-NORM.html or norms.html in there]"),
     ] = None,
 ) -> None:
-    """Put a norm through a fixed battery beside others; write what it can and cannot do on one
-    page."""
+    """Put a norm through a fixed battery beside others, or with --all every kind; write what it can
+    and cannot do on one page."""
+    how = (profile, workers, timed, minutes, renew)
+    if every:
+        from normlab.cli.norm_table import score_all
+
+        if norm is not None or option:
+            raise NormLabError("--all takes no NORM and no --option: name a class with --guest.")
+        score_all(TableRequest(tuple(guest or ()), *how, not no_run, results), out)
+        return
+    if guest or no_run:
+        raise NormLabError("--guest and --no-run go with --all.")
+    if norm is None:
+        raise NormLabError("name a kind of norm or a class, or pass --all for a table of them all.")
+    names = tuple(filter(None, (name.strip() for name in against.split(","))))
+    _score_one(ScoreRequest(norm, names, tuple(option or ()), *how, results), out)
+
+
+def _score_one(request: ScoreRequest, out: Path | None) -> None:
+    """Run what is missing, print the table and write the page; exit 1 if a trial failed."""
     from normlab.report.build import write
     from normlab.report.score_page import html
     from normlab.score.run import run_score
 
-    names = (name.strip() for name in against.split(","))
-    request = ScoreRequest(
-        norm,
-        against=tuple(filter(None, names)),
-        options=tuple(option or ()),
-        profile=profile,
-        workers=workers,
-        timed=timed,
-        minutes=minutes,
-        renew=renew,
-        results=results,
-    )
     report = run_score(request)
     for message in report.tally.messages:
         print(message, file=sys.stderr)

@@ -60,7 +60,7 @@ def first_page(
     groups = {verdict: [card for card in cards if card.verdict == verdict] for verdict in VERDICTS}
     verdicts = {card.claim.slug: card.verdict for card in cards}
     of = {one.slug: one for one in facets([card.claim for card in cards], verdicts)}
-    return _render(
+    return render(
         "first_page.html.j2",
         script=Markup((HERE / "site.js").read_text()),
         data=_json([_row(card, of[card.claim.slug]) for card in cards]),
@@ -79,7 +79,7 @@ def first_page(
 
 def claim_page(card: Card, ways: Mapping[str, str], first: str) -> str:
     """All that is known of one claim, its answer first. first: the first page's file name."""
-    return _render("claim_page.html.j2", card=card, links=ways, first=first)
+    return render("claim_page.html.j2", card=card, links=ways, first=first)
 
 
 def links(results: Path, page: Path) -> dict[str, str]:
@@ -109,7 +109,8 @@ def _environment() -> Environment:
     )
 
 
-def _render(template: str, **given: object) -> str:
+def render(template: str, **given: object) -> str:
+    """The page that a template of this folder makes, with the style sheet and the marks."""
     style, symbols = (HERE / "style.css").read_text(), Markup(SYMBOLS)
     page = _environment().get_template(template)
     return page.render(style=style, symbols=symbols, classes=CLASSES, **given)

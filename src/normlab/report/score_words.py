@@ -61,21 +61,22 @@ def value(row: Row, cell: Cell) -> str:
         return cell.verdict
     if row.exact:
         return f"{row.unit} {number(cell.value, 2)}"
-    return f"{_interval(cell.value, cell.low, cell.high)} {row.unit}"
+    return f"{interval(cell.value, cell.low, cell.high)} {row.unit}"
 
 
 def difference(row: Row, comparison: Comparison) -> str:
     """`+1.2 points (0.3 to 2.1)`; a ratio for rows on a log scale; "" without numbers."""
     if comparison.value is None:
         return ""
-    shown = _interval(comparison.value, comparison.low, comparison.high)
+    shown = interval(comparison.value, comparison.low, comparison.high)
     if row.log:
         return f"{shown} times"
     unit = "points" if row.unit == "%" else row.unit
     return f"{'+' if comparison.value > 0 else ''}{shown} {unit}"
 
 
-def _interval(middle: float, low: float | None, high: float | None) -> str:
+def interval(middle: float, low: float | None, high: float | None) -> str:
+    """`31.2 (30.1 to 32.3)`; the number alone where there is no interval, or none is needed."""
     if low is None or high is None:
         return number(middle)
     if low == high:

@@ -33,7 +33,7 @@ _UNKNOWN = "no trial is recorded"
 
 def score(subject: Subject, references: Sequence[Subject], profile: str, store: Store) -> Score:
     """The table of `subject` against `references`, from what is recorded."""
-    decider = _Decider(profile, store)
+    decider = Decider(profile, store)
     lines = tuple(decider.line(row, subject, references) for row in ROWS)
     # A norm that takes no images has no accuracies to draw.
     pictured = [norm for norm in (subject, *references) if not no_images(norm)]
@@ -66,7 +66,7 @@ def _accuracies(subject: Subject, profile: str, store: Store) -> dict[int, list[
     return {n: trials.points(arm.name, "test_accuracy") for n, arm in arms.items()}
 
 
-class _Decider:
+class Decider:
     """Decides rows from the records of `store`; `verdicts` are all that it has come to."""
 
     def __init__(self, profile: str, store: Store) -> None:
@@ -116,10 +116,14 @@ class _Decider:
             return Comparison(other.name, "", NO_DATA, _UNKNOWN)
         return _shown(row, other, verdict)
 
+    def verdict(self, claim: Claim) -> Verdict | None:
+        """What the records say of a claim; None without any."""
+        name = protocol_name(claim, self.profile)
+        return None if name is None else verdict_under(claim, name, self.store)
+
     def _decide(self, claim: Claim) -> Verdict | None:
         """The verdict on a claim made for one row; undecided unless each arm has all its seeds."""
-        name = protocol_name(claim, self.profile)
-        verdict = None if name is None else verdict_under(claim, name, self.store)
+        verdict = self.verdict(claim)
         if verdict is None:
             return None
         self.verdicts.append(verdict)

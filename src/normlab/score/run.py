@@ -48,7 +48,7 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     deadline = None if request.minutes is None else began + 60 * request.minutes
     claims = battery(subject, references, timed=request.timed)
     if subject.kind == "custom":
-        _check_fits(claims, request.profile)
+        check_fits(claims, request.profile)
     tally = run_claims(
         claims,
         request.profile,
@@ -64,7 +64,7 @@ def run_score(request: ScoreRequest) -> ScoreReport:
     return ScoreReport(decided, tally, seconds, folder, store.folder, void)
 
 
-def _check_fits(claims: Sequence[Claim], profile: ScoreProfile) -> None:
+def check_fits(claims: Sequence[Claim], profile: ScoreProfile) -> None:
     """Refuse a class before its first trial, if a network has no place for it."""
     for claim in claims:
         if claim.trial is None:

@@ -13,17 +13,19 @@ from normlab.score.subject import Subject
 
 
 class ScoreStore(Store):
-    """A `Store` that counts as done only what says something of `subject` as it is now, here.
+    """A `Store` that counts as done only what says something of `subjects` as they are now, here.
 
     Left out: records of another architecture; void timings, which are measured again; and trainings
-    and draws of the subject with code that has been edited since. Those of the references stay, and
-    so do timings: the page says where code has changed.
+    and draws of the subjects with code that has been edited since. Those of all other norms stay,
+    and so do timings: the page says where code has changed.
     """
 
-    def __init__(self, folder: Path, subject: Subject) -> None:
-        self._subject = subject
-        # The claims of its own trainings, by which their files are named.
-        self._trained = {f"{subject.slug}-{family}" for family in ("images", "text")}
+    def __init__(self, folder: Path, *subjects: Subject) -> None:
+        self._measured = [subject.measured for subject in subjects]
+        # The claims of their own trainings, by which their files are named.
+        self._trained = {
+            f"{subject.slug}-{family}" for subject in subjects for family in ("images", "text")
+        }
         self._done: dict[str, Record] | None = None
         super().__init__(folder)
 
@@ -51,9 +53,9 @@ class ScoreStore(Store):
         return self._done
 
     def _is_own(self, record: Record) -> bool:
-        """Whether it is of the subject alone, and no timing."""
+        """Whether it is of a subject alone, and no timing."""
         if record.claim == "layer":
-            return record.section("options").get("norm") == self._subject.measured
+            return record.section("options").get("norm") in self._measured
         return record.claim in self._trained
 
 

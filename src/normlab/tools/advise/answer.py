@@ -3,10 +3,11 @@
 A reason exists only where its verdict is there and decided; its direction is the verdict's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from normlab.records.norm_choices import IMAGES, TEXT, NormChoice, fitting
 from normlab.records.verdict import NO_DATA, PartVerdict, Verdict
 from normlab.records.words import device_label, effect, listed
 from normlab.tools.advise.entry import Entry
@@ -14,6 +15,8 @@ from normlab.tools.advise.situation import Situation
 from normlab.tools.advise.table import TABLE
 
 PLACEMENTS = ("pre", "post", "sandwich", "deepnorm")
+# Inputs that the battery of `normlab score --all` has networks for, and which.
+_MODALITIES = {"images": IMAGES, "causal": TEXT}
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Advice:
     notes: list[Reason]
     missing: list[Gap]
     unranked: list[str]
+    battery: list[NormChoice] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -89,6 +93,7 @@ class Advice:
             "notes": list(map(asdict, self.notes)),
             "missing": list(map(asdict, self.missing)),
             "unranked": self.unranked,
+            "battery": list(map(asdict, self.battery)),
         }
 
 
@@ -102,9 +107,13 @@ def _ranked_as_json(item: Ranked) -> dict[str, Any]:
 
 
 def advise(
-    situation: Situation, verdicts: Mapping[str, Verdict], kinds: Iterable[str] = ()
+    situation: Situation,
+    verdicts: Mapping[str, Verdict],
+    kinds: Iterable[str] = (),
+    choices: Sequence[NormChoice] = (),
 ) -> Advice:
-    """What `verdicts` (by slug) say of `situation`; `kinds`: every norm that there is."""
+    """What `verdicts` (by slug) say of `situation`; `kinds`: every norm that there is; `choices`:
+    what the battery says of norms."""
     boards: dict[str, dict[str, Ranked]] = {"norms": {}, "placements": {}}
     notes: list[Reason] = []
     missing: list[Gap] = []
@@ -128,7 +137,9 @@ def advise(
     # Placements are no question where nothing is added to a stream.
     every = [*sorted(kinds), *(PLACEMENTS if situation.transformer else ())]
     unranked = [name for name in every if name not in ranked]
-    return Advice(situation, norms, placements, notes, missing, unranked)
+    modality = _MODALITIES.get(situation.input, "")
+    battery = fitting(choices, modality, situation.batch)
+    return Advice(situation, norms, placements, notes, missing, unranked, battery)
 
 
 def _rank(board: dict[str, Ranked], entry: Entry, side: int, reason: Reason) -> bool:
