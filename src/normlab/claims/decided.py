@@ -65,6 +65,26 @@ def verdicts_under(claim: Claim, profile: str, store: Store) -> Iterator[Verdict
         yield _decide(claim, profile, kept, device, chosen, store.folder)
 
 
+def verdict_of(claim: Claim, looks: Looks, by_arm: ByArm) -> Verdict:
+    """The parts of `claim`, decided by trials that the caller has at hand.
+
+    Nothing is said of versions, and of code that has changed since: whoever decides many claims by
+    the same trials asks that once.
+    """
+    looked = [_decided(claim, part, by_arm, looks, "") for part in claim.parts]
+    parts = [part for part, _ in looked]
+    short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < looks.sizes[0]}
+    return Verdict(
+        **about(claim, parts),
+        verdict=combine(part.verdict for part in parts if part.decides),
+        n=min((seeds for part, seeds in looked if part.decides and seeds), default=0),
+        missing=tuple(
+            f"{arm}: {looks.sizes[0] - count} of {looks.sizes[0]} seeds still to run"
+            for arm, count in short.items()
+        ),
+    )
+
+
 def _on(device: str, by_seed: Mapping[int, Record]) -> dict[int, Record]:
     return {seed: record for seed, record in by_seed.items() if record.device == device}
 

@@ -49,23 +49,6 @@ def verdict(claim: Claim, store: Store) -> Verdict:
     )
 
 
-def verdict_of(claim: Claim, looks: Looks, by_arm: ByArm) -> Verdict:
-    """The parts of `claim`, decided by trials that the caller has at hand.
-
-    Nothing is said of versions, and of code that has changed since: whoever decides many claims by
-    the same trials asks that once.
-    """
-    looked = [_decided(claim, part, by_arm, looks, "") for part in claim.parts]
-    parts = [part for part, _ in looked]
-    short = {arm: len(seeds) for arm, seeds in by_arm.items() if len(seeds) < looks.sizes[0]}
-    return Verdict(
-        **_about(claim, parts),
-        verdict=combine(part.verdict for part in parts if part.decides),
-        n=min((seeds for part, seeds in looked if part.decides and seeds), default=0),
-        missing=tuple(f"{arm}: {count} of {looks.sizes[0]} seeds" for arm, count in short.items()),
-    )
-
-
 def _other(verdict: Verdict) -> OtherVerdict:
     return OtherVerdict(verdict.profile or "", verdict.device or "", verdict.verdict, verdict.n)
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Self
 
 from normlab.claims.claim import Claim, Protocol
+from normlab.claims.decided import verdict_of
 from normlab.claims.design import Design
 from normlab.claims.profiles import VARIANTS
 from normlab.claims.staleness import stale_reasons
-from normlab.claims.verdicts import verdict_of
 from normlab.records.record import Record
 from normlab.records.store import Store
 from normlab.records.verdict import Verdict
