@@ -21,7 +21,7 @@ from dataclasses import replace
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.protocols.at_most import AtMost
-from normlab.claims.protocols.contrasts import where_one_reaches
+from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.protocols.images import image_protocols, tiny_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
 from normlab.claims.quantity import Quantity, difference, metric_difference

@@ -23,8 +23,9 @@ from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.figure import Sweep
 from normlab.claims.looks import Looks
-from normlab.claims.protocols.contrasts import contrast, weighted, where_one_reaches
+from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.protocols.either_way import Changes
+from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.quantity import Quantity, difference, metric_difference
 from normlab.claims.rules import Between
 

@@ -19,7 +19,7 @@ from typing import Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.looks import Looks
-from normlab.claims.protocols.contrasts import where_one_reaches
+from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Within
 

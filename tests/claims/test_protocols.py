@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from normlab.claims.evidence import Evidence, PartMissing
-from normlab.claims.protocols.contrasts import contrast, weighted, where_one_reaches
+from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.protocols.either_way import Changes
+from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.protocols.images import image_protocols, inference_arm, tiny_protocols
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.protocols.timing import counted, ratio_of

@@ -1,13 +1,10 @@
-"""Quantities over several arms: weighted sums of metrics, the arms as independent samples, and
-floors below which a comparison says nothing."""
+"""Quantities over several arms: weighted sums of metrics, the arms as independent samples."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from normlab.claims.evidence import Evidence, PartMissing, Values
+from normlab.claims.evidence import Evidence, Values
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.quantity import Quantity
-from normlab.claims.stats import Sample
 
 Weights = Mapping[str, float]  # of metrics
 
@@ -38,19 +35,3 @@ def contrast(
 def weighted(metric: str, weights: Weights) -> Mapping[str, Weights]:
     """For `contrast`: one metric of several arms, by weight."""
     return {arm: {metric: weight} for arm, weight in weights.items()}
-
-
-def where_one_reaches(quantity: Quantity, metric: str, least: float, missing: str) -> Quantity:
-    """`quantity`, where the mean of `metric` over the seeds is `least` or more in one of its arms.
-
-    Arms that have all learnt nothing are alike, and tell nothing of what they are compared for: to
-    read them raises PartMissing, which says `missing`. So the part is inconclusive.
-    """
-
-    def read(evidence: Evidence) -> Sample:
-        means = [float(evidence.sample(arm, metric).mean()) for arm in quantity.arms]
-        if max(means) < least:
-            raise PartMissing(missing)
-        return quantity.read(evidence)
-
-    return replace(quantity, read=read)
