@@ -5,13 +5,15 @@ Primary source: none. TensorBoard draws what it is given; it says nothing of wha
 Measured: trainings of a network without norms that are made to diverge by a script after 200 calm
 steps; loss and length of the gradient of each step, written by torch's SummaryWriter and read back
 from the event files. Seen is a value above 3 times the largest of the last 100 calm steps. By the
-catalogue's rule it must be seen 50 steps before the loss is not finite. Two scripts decide: the
-rate grows slowly, by 1 % a step, and one batch is spoiled (images 10,000 times as large, under
-labels of others). Only runs that diverge count: the loss is not finite, or above 100 times the
-trivial one at the end; for the latter it is the steps to the last one, fewer than there would be.
+catalogue's rule it must be seen 50 steps before the loss is not finite, here in most runs. Two
+scripts decide: the rate grows slowly, by 1 % a step, and one batch is spoiled (images 10,000 times
+as large, under labels of others). Only runs that diverge count: the loss is not finite, or above
+100 times the trivial one at the end; for the latter it is the steps to the last one, fewer than
+there would be.
 Beside them a faster growth, a thousandfold rate, fewer logged steps, and a calm training, for false
 alarms. Pilot, which shaped the scripts, at seed 1001: 6 steps after a spoiled batch; at 2 % a step
 of a fitted network also 6; where a fifth of the labels is guessed, as here, 543 to the explosion.
+A second one, at seeds 1001 to 1020: all of 20 spoiled runs diverge, 3 to 6 steps after it is seen.
 Cost: normlab run tensorboard-monitoring --profile full    100 trials, 2 minutes of one core
 """
 
@@ -44,7 +46,12 @@ def trial(options: Options, seed: int) -> Measurement:
     return Measurement(metrics, setup.source)
 
 
-def lead(script: str, metric: str, by: str, to: str = "a loss that is not finite") -> Quantity:
+def lead(
+    script: str,
+    metric: str,
+    by: str,
+    to: str = "a loss that is not finite, or to the end of the run",
+) -> Quantity:
     """Steps, of the runs that diverge: one that recovers has nothing to be warned of."""
 
     def read(evidence: Evidence) -> Values:
@@ -64,12 +71,34 @@ def warned(
     return Part(name, statement, lead(script, metric, by), AtLeast(STEPS))
 
 
+def mostly(script: str, statement: str) -> Part:
+    """Whether most runs that diverge show it `STEPS` before.
+
+    A share, since a lead is cut off at the end of the run: if some runs end within a few steps and
+    some not at all, the mean of their leads is that of none.
+    """
+    steps = lead(script, "lead", "loss or gradient norm")
+
+    def read(evidence: Evidence) -> Values:
+        early: Values = (np.asarray(steps.read(evidence)) >= STEPS).astype(float)
+        return early
+
+    words = (
+        "share of runs with 50 steps or more from what is seen in loss or gradient norm to a loss "
+        f"that is not finite, or to the end of the run, {SCRIPTS[script]}"
+    )
+    share = Quantity(words, "of the runs that diverge", read, (script,))
+    return Part(script, statement, share, Rate(0.5))
+
+
 NUMBERS = (
-    "if the rate grows by 1 % a step, loss or gradient norm show it {slow.effect:.0f} steps "
-    "({slow.low:.0f} to {slow.high:.0f}) before the loss is not finite or the run is over, and "
-    "{explosion.effect:.0f} before it is above 100 times the trivial one; after a spoiled batch "
-    "{spoiled.effect:.0f} steps ({spoiled.low:.0f} to {spoiled.high:.0f}) before it is not finite; "
-    "calm trainings give a false alarm in {false alarms.effect:.0%} of runs"
+    "if the rate grows by 1 % a step, loss or gradient norm show it 50 steps or more before the "
+    "loss is not finite or the run is over in {slow.effect:.0%} ({slow.low:.0%} to "
+    "{slow.high:.0%}) of the runs that diverge, on average {slow steps.effect:.0f} steps before, "
+    "and {explosion.effect:.0f} before it is above 100 times the trivial one; after a spoiled batch "
+    "they do in {spoiled.effect:.0%} ({spoiled.low:.0%} to {spoiled.high:.0%}), on average "
+    "{spoiled steps.effect:.0f} steps before; calm trainings give a false alarm in "
+    "{false alarms.effect:.0%} of runs"
 )
 
 CLAIM = Claim(
@@ -87,15 +116,25 @@ CLAIM = Claim(
     },
     trial=trial,
     clauses=(
-        warned(
+        mostly(
             "slow",
-            "slow",
-            "where the rate grows by 1 % a step it is seen at least 50 steps before the loss is "
-            "not finite",
+            "where the rate grows by 1 % a step most runs that diverge show it at least 50 steps "
+            "before the loss is not finite",
         ),
-        warned("spoiled", "spoiled", "after one spoiled batch it is seen at least 50 steps before"),
+        mostly("spoiled", "after one spoiled batch most do"),
     ),
     scope=(
+        warned(
+            "slow steps",
+            "slow",
+            "where the rate grows by 1 % a step it is seen on average at least 50 steps before the "
+            "loss is not finite",
+        ),
+        warned(
+            "spoiled steps",
+            "spoiled",
+            "after one spoiled batch it is seen on average at least 50 steps before",
+        ),
         warned("fast", "fast", "where the rate grows by 5 % a step it is seen 50 steps before"),
         warned("jump", "jump", "at a thousandfold rate it is seen 50 steps before"),
         warned("loss", "slow", "the loss alone shows the slow growth", "loss_lead", "the loss"),
@@ -139,6 +178,19 @@ CLAIM = Claim(
             for script in ("slow", "spoiled")
         ),
         Part(
+            "spoiled, lost",
+            "after a spoiled batch more than half of the runs end without having learnt anything, "
+            "diverged or not",
+            value(
+                "spoiled",
+                "lost",
+                words="share of runs whose last 50 losses are at 0.9 times the trivial one or "
+                "above, one spoiled batch",
+                unit="of the seeds",
+            ),
+            Rate(0.5),
+        ),
+        Part(
             "false alarms",
             "fewer than a fifth of calm trainings give an alarm",
             value(
@@ -151,10 +203,12 @@ CLAIM = Claim(
         ),
     ),
     answers=Answers(
-        supported="Enough, and 50 steps before: " + NUMBERS + ".",
-        refuted="Not 50 steps before: " + NUMBERS + ".",
-        partly="In one of two cases 50 steps before: " + NUMBERS + ".",
-        inconclusive="Not both are decided against 50 steps: " + NUMBERS + ".",
+        supported="Enough, and in most runs 50 steps before: " + NUMBERS + ".",
+        refuted="Not 50 steps before in most runs: " + NUMBERS + ".",
+        partly="In one of two cases most runs show it 50 steps before: " + NUMBERS + ".",
+        inconclusive="Whether most runs show it 50 steps before is not decided in both cases: "
+        + NUMBERS
+        + ".",
     ),
     caveats=(
         "Where an exploded loss stays finite to the last step, what counts is the time from what "

@@ -1,4 +1,5 @@
-"""Quantities and rules of protocols: contrasts of independent arms, changes either way, cells."""
+"""Quantities and rules of protocols: contrasts of independent arms, floors, changes either way,
+cells."""
 
 import math
 
@@ -8,9 +9,11 @@ import pytest
 from normlab.claims.evidence import Evidence, PartMissing
 from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.protocols.either_way import Changes
+from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.protocols.images import image_protocols, inference_arm, tiny_protocols
 from normlab.claims.protocols.text import text_protocols
 from normlab.claims.protocols.timing import counted, ratio_of
+from normlab.claims.quantity import difference
 from normlab.claims.rules import Within
 from normlab.records.record import Record
 from normlab.records.verdict import INCONCLUSIVE, REFUTED, SUPPORTED
@@ -37,6 +40,20 @@ def test_a_contrast_has_one_sample_of_each_arm_in_the_unit_of_its_metric():
     assert half.unit == "points" and half.arms == ("a", "b")
     losses = contrast(weighted("test_loss", {"a": 1.0, "b": -1.0}), "a - b")
     assert losses.unit == "nats"
+
+
+def test_arms_below_a_floor_are_not_compared_and_one_above_it_is_enough():
+    plain = difference("a", "b", words="a - b")
+    floored = where_one_reaches(plain, "test_accuracy", 0.2, "neither learns")
+    assert (floored.words, floored.unit, floored.arms) == (plain.words, plain.unit, plain.arms)
+    for a, b in ((0.1, 0.19), (0.1, 0.2), (0.5, 0.1)):
+        trials = evidence({"a": [{"test_accuracy": a}] * 2, "b": [{"test_accuracy": b}] * 2})
+        if max(a, b) < 0.2:
+            with pytest.raises(PartMissing, match="neither learns"):
+                floored.read(trials)
+            continue
+        for own, expected in zip(floored.read(trials), plain.read(trials), strict=True):
+            assert own == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

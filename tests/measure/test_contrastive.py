@@ -3,6 +3,7 @@
 import copy
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -110,6 +111,39 @@ def test_a_probe_reads_what_is_in_the_features():
 def test_metrics_of_a_whole_trial():
     options = {"overrides": SMALL, "rates": (0.1,), "choice": (), "extend": False}
     metrics, setup = contrastive.contrastive(options, BATCHNORM, True, 0)
-    assert set(metrics) == {"pretext_loss", "probe_accuracy", "given_away", "rate"}
+    names = {"pretext_loss", "trivial_loss", "probe_accuracy", "given_away", "rate"}
+    assert set(metrics) == names
     assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics["trivial_loss"] == pytest.approx(math.log(1 + contrastive.QUEUE))
     assert setup.source["name"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("choice", "tuned", "orders"),
+    [
+        ((), None, [False, False]),
+        ((), False, [False, False]),
+        ((), True, [True, True, False]),
+        (("trainer.max_steps=1",), True, [True, True, False]),
+        (("trainer.max_steps=1",), None, [False, False, False]),
+    ],
+)
+def test_a_rate_may_be_chosen_with_keys_in_another_order(monkeypatch, choice, tuned, orders):
+    seen = []
+
+    def recorded(overrides, shuffled, seed):
+        seen.append((overrides[-1], shuffled))
+        return train(overrides, shuffled, seed)
+
+    monkeypatch.setattr(contrastive, "train", recorded)
+    options = {"overrides": SMALL, "rates": (0.03, 0.1), "choice": choice, "extend": False}
+    metrics, _ = contrastive.contrastive(options, BATCHNORM, False, 0, tuned)
+    assert [shuffled for _, shuffled in seen] == orders
+    assert seen[-1][0] == f"optim.lr={metrics['rate']}" or len(seen) == 2
+
+
+def test_a_training_that_diverges_gives_nothing_away():
+    options = {"overrides": SMALL, "rates": (1e30,), "choice": (), "extend": False}
+    metrics, _ = contrastive.contrastive(options, BATCHNORM, False, 0)
+    assert metrics["given_away"] == 0 and not math.isfinite(metrics["pretext_loss"])
+    assert 0 <= metrics["probe_accuracy"] <= 1

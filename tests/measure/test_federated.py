@@ -1,6 +1,8 @@
 """Federated averaging: partitions, means, whose buffers are read, by hand."""
 
 import copy
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from normlab.measure.federated import accuracies, average, partition, train, wit
 from normlab.training.evaluations.shift import predictions, whole_split
 from normlab.training.running_statistics import batch_norms
 from normlab.training.setup import set_up
+from normlab.training.step import evaluate
 
 SMALL = (
     "data=digits", "data.subset=256", "data.eval_subset=64", "data.batch_size=16",
@@ -78,6 +81,22 @@ def test_own_buffers_change_statistics_and_no_parameter(federation):
     assert all(not torch.equal(one.running_mean, all_.running_mean) for one, all_ in layers)
     after = federation.model.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_an_average_that_is_sure_and_wrong_has_its_accuracy_and_one_without_a_loss_has_none(
+    federation,
+):
+    data = federation.setup.data
+    sure = replace(federation, model=copy.deepcopy(federation.model))
+    with torch.no_grad():
+        sure.model.head.weight.mul_(1e4)
+        sure.model.head.bias.mul_(1e4)
+    loss, accuracy = evaluate(sure.model, data.eval_batches("val"))
+    assert data.trivial_loss < loss < math.inf
+    assert federated.score(sure) == accuracy == federated.score(federation) > 0
+    with torch.no_grad():
+        sure.model.head.bias.fill_(math.nan)
+    assert federated.score(sure) == -math.inf
 
 
 def test_accuracies_by_hand(federation):

@@ -8,7 +8,7 @@ from torch import nn
 
 from normlab.errors import NormLabError
 from normlab.measure import gan
-from normlab.measure.gan import Setting, coverage, judged, networks, train
+from normlab.measure.gan import Setting, coverage, judged, networks, occupied, train
 
 
 def generator(seed=0):
@@ -36,6 +36,24 @@ def test_a_cloud_without_modes_covers_few_of_them():
 
 def test_samples_that_are_not_numbers_cover_nothing():
     assert coverage(torch.full((2500, 2), math.nan)) == (0, 0.0)
+
+
+def test_cells_tell_a_blurred_cloud_from_a_collapsed_one():
+    assert occupied(gan.real_samples(2500, generator())) == 25
+    assert occupied(gan.centres()[7:8].repeat(2500, 1)) == 1
+    # Of one sample of each Gaussian all are occupied, too: a fifth of one is due.
+    assert occupied(gan.centres()) == 25
+    noise = torch.randn(2500, 2, generator=generator(1))
+    blurred = gan.real_samples(2500, generator()) + gan.SPACING / 2 * noise
+    assert occupied(blurred) == 25 and coverage(blurred)[0] <= 3
+
+
+def test_a_cell_is_occupied_from_a_fifth_of_its_samples_on_and_by_numbers_alone():
+    centres = gan.centres()
+    few = torch.cat([centres[:1].repeat(19, 1), centres[7:8].repeat(20, 1)])
+    missing = torch.full((2500 - len(few), 2), math.nan)
+    assert occupied(torch.cat([few, missing])) == 1
+    assert occupied(torch.full((2500, 2), math.inf)) == 0
 
 
 def test_norms_stand_where_dcgan_has_them():
@@ -97,7 +115,8 @@ def test_a_training_moves_both_networks_and_gives_the_same_again(mixed):
         assert torch.equal(new[0].weight, same[0].weight)
     assert torch.equal(first.losses, again.losses) and len(first.losses) == 4
     metrics = gan.grid_of_gaussians(setting, 2, (0.01,), seed=3)
-    assert metrics["modes"] <= 25 and math.isfinite(metrics["log_oscillation"])
+    assert metrics["modes"] <= metrics["cells"] <= 25 and math.isfinite(metrics["log_oscillation"])
+    assert metrics["log_rate"] == pytest.approx(math.log(0.01))
 
 
 def test_looking_at_the_loss_leaves_running_statistics_alone(monkeypatch):

@@ -75,9 +75,10 @@ def test_a_fifth_of_the_labels_is_guessed():
 
 def test_a_spoiled_batch_is_seen_in_its_own_step_and_a_calm_training_has_no_end():
     spoiled = warning("none", "spoiled", 0.05, CALM + 30, 3)[0]
-    assert spoiled["alarm"] == 1 and spoiled["lead"] > 0
+    assert spoiled["alarm"] == 1 and spoiled["lead"] > 0 and spoiled["lost"] == 1
     calm = warning("none", "none", 0.05, CALM + 30, 3)[0]
-    assert calm["ended"] == 0 and all(math.isfinite(value) for value in calm.values())
+    assert calm["ended"] == calm["lost"] == 0
+    assert all(math.isfinite(value) for value in calm.values())
 
 
 def test_the_end_is_the_first_loss_that_is_not_finite(tmp_path):

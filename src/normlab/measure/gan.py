@@ -193,6 +193,19 @@ def coverage(samples: Tensor) -> tuple[int, float]:
     return int((counts >= least).sum()), float(near.double().mean())
 
 
+def occupied(samples: Tensor) -> int:
+    """In how many of the 25 cells around the Gaussians `samples` (n, 2) lie: those that are the
+    nearest of a fifth of the samples that are due to them, however far.
+
+    So a generator that is spread but blurred is told from one that has collapsed. Samples that are
+    not finite lie in none.
+    """
+    finite = samples[samples.isfinite().all(dim=1)]
+    which = torch.cdist(finite, centres()).argmin(dim=1)
+    counts = torch.bincount(which, minlength=SIDE**2)
+    return int((counts >= FEWEST * len(samples) / SAMPLES).sum())
+
+
 def grid_of_gaussians(
     setting: Setting, steps: int, rates: Sequence[float], seed: int
 ) -> dict[str, float]:
@@ -200,9 +213,10 @@ def grid_of_gaussians(
 
     The grid grows where its best rate lies at the edge; a single rate is that one.
 
-    `modes`, `near`: coverage in eval mode; `batch_modes`: in train mode, batches of the training's
-    size. `log_oscillation`: logarithm of the standard deviation of the discriminator's loss on
-    fixed points along the second half. `rate`: what was chosen.
+    `modes`, `near`: coverage in eval mode; `cells`: `occupied` by the same samples. `batch_modes`:
+    in train mode, batches of the training's size. `log_oscillation`: logarithm of the standard
+    deviation of the discriminator's loss on fixed points along the second half. `rate`: what was
+    chosen, and `log_rate` its logarithm.
     """
 
     def attempt(rate: float) -> tuple[float, Trained]:
@@ -212,13 +226,16 @@ def grid_of_gaussians(
 
     found = best_rate(attempt, rates, extend=len(rates) > 1)
     trained: Trained = found.kept
-    modes, near = coverage(generated(trained, seed=2 * seed + 1))
+    samples = generated(trained, seed=2 * seed + 1)
+    modes, near = coverage(samples)
     in_batches = coverage(generated(trained, seed=2 * seed + 1, as_in_training=True))[0]
     spread = float(trained.losses.std()) if len(trained.losses) > 1 else 0.0
     return {
         "modes": float(modes),
         "near": near,
+        "cells": float(occupied(samples)),
         "batch_modes": float(in_batches),
         "log_oscillation": math.log(max(spread, 1e-6)),
         "rate": found.rate,
+        "log_rate": math.log(found.rate),
     }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from normlab.config.compose import compose
 from normlab.errors import choices
-from normlab.training.divergence import divergence
+from normlab.training.divergence import LEARNS, divergence
 from normlab.training.setup import Setup, set_up
 from normlab.training.step import loss_of
 
@@ -23,6 +23,7 @@ RECENT = 100  # of them that a value is compared with
 GROWTH = {"slow": 1.01, "fast": 1.05}  # of the rate, a step
 JUMP, SPOILED = 1000.0, 1e4
 TIMES = 3.0  # above the largest recent value it is seen
+TAIL = 50  # last losses, whose mean says whether a run has learnt
 SCRIPTS = (*GROWTH, "jump", "spoiled", "none")
 
 Scalars = Mapping[str, list[tuple[int, float]]]  # by tag: steps, ascending, and values
@@ -133,7 +134,7 @@ def warning(
     of both if every 50th step is logged; `explosion_lead`: the earlier of both before the first
     step in which `divergence` says so. Each 0 where nothing is seen before. `alarm`: 1 if anything
     is seen before. `diverged`: 1 if at the end `divergence` says so; `ended`: 1 if the loss was not
-    finite.
+    finite. `lost`: 1 if the mean of the last 50 losses is not below 0.9 times the trivial one.
     """
     with tempfile.TemporaryDirectory() as folder:
         last, setup = run(norm, script, rate, steps, seed, Path(folder))
@@ -142,6 +143,8 @@ def warning(
     sparse = [_lead(scalars[tag], last, every=50) for tag in TAGS]
     diverged = [step for step, _ in scalars["loss"] if _diverged(scalars, step, setup)]
     explosion = diverged[0] if diverged else last
+    tail = [loss for _, loss in scalars["loss"][-TAIL:]]
+    learns = sum(tail) / len(tail) < LEARNS * setup.data.trivial_loss  # no, too, if one is NaN
     metrics = {
         "lead": max(leads),
         "loss_lead": leads[0],
@@ -151,6 +154,7 @@ def warning(
         "alarm": float(max(leads) > 0),
         "diverged": float(_diverged(scalars, scalars["loss"][-1][0], setup)),
         "ended": float(last < steps),
+        "lost": float(not learns),
     }
     return metrics, setup
 
