@@ -95,8 +95,8 @@ NUMBERS = (
     "if the rate grows by 1 % a step, loss or gradient norm show it 50 steps or more before the "
     "loss is not finite or the run is over in {slow.effect:.0%} ({slow.low:.0%} to "
     "{slow.high:.0%}) of the runs that diverge, on average {slow steps.effect:.0f} steps before, "
-    "and {explosion.effect:.0f} before it is above 100 times the trivial one; after a spoiled batch "
-    "they do in {spoiled.effect:.0%} ({spoiled.low:.0%} to {spoiled.high:.0%}), on average "
+    "and {explosion.effect:.0f} before it is above 100 times the trivial one; after a spoiled "
+    "batch they do in {spoiled.effect:.0%} ({spoiled.low:.0%} to {spoiled.high:.0%}), on average "
     "{spoiled steps.effect:.0f} steps before; calm trainings give a false alarm in "
     "{false alarms.effect:.0%} of runs"
 )

@@ -72,6 +72,7 @@ def card(slug, verdict, documents, answer="It is so."):
         answer=answer,
         file=f"topic/{slug}.py",
         stale=False,
+        marks=[],
         history=[],
     )
 

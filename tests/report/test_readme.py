@@ -39,7 +39,8 @@ def card(slug="a-claim", verdict="supported", parts=None, stale=False):
     words = SimpleNamespace(slug=slug, statement="It | is <so>.", documents=("A", "B"))
     return SimpleNamespace(
         claim=words, verdict=verdict, clauses=clauses, n=5, stale=stale, answer="", history=[],
-        marks=[], evidence="cpu profile", file=f"topic/{slug.replace('-', '_')}.py",
+        marks=[], again=[], evidence="cpu profile",
+        file=f"topic/{slug.replace('-', '_')}.py",
     )  # fmt: skip
 
 
