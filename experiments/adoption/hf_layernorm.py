@@ -103,4 +103,8 @@ CLAIM = Claim(
     ),
     would_change="A sample weighted by use: downloads, say.",
     first_seed=0,
+    metrics={
+        "layernorm": "most norms of the model centre, 1 (yes) or 0 (no)",
+        "token_norm": "all norms treat each token by itself, 1 (yes) or 0 (no)",
+    },
 )

@@ -17,6 +17,7 @@ Cost: normlab run norm-between-every-op --profile full    12 trials, 6 seconds o
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Listed
@@ -101,4 +102,8 @@ CLAIM = Claim(
     would_change="Architectures that normalize the inputs of the layers that lead back to the "
     "stream as well.",
     first_seed=0,
+    metrics={
+        "norms": "norms in a tiny copy of the network, count",
+        "normed_share": percent("operations that read normed values only"),
+    },
 )

@@ -95,4 +95,8 @@ CLAIM = Claim(
     ),
     would_change="A list with more models of 2024 and later that normalize after the branch.",
     first_seed=0,
+    metrics={
+        "pre": "every block is Pre-LN, 1 (yes) or 0 (no)",
+        "post": "every block is Post-LN, 1 (yes) or 0 (no)",
+    },
 )

@@ -22,6 +22,7 @@ import numpy as np
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import Quantity, reached
 from normlab.claims.rules import Listed, Stated
@@ -133,4 +134,8 @@ CLAIM = Claim(
     would_change="PaLM's code, or a statement of its authors on which layer the name LayerNorm "
     "stands for.",
     first_seed=0,
+    metrics={
+        "rms": percent("norms that neither centre nor shift, as RMSNorm"),
+        "names_rmsnorm": "what the paper names, RMSNorm (1) or LayerNorm (0)",
+    },
 )

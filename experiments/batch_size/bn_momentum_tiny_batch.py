@@ -16,6 +16,7 @@ from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.evidence import Evidence, Values
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity
@@ -151,4 +152,8 @@ CLAIM = Claim(
     ),
     would_change="Running averages over so few batches, or weights moving so fast, that a long "
     "memory is out of date.",
+    metrics={
+        f"accuracy_{momentum}": percent(f"test accuracy, running averages with momentum {momentum}")
+        for momentum in MOMENTA
+    },
 )

@@ -164,4 +164,12 @@ CLAIM = Claim(
         "0.1 counted twice comes to.",
     ),
     would_change="A checkpoint that does not run batch norms again, as pytorch issue 96136 asks.",
+    metrics={
+        "twice_error": "running statistics against those of doubled momentum, relative error",
+        "mended_error": "running statistics with mended momentum, relative error",
+        "gradient_error": "gradients with checkpoints against those without, relative error",
+        "once_error": "running statistics with checkpoints against without, relative error",
+        "once_accuracy": "test accuracy, running averages with momentum 0.1",
+        "twice_accuracy": "test accuracy, running averages with momentum 0.19 (twice 0.1)",
+    },
 )

@@ -137,4 +137,10 @@ CLAIM = Claim(
     ),
     would_change="A network whose statistics of groups are those of its channels: few channels of "
     "like scale.",
+    metrics={
+        "before_accuracy": "test accuracy of the BatchNorm network, before the conversion",
+        "converted_accuracy": "test accuracy right after the conversion to GroupNorm",
+        "tuned_accuracy": "test accuracy after the conversion and one epoch",
+        "scratch_accuracy": "test accuracy of GroupNorm from new weights, three epochs",
+    },
 )

@@ -143,4 +143,11 @@ CLAIM = Claim(
         "A mean over images: a single unusual one costs more.",
     ),
     would_change="A larger momentum, or deeper networks of maps with few positions.",
+    metrics={
+        **{name: f"one sample in train mode, {name}: taken (1) or refused (0)" for name in LAYERS},
+        "test_accuracy": "test accuracy before the extra batch",
+        "one_accuracy": "test accuracy after one more batch of 1 image",
+        "eight_accuracy": "test accuracy after one more batch of 8 images",
+        "whole_accuracy": "test accuracy after one more batch of the usual size",
+    },
 )

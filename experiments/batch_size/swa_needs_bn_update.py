@@ -175,4 +175,10 @@ CLAIM = Claim(
         "from the last ones.",
     ),
     would_change="A long training whose averaged buffers are off, or whose last ones are not.",
+    metrics={
+        ANEW: "test accuracy of averaged weights, statistics estimated anew",
+        AVERAGED: "test accuracy of averaged weights, averaged buffers",
+        LAST: "test accuracy of averaged weights, the last buffers",
+        ALONE: "test accuracy of the last weights, not averaged",
+    },
 )

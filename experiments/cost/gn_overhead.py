@@ -111,4 +111,7 @@ CLAIM = Claim(
     ),
     would_change="A CPU kernel of BatchNorm in training that is as fast as GroupNorm's.",
     figure=Cells(x_label="side of a map"),
+    metrics={
+        "ratio of times": "time of GroupNorm over that of BatchNorm",
+    },
 )

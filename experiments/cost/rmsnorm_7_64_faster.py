@@ -196,4 +196,7 @@ CLAIM = Claim(
     ),
     would_change="Kernels of both norms, equally fused, of which RMSNorm's reads or writes less.",
     figure=Cells(x_label="width of a row", band=Band(RULE.low, RULE.high, "7 to 64 % faster")),
+    metrics={
+        "ratio of times": "time of RMSNorm over that of LayerNorm",
+    },
 )

@@ -114,4 +114,11 @@ CLAIM = Claim(
     ),
     would_change="Gamma and beta that follow the batch's own statistics.",
     first_seed=0,
+    metrics={
+        "fixed": "distance of output from input in eval mode, RMS in deviations",
+        **{
+            f"batch_{n}": f"distance of output from input, batch of {n}, RMS in deviations"
+            for n in SIZES
+        },
+    },
 )

@@ -57,6 +57,10 @@ def apart(metric: str | tuple[str, ...], of: str) -> Quantity:
     return largest(ARMS, metric, words=f"{words}refused, fp32 and fp64")
 
 
+# Of a figure's heading.
+ALONE = "largest |alone - in batch| (1: refused)"
+
+
 CLAIM = Claim(
     slug="batch-required",
     statement="BatchNorm requires a batch, and LayerNorm does not.",
@@ -112,4 +116,11 @@ CLAIM = Claim(
     ),
     would_change="A BatchNorm whose evaluation uses the batch, as with track_running_stats=False.",
     first_seed=0,
+    metrics={
+        "rows_refused": f"BatchNorm on rows, train mode: {ALONE}",
+        "rows_eval": f"BatchNorm on rows, eval mode: {ALONE}",
+        "layernorm_train": f"LayerNorm on rows, train mode: {ALONE}",
+        "layernorm_eval": f"LayerNorm on rows, eval mode: {ALONE}",
+        "maps_train": f"BatchNorm on maps, train mode: {ALONE}",
+    },
 )

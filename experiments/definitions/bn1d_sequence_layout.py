@@ -120,4 +120,9 @@ CLAIM = Claim(
         "features none refuses.",
     ),
     would_change="A BatchNorm1d that takes channels last.",
+    metrics={
+        "as_it_stands": "BatchNorm1d(512): largest distance from the claim (1: refused)",
+        "transposed_error": "BatchNorm1d(512), tensor transposed: largest distance from the claim",
+        "by_position_vs_described": "BatchNorm1d(20): largest distance from the claim",
+    },
 )

@@ -97,4 +97,8 @@ CLAIM = Claim(
     caveats=("Not bit by bit: convolutions may be computed another way for another batch size.",),
     would_change="An example whose output moves by more than rounding with its batch mates.",
     first_seed=0,
+    metrics={
+        "layer": "change of a BatchNorm layer's output with its batch, relative",
+        "network": "change of a network's output with its batch, relative",
+    },
 )

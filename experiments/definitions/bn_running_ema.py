@@ -14,6 +14,7 @@ from typing import Any
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import value
 from normlab.claims.rules import Exact
@@ -129,4 +130,11 @@ CLAIM = Claim(
     ),
     would_change="Another formula, or another default, in a library.",
     first_seed=0,
+    metrics={
+        "mean": "running mean less its exponential average, in deviations",
+        "variance": "running variance less its exponential average, relative",
+        "biased": "running variance less the average of variances with N, relative",
+        "own": "NormLab's running statistics less the exponential averages, relative",
+        "start": percent("weight of the start, 0 and 1, after 30 batches"),
+    },
 )

@@ -124,4 +124,9 @@ CLAIM = Claim(
     ),
     would_change="A layer without eps, or data whose smallest variance is known to lie far above "
     "it.",
+    metrics={
+        "mean": "largest |mean| of a feature behind the norm",
+        "deviation": "largest |standard deviation - 1| of a feature behind the norm",
+        "deviation_above": "largest |standard deviation - 1| where the variance is > 100 eps",
+    },
 )

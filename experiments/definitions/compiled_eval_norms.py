@@ -70,4 +70,9 @@ CLAIM = Claim(
     ),
     would_change="A chain of the grid that a version of the compiler gets wrong.",
     first_seed=0,
+    metrics={
+        f"{inputs}_{second}": f"largest |compiled - eager|, second norm {second}, {inputs} inputs"
+        for inputs in ("varied", "constant")
+        for second in NORMS
+    },
 )

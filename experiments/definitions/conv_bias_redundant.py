@@ -114,4 +114,9 @@ CLAIM = Claim(
     would_change="Weight decay or noise on the bias large enough that the running mean does not "
     "follow.",
     first_seed=0,
+    metrics={
+        "gradient": "gradient of the bias over that of the weight, norms",
+        "training": "change of the output by another bias, train mode, relative",
+        "evaluation": "change of the output by another bias, 200 batches later, relative",
+    },
 )

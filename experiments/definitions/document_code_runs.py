@@ -145,4 +145,8 @@ CLAIM = Claim(
     ),
     would_change="A torch in which one of these calls fails.",
     first_seed=0,
+    metrics={
+        "wrong_shapes": "outputs of another shape than the document's, count",
+        "deviation": "largest distance of an output from what the document asserts",
+    },
 )

@@ -108,4 +108,8 @@ CLAIM = Claim(
     caveats=("A rule of the libraries: the formula itself could do with groups of unequal size.",),
     would_change="A library that takes groups of unequal size.",
     first_seed=0,
+    metrics={
+        "taken": "pairs that do not divide and are taken, of 200",
+        "refused": "pairs that divide and are refused, of 200",
+    },
 )

@@ -109,4 +109,9 @@ CLAIM = Claim(
     ),
     would_change="A GN whose output for a sample moves when another sample does.",
     first_seed=0,
+    metrics={
+        "instance": "GN with one channel a group: largest difference from IN",
+        "layer": "GN with one group: largest difference from LN",
+        "dependence": "GN: largest change of an output with other batch mates",
+    },
 )

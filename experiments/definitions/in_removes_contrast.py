@@ -92,4 +92,7 @@ CLAIM = Claim(
     ),
     would_change="A draw at contrast 0.3 or more that changes the output by more than 1e-3.",
     first_seed=0,
+    metrics={
+        "error": "largest change of the output by contrast and brightness",
+    },
 )

@@ -116,4 +116,14 @@ CLAIM = Claim(
     would_change="A kernel that sums in another order for another number of rows: on a GPU, or "
     "with more threads.",
     first_seed=0,
+    metrics={
+        name: f"{words}: largest |sample in a batch - alone|, ulp"
+        for name, words in (
+            ("layernorm", "nn.LayerNorm"),
+            ("rmsnorm", "nn.RMSNorm"),
+            ("groupnorm", "nn.GroupNorm"),
+            ("instancenorm", "nn.InstanceNorm2d"),
+            ("own rmsnorm", "NormLab's RMSNorm"),
+        )
+    },
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.images import FEW, SHORT, image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import difference, value
@@ -145,4 +146,7 @@ CLAIM = Claim(
     ),
     would_change="A difference to GN(1) beyond 1 point on larger maps, where there are more "
     "elements to fit.",
+    metrics={
+        "refused": percent("LayerNorms that refuse maps of half the resolution"),
+    },
 )

@@ -84,4 +84,8 @@ CLAIM = Claim(
     ),
     would_change="A layer of either kind that keeps running statistics by default.",
     first_seed=0,
+    metrics={
+        "layernorm": "LayerNorm: largest difference of train mode from eval mode",
+        "instancenorm": "InstanceNorm: largest difference of train mode from eval mode",
+    },
 )

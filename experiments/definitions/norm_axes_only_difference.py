@@ -148,4 +148,10 @@ CLAIM = Claim(
     ),
     would_change="Axes that reproduce RMSNorm, or BN at evaluation, to 1e-5.",
     first_seed=0,
+    metrics={
+        "four": "statistics by axes against BN, LN, IN and GN, relative error",
+        "rmsnorm": "statistics by the best axes against RMSNorm, relative error",
+        "evaluation": "statistics by the best axes against BN in eval mode, relative error",
+        "per_element": "a gain per channel against LayerNorm((C, H, W)), relative error",
+    },
 )

@@ -17,6 +17,7 @@ from typing import Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.images import image_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import every, metric_difference
@@ -122,4 +123,9 @@ CLAIM = Claim(
     caveats=("In a convolutional network N counts the pixels, too, and N / (N - 1) is near 1.",),
     would_change="A framework whose BatchNorm stores the biased variance: the code does what that "
     "one does.",
+    metrics={
+        "ratio_off_1": "|stored over biased variance - 1|, largest of the features",
+        "accuracy_unbiased": percent("test accuracy with unbiased running variances"),
+        "accuracy_biased": percent("test accuracy with biased running variances"),
+    },
 )

@@ -137,4 +137,10 @@ CLAIM = Claim(
     ),
     would_change="A transformer without attention.",
     first_seed=0,
+    metrics={
+        "due_to_earlier": "change of an output by an earlier token, in deviations of outputs",
+        "due_to_later": "change of an output by a later token, in deviations of outputs",
+        "norm_alone": "largest change of LayerNorm's output by other tokens",
+        "mlp_alone": "largest change of the MLP's output by other tokens",
+    },
 )

@@ -17,6 +17,7 @@ from math import inf
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.protocols.text import GPU_BATCH, text_protocols
 from normlab.claims.quantity import difference
@@ -154,4 +155,8 @@ CLAIM = Claim(
     ),
     would_change="Networks without norms whose activations stay as they are, at an initial scale "
     "made for it.",
+    metrics={
+        "read": logarithm("range of what layers read, largest RMS over smallest"),
+        "stream": logarithm("range of the residual stream, largest RMS over smallest"),
+    },
 )

@@ -19,6 +19,7 @@ import math
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import logarithm
 from normlab.claims.quantity import difference, value
 from normlab.claims.rules import AtLeast, Between
 from normlab.records.measurement import Measurement
@@ -152,4 +153,9 @@ CLAIM = Claim(
         "MLPs without skips; a skip hands the gradient on by itself.",
     ),
     would_change="A BN net without skips whose gradient does not grow with depth.",
+    metrics={
+        "decades_before": "distance of first and last gradient before training, decades",
+        "decades_after": "distance of first and last gradient after training, decades",
+        "log_growth": logarithm("growth of the squared gradient per layer, before training, times"),
+    },
 )

@@ -123,4 +123,14 @@ CLAIM = Claim(
     ),
     would_change="A table of the source in which deeper plain nets with BN have less error.",
     first_seed=0,
+    metrics={
+        **{name: f"{name}, with skips: fall of the error, points" for name in WITH_SKIPS},
+        "ImageNet, plain, 18 to 34 layers": (
+            "ImageNet, plain, 18 to 34 layers: fall of the error, points"
+        ),
+        "CIFAR-10, plain, 20 to 56 layers": (
+            "CIFAR-10, plain, 20 to 56 layers: fall of the error, sign alone"
+        ),
+        **{name: f"{name}, 1 (yes) or 0 (no)" for name in STATED},
+    },
 )

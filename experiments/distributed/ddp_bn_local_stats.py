@@ -187,4 +187,16 @@ CLAIM = Claim(
     ),
     would_change="A framework that saves statistics of all workers, or random parts that cost more "
     "than a point.",
+    metrics={
+        **{
+            f"gradient_{i}": f"gradient against that of ghost batches, relative error, draw {i + 1}"
+            for i in range(DRAWS)
+        },
+        **{
+            f"buffers_{i}": f"statistics against the first worker's, relative error, draw {i + 1}"
+            for i in range(DRAWS)
+        },
+        "accuracy": "test accuracy, statistics of the first worker",
+        "pooled_accuracy": "test accuracy, statistics of all workers together",
+    },
 )

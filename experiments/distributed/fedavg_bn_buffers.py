@@ -222,4 +222,11 @@ CLAIM = Claim(
     ),
     would_change="Clients that differ in their images and not in their labels, for which FedBN was "
     "made.",
+    metrics={
+        "test_accuracy": "test accuracy of the average, averaged buffers",
+        "own_buffers_accuracy": "test accuracy of the average, each client's own buffers",
+        "first_buffers_accuracy": "test accuracy of the average, buffers of before the first round",
+        "own_classes_accuracy": "accuracy in the client's mixture of classes, its own buffers",
+        "shared_classes_accuracy": "accuracy in the client's mixture of classes, averaged buffers",
+    },
 )

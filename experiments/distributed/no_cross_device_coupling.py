@@ -117,4 +117,12 @@ CLAIM = Claim(
     would_change="Nothing numerical: another division of the hidden vector would have to give the "
     "same moments.",
     first_seed=0,
+    metrics={
+        **{
+            kind: f"gradient of workers with {kind} against one process's, relative error"
+            for kind in KINDS
+        },
+        "own": "LayerNorm by each worker's own channels, relative error",
+        "shared": "LayerNorm by all-reduced moments, relative error",
+    },
 )

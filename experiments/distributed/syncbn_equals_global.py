@@ -66,6 +66,17 @@ def part(
     )
 
 
+IN_WORDS = {
+    "output": "output",
+    "eval": "output in eval mode",
+    "input": "input gradient",
+    "weight": "gradient of the gain",
+    "bias": "gradient of the shift",
+    "mean": "running mean",
+    "variance": "running variance",
+}
+
+
 CLAIM = Claim(
     slug="syncbn-equals-global",
     statement="SyncBatchNorm computes in every worker what BatchNorm computes on the joined batch.",
@@ -127,4 +138,12 @@ CLAIM = Claim(
     ),
     would_change="A worker whose result differs from the joined batch's by more than rounding.",
     first_seed=0,
+    metrics={
+        **{
+            f"{name}_{dtype}": f"{words} against the joined batch's, relative error, {dtype}"
+            for name, words in IN_WORDS.items()
+            for dtype in ("float64", "float32")
+        },
+        "network": "gradient of a network against the joined batch's, relative error",
+    },
 )

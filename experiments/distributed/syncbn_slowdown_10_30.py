@@ -162,4 +162,7 @@ CLAIM = Claim(
         "Four processes share two cores here; message times between machines are of another order.",
     ),
     would_change="Several GPUs: the part that the documents mean.",
+    metrics={
+        "per_layer": "messages of a layer in a training step, count",
+    },
 )

@@ -149,4 +149,9 @@ CLAIM = Claim(
     ),
     would_change="A release that folds elsewhere; the counts are by tool and kind of layer.",
     first_seed=0,
+    metrics={
+        "left_conv": "batch norms left behind convolutions, of 3",
+        "left_transposed": "batch norms left behind transposed convolutions, of 3",
+        "left_linear": "batch norms left behind linear layers, of 3",
+    },
 )

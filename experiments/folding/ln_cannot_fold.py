@@ -147,4 +147,12 @@ CLAIM = Claim(
     ),
     would_change="A norm whose divisor is a constant at inference.",
     first_seed=0,
+    metrics={
+        "linear_layernorm": "best linear layer in place of LayerNorm, relative error",
+        "linear_rmsnorm": "best linear layer in place of RMSNorm, relative error",
+        "both": "LayerNorm with gain, shift and centring folded, relative error",
+        "parameters": "LayerNorm with gain and shift folded, relative error",
+        "rms_parameters": "RMSNorm with its gain folded, relative error",
+        "centring": "LayerNorm with its centring folded, relative error",
+    },
 )

@@ -145,4 +145,10 @@ CLAIM = Claim(
     would_change="Another list, fixed before it is counted: of GANs of one decade by citations, "
     "say.",
     first_seed=0,
+    metrics={
+        "generator_without_bn": "generator without BatchNorm, 1 (yes) or 0 (no)",
+        "discriminator_without_bn": "discriminator without BatchNorm, 1 (yes) or 0 (no)",
+        "generator_reads_one_image": "norms of the generator read one image, 1 (yes) or 0 (no)",
+        "generator_has_named_norm": "generator with IN, AdaIN or pixel norm, 1 (yes) or 0 (no)",
+    },
 )

@@ -18,6 +18,7 @@ from typing import Any
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import largest, value
 from normlab.claims.rules import Between, Exact, NotExact
@@ -146,4 +147,10 @@ CLAIM = Claim(
     would_change="A generator whose BatchNorm has other statistics than its batch's, as the "
     "reference batch of Salimans et al.",
     first_seed=0,
+    metrics={
+        "share": "change of the other images over that of the vector's own",
+        "log_share": logarithm(
+            "change of the other images over the own one's (0 is drawn at 1e-30)"
+        ),
+    },
 )

@@ -23,6 +23,7 @@ from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.figure import Sweep
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import logarithm, percent
 from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.protocols.either_way import Changes
 from normlab.claims.protocols.floors import where_one_reaches
@@ -220,4 +221,11 @@ CLAIM = Claim(
     ),
     would_change="Other losses and penalties, of which several cover all 25 modes without a norm.",
     figure=Sweep("batch_size", "samples in a batch", ("norm",), "modes"),
+    metrics={
+        "modes": "modes that samples in eval mode cover, of 25",
+        "batch_modes": "modes that samples in train mode cover, of 25",
+        "cells": "cells around the modes that samples occupy, sharp or not, of 25",
+        "near": percent("samples near a mode"),
+        "log_oscillation": logarithm("standard deviation of the discriminator's loss, nats"),
+    },
 )

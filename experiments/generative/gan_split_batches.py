@@ -19,6 +19,7 @@ from typing import Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.floors import where_one_reaches
 from normlab.claims.quantity import Quantity, difference
 from normlab.claims.rules import AtLeast, Within
@@ -161,4 +162,9 @@ CLAIM = Claim(
     ),
     would_change="A discriminator in eval mode, or with statistics of a fixed reference batch, for "
     "which there is no company.",
+    metrics={
+        "modes": "modes that samples cover, of 25",
+        "cells": "cells around the modes that samples occupy, sharp or not, of 25",
+        "near": percent("samples near a mode"),
+    },
 )

@@ -12,6 +12,7 @@ core
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.at_most import AtMost
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
@@ -129,4 +130,14 @@ CLAIM = Claim(
         "A small network without skips; more norms one after the other add up.",
     ),
     would_change="A network whose gains stay near 1, or which goes on training without them.",
+    metrics={
+        "whole_accuracy": "test accuracy as trained",
+        "no_affine_accuracy": "test accuracy with gain 1 and shift 0",
+        "no_gain_accuracy": "test accuracy with gain 1",
+        "no_shift_accuracy": "test accuracy with shift 0",
+        "no_norm_accuracy": "test accuracy without gain, shift and statistics",
+        "re_estimated_accuracy": "test accuracy with gain 1, shift 0 and statistics estimated anew",
+        "same_class": percent("test images that keep their class at gain 1 and shift 0"),
+        "saliency_cosine": "cosine of saliency maps, as trained and at gain 1 and shift 0",
+    },
 )

@@ -15,6 +15,7 @@ from math import inf
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import logarithm, percent
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
 from normlab.claims.quantity import metric_difference, value
@@ -160,4 +161,14 @@ CLAIM = Claim(
         "In eval mode, as explanations are made; in train mode a batch's own statistics decide.",
     ),
     would_change="Channels whose gains are negative or near zero, in networks of full size.",
+    metrics={
+        "order_changes": "1 - |rank correlation| of images by a channel, before and behind BN",
+        "other_channels": percent("strongest channels before BN that are others behind it"),
+        "saliency_changes": "1 - |cosine| of a channel's saliency maps, before and behind BN",
+        "spread_before": logarithm("largest over median deviation of channels, before BN"),
+        "spread_after": logarithm("largest over median deviation of channels, behind BN"),
+        "without_before_accuracy": "test accuracy without the channels strongest before BN",
+        "without_after_accuracy": "test accuracy without the channels strongest behind BN",
+        "without_random_accuracy": "test accuracy without as many channels that are drawn",
+    },
 )

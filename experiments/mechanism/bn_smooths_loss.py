@@ -24,6 +24,7 @@ from typing import Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.figure import Course
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.mechanism import RATES, mechanism_protocols
 from normlab.claims.quantity import difference
 from normlab.claims.rules import Between
@@ -189,4 +190,13 @@ CLAIM = Claim(
         y_label="change of the gradient, no norm over BatchNorm",
         even="as smooth with BatchNorm as without",
     ),
+    metrics={
+        "log_loss_range": logarithm("range of the loss along the gradient, nats"),
+        "log_smoothness": logarithm("change of the gradient along it, by length of the step"),
+        "log_relative_loss_range": logarithm("range of the loss, weights of norm 1, nats"),
+        "log_relative_smoothness": logarithm(
+            "change of the gradient, weights of norm 1, by length"
+        ),
+        "log_relative_turn": logarithm("change of the gradient, weights of norm 1, relative"),
+    },
 )

@@ -27,6 +27,7 @@ from typing import Any
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
 from normlab.claims.figure import Against
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.contrasts import contrast, weighted
 from normlab.claims.protocols.mechanism import RATES, mechanism_protocols
 from normlab.claims.quantity import difference
@@ -221,4 +222,10 @@ CLAIM = Claim(
         arms=tuple(NETS),
         log_x=True,
     ),
+    metrics={
+        "log_drift": logarithm("how far a step moves the inputs of layers, standard deviations"),
+        "log_gradient_shift": logarithm(
+            "change of a layer's gradient by the layers below, relative"
+        ),
+    },
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.contrasts import contrast
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.overrides import as_options
@@ -153,4 +154,15 @@ CLAIM = Claim(
     ),
     would_change="A deeper network with depthwise convolutions, whose int8 loss is measured.",
     first_seed=200,  # ten trials from 100 on had another protocol
+    metrics={
+        "accuracy": "test accuracy before rounding",
+        **{
+            f"{state}_{bits}_{step}": percent(
+                f"test accuracy, weights of {bits} bits, BN {state}, a step a {step}"
+            )
+            for state in ("folded", "unfolded")
+            for bits in (8, 4)
+            for step in ("tensor", "channel")
+        },
+    },
 )

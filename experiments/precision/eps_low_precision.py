@@ -134,6 +134,12 @@ def changes(name: str, kind: str, words: str) -> Part:
     )
 
 
+IN_WORDS = {
+    "formula": "formula in 16 bits",
+    "layer16": "BatchNorm with 16-bit gains",
+    "layer32": "BatchNorm with float32 gains",
+}
+
 CLAIM = Claim(
     slug="eps-low-precision",
     statement="In low precision small changes of eps matter a great deal.",
@@ -209,4 +215,13 @@ CLAIM = Claim(
         "float32.",
     ),
     would_change="Features that are constant or nearly so, in code that holds eps in float16.",
+    metrics={
+        "accuracy": "test accuracy of the CNN",
+        "change": "change of outputs from eps 1e-5 to 1e-3, 16 bits over float64",
+        **{
+            f"{layer}_{eps:g}": f"finite output, {words}, eps {eps:g}, 1 (yes) or 0 (no)"
+            for layer, words in IN_WORDS.items()
+            for eps in EPS
+        },
+    },
 )

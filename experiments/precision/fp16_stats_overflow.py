@@ -133,6 +133,9 @@ def protocols() -> dict[str, Protocol]:
     return by_name
 
 
+CELLS = {"least": "least of scales", "100": "scale 100", "most": "worst cell"}
+
+
 CLAIM = Claim(
     slug="fp16-stats-overflow",
     statement="Means and variances computed in half precision round or overflow, and make "
@@ -170,4 +173,13 @@ CLAIM = Claim(
         "Input whose own values overflow is lost whatever the statistics.",
     ),
     would_change="A library whose kernels accumulate in 16 bits.",
+    metrics={
+        "accuracy": "test accuracy of the CNN",
+        **{
+            f"{method}_{which}_{draw}": f"error of the output by {method}, {words}, draw {draw + 1}"
+            for method in (*NAIVE, "library")
+            for which, words in CELLS.items()
+            for draw in range(DRAWS)
+        },
+    },
 )

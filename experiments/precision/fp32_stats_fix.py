@@ -186,4 +186,15 @@ CLAIM = Claim(
     would_change="A torch that keeps the buffers of a model in 16 bits in float32, as this "
     "repository's layers do.",
     first_seed=0,
+    metrics={
+        **{
+            name: f"error of the statistics that {name} applies, in roundings"
+            for name in OPERATIONS
+        },
+        "running": "error of the running statistics of batch_norm, in roundings",
+        **{
+            f"cast_{name}": f"{name} has a rule of CUDA's autocast, 1 (yes) or 0 (no)"
+            for name in OPERATIONS
+        },
+    },
 )

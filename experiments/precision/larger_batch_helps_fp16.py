@@ -17,6 +17,7 @@ from typing import Any
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.contrasts import contrast
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import metric_difference
@@ -114,4 +115,12 @@ CLAIM = Claim(
     would_change="Accumulators of more than 16 bits in the code that is meant, as torch's kernels "
     "have.",
     first_seed=0,
+    metrics={
+        f"{method}{rounding}_{n}": logarithm(
+            f"{'rounding ' * bool(rounding)}error of normalized values, {method}, of {n} values", 10
+        )
+        for method in ("sums", "two passes", "welford", "pairs", "library")
+        for rounding in ("", "_rounding")
+        for n in SIZES
+    },
 )

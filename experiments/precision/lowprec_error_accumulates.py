@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.direct import direct_protocols
 from normlab.claims.quantity import metric_difference
 from normlab.claims.rules import Between
@@ -150,4 +151,9 @@ CLAIM = Claim(
         "Normalization layers of this repository, whose parameters and statistics are float32.",
     ),
     would_change="Trained networks, whose sensitivity to errors is not that of random ones.",
+    metrics={
+        "first": logarithm(f"relative error at layer {FIRST}"),
+        "last": logarithm(f"relative error at layer {DEPTH}"),
+        "first_layer_only": logarithm(f"relative error at layer {DEPTH}, the first alone rounds"),
+    },
 )

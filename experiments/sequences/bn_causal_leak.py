@@ -209,4 +209,10 @@ CLAIM = Claim(
         metric="train_mode_loss",
         bands=("layernorm",),
     ),
+    metrics={
+        "train_mode_loss": "loss in train mode on uniform tokens, nats (least possible: 2.08)",
+        "eval_mode_loss": "loss in eval mode on uniform tokens, nats (least possible: 2.08)",
+        "text_train_mode_loss": "loss in train mode on text, nats",
+        "text_eval_mode_loss": "loss in eval mode on text, nats",
+    },
 )

@@ -137,4 +137,13 @@ CLAIM = Claim(
         "The same tokens are read either way; text that the model draws itself is not judged.",
     ),
     would_change="A framework that normalizes with the statistics of the batch at inference.",
+    metrics={
+        "batch_loss": f"test loss in batches of {WINDOWS} windows, nats",
+        "single_loss": "test loss, windows one by one, nats",
+        "decoded_loss": "test loss, windows token by token, nats",
+        "single_logits_error": "largest change of a logit, windows one by one",
+        "decoded_logits_error": "largest change of a logit, windows token by token",
+        "batch_statistics_batch_loss": f"test loss, statistics of {WINDOWS} windows, nats",
+        "batch_statistics_single_loss": "test loss, statistics of one window, nats",
+    },
 )

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.metrics import percent
 from normlab.claims.protocols.at_most import AtMost
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
@@ -164,4 +165,12 @@ CLAIM = Claim(
     ),
     would_change="A convolutional network of aligned images, such as faces, or a transformer of "
     "words.",
+    metrics={
+        "position": percent("variance of a unit that its position explains"),
+        "position_first": percent("variance of a unit that its position explains, first norm"),
+        "position_last": percent("variance of a unit that its position explains, last norm"),
+        "sample_last": percent("variance of a unit that the sample explains, last norm"),
+        "token": percent("variance of a unit that the token explains"),
+        "token_last": percent("variance of a unit that the token explains, last norm"),
+    },
 )

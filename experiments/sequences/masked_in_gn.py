@@ -151,4 +151,14 @@ CLAIM = Claim(
         metric="instancenorm",
     ),
     first_seed=0,
+    metrics={
+        name: f"change of the outputs of {words} by padding, relative"
+        for name, words in (
+            ("instancenorm", "InstanceNorm"),
+            ("groupnorm", "GroupNorm"),
+            ("layernorm", "LayerNorm"),
+            ("rmsnorm", "RMSNorm"),
+            ("batchnorm_eval", "BatchNorm in eval mode"),
+        )
+    },
 )

@@ -119,4 +119,11 @@ CLAIM = Claim(
         "together.",
     ),
     would_change="Distances on text that grow with the length of training.",
+    metrics={
+        "mean_all": "|batch mean - running mean|, median, in deviations",
+        "var_all": "|batch variance over running variance - 1|, median",
+        "mean_one": "|batch mean - running mean|, one value a sample, median, in deviations",
+        "var_one": "|batch over running variance - 1|, one value a sample, median",
+        "var_one_99": "|batch over running variance - 1|, one value a sample, 99th percentile",
+    },
 )

@@ -158,4 +158,9 @@ CLAIM = Claim(
         "random directions.",
     ),
     would_change="A network that trains for long and uses the direction that LayerNorm takes away.",
+    metrics={
+        "cosine": "|cosine| of a state with the ones vector, median",
+        "cosine_random": "|cosine| of a random direction with the ones vector, median",
+        "loss_without_centring": "test loss, norms without centring, nats",
+    },
 )

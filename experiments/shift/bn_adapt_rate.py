@@ -17,6 +17,7 @@ from math import inf
 
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.images import SHORT, image_protocols
 from normlab.claims.protocols.own_rates import with_own_rates
 from normlab.claims.quantity import Quantity, metric_difference
@@ -136,4 +137,21 @@ CLAIM = Claim(
         "A best momentum at an end of the grid, 0.003 or 1, stands for what lies beyond.",
     ),
     would_change="A rate that is within a point of the best at every period.",
+    metrics={
+        **{
+            f"log_best_{period}": logarithm(f"best momentum for a drift of period {period}")
+            for period in (FAST, SLOW)
+        },
+        **{
+            f"{name}_{period}_accuracy": f"accuracy on a drift of period {period}, {words}"
+            for period in (FAST, SLOW)
+            for name, words in (
+                ("chosen", "best momentum"),
+                ("default", "momentum 0.1"),
+                ("fixed", "no update"),
+                (f"for_{FAST}", f"best momentum of period {FAST}"),
+                (f"for_{SLOW}", f"best momentum of period {SLOW}"),
+            )
+        },
+    },
 )

@@ -157,4 +157,7 @@ CLAIM = Claim(
         "LayerNorm here is over channels and positions, as GroupNorm with one group.",
     ),
     would_change="Arms of equal clean accuracy and equal training, from other networks.",
+    metrics={
+        "contrast_accuracy": "test accuracy on corrupted images: contrast",
+    },
 )

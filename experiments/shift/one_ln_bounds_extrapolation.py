@@ -142,4 +142,9 @@ CLAIM = Claim(
         "on.",
     ),
     would_change="A network whose output has a way past its norms, such as a skip connection.",
+    metrics={
+        "largest_1": "largest output at the edge of the data",
+        f"largest_{FAR}": "largest output at 10,000 radii of the data",
+        "growth to 10,000 radii": "largest output at 10,000 radii of the data, over that at 1",
+    },
 )

@@ -94,6 +94,14 @@ NUMBERS = (
     "against frozen ones at batch 64; there frozen ones have {forgets.effect:+.1f} on the images "
     "of the source"
 )
+IN_WORDS = {
+    "frozen": "frozen norms",
+    "live": "live norms",
+    "slow": "live norms, momentum 0.01",
+    "norms": "live and trained norms",
+    "all": "live norms, all trained",
+}
+
 
 CLAIM = Claim(
     slug="transfer-frozen-live-bn",
@@ -183,4 +191,14 @@ CLAIM = Claim(
         "The images to tune on are of the split by which the network's own rate was chosen.",
     ),
     would_change="A shift that statistics of channels do not show, or batches between the two.",
+    metrics={
+        **{
+            f"{way}_{batch}_{where}_accuracy": f"accuracy in the {place}, batch {batch}, {words}"
+            for way, words in IN_WORDS.items()
+            for batch in BATCHES
+            for where, place in (("target", "new domain"), ("source", "old domain"))
+        },
+        "same_frozen_4_target_accuracy": "accuracy without a shift, batch 4, frozen norms",
+        "same_live_4_target_accuracy": "accuracy without a shift, batch 4, live norms",
+    },
 )

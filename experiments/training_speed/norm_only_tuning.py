@@ -144,4 +144,7 @@ CLAIM = Claim(
         "The threads tune the norms of pretrained language models, which is another matter.",
     ),
     would_change="A deeper or wider network, whose norms have more random features to choose from.",
+    metrics={
+        ACCURACY: "test accuracy after the training",
+    },
 )

@@ -219,4 +219,14 @@ CLAIM = Claim(
         "A small fully connected network on digits, and SGD: with Adam a training ends otherwise.",
     ),
     would_change="Other scalars: the largest activation, or the ratio of updates to weights.",
+    metrics={
+        "lead": "warning by either scalar before the loss is not finite, steps",
+        "loss_lead": "warning by the loss before it is not finite, steps",
+        "gradient_lead": "warning by the gradient norm before the loss is not finite, steps",
+        "sparse_lead": "warning by every 50th step before the loss is not finite, steps",
+        "explosion_lead": "warning before the loss is 100 times the trivial one, steps",
+        "diverged": "training diverges, 1 (yes) or 0 (no)",
+        "lost": "last 50 losses at 0.9 times the trivial one or above, 1 (yes) or 0 (no)",
+        "alarm": "a scalar gives an alarm, 1 (yes) or 0 (no)",
+    },
 )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from normlab.claims.answers import Answers
 from normlab.claims.claim import Arm, Claim, Options, Part, Protocol
 from normlab.claims.looks import Looks
+from normlab.claims.metrics import logarithm
 from normlab.claims.protocols.images import tiny_protocols
 from normlab.claims.protocols.overrides import as_options
 from normlab.claims.quantity import Quantity, difference
@@ -151,4 +152,9 @@ CLAIM = Claim(
         "Best accuracies are the best of 15 on the test split, in both arms.",
     ),
     would_change="A ResNet of bottleneck blocks at large batches, where rates are at their limit.",
+    metrics={
+        "log2_stable": logarithm("largest learning rate that trains", 2),
+        "log2_useful": logarithm("largest learning rate within 3 points of the best accuracy", 2),
+        "best_accuracy": "test accuracy at the best learning rate",
+    },
 )

@@ -162,4 +162,13 @@ CLAIM = Claim(
     would_change="A row of ResNet-101 or larger with frozen BN at the longer schedule; runs with "
     "several seeds.",
     first_seed=0,
+    metrics={
+        **{
+            f"{row}, {norm}, {kind}": f"stated {kind} AP on COCO, {row}, {norm}"
+            for row, norms in STATED.items()
+            for norm in norms
+            for kind in KINDS
+        },
+        **{name: f"{name}: GN by default, 1 (yes) or 0 (no)" for name in GN_BY_DEFAULT},
+    },
 )

@@ -144,4 +144,7 @@ CLAIM = Claim(
         "classifies worse.",
     ),
     would_change="A net with IN within 1 point of BN.",
+    metrics={
+        "contrast_accuracy": "accuracy of a linear probe for the contrast, of 4",
+    },
 )

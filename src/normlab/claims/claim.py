@@ -9,6 +9,8 @@ from normlab.claims.answers import Answers
 from normlab.claims.evidence import Evidence, PartMissing, PartWithoutData
 from normlab.claims.figure import Figure
 from normlab.claims.looks import ONE_LOOK, Level, Looks
+from normlab.claims.metric_words import Own, metric_in_words
+from normlab.claims.metrics import Metric
 from normlab.claims.quantity import Quantity
 from normlab.claims.rules import Finding, Rule
 from normlab.records.measurement import Measurement
@@ -138,6 +140,8 @@ class Claim:
     caveats: tuple[str, ...] = ()
     would_change: str = ""  # what would change the verdict
     figure: Figure | None = None  # on its card, beside the strips of every trial
+    # What its own metrics are, in words with the unit, by the name in a record.
+    metrics: Own = field(default_factory=dict)
     # Of the first trial of every arm: raised with every new version, whose seeds are fresh.
     first_seed: int = 100
 
@@ -145,3 +149,7 @@ class Claim:
     def parts(self) -> tuple[Part, ...]:
         """Clauses, then scope."""
         return self.clauses + self.scope
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name in a record of its trials, as figures and tables show it."""
+        return metric_in_words(name, self.metrics)

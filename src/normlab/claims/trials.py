@@ -9,6 +9,7 @@ import numpy as np
 from normlab.claims.claim import Claim
 from normlab.claims.design import Design, Progress
 from normlab.claims.evidence import ByArm, recorded_value
+from normlab.claims.metrics import Metric
 from normlab.claims.metrics import metric as metric_of
 from normlab.claims.sequence import evidence_of
 from normlab.claims.stats import t_interval
@@ -47,17 +48,18 @@ class Trials:
         """Whether a rule may read that trial."""
         return seed in self.seeds.get(arm, ())
 
-    def points(self, arm: str, metric: str) -> list[Point]:
-        """A metric of an arm's trials by seed, accuracy in per cent.
+    def points(self, arm: str, metric: str | Metric) -> list[Point]:
+        """A metric of an arm's trials by seed, as it is shown: by its name, accuracy in per cent.
 
         As in `Evidence`, a loss that is not finite counts as the trivial loss. Trials without the
         metric are left out.
         """
         points = []
+        known = metric_of(metric) if isinstance(metric, str) else metric
         for seed, record in sorted(self.records.get(arm, {}).items()):
-            value = recorded_value(record, metric)
+            value = recorded_value(record, known.name)
             if isinstance(value, int | float) and math.isfinite(value):
-                shown = metric_of(metric).scale * float(value)
+                shown = known.shown(float(value))
                 points.append(
                     Point(seed, shown, record.status == "diverged", self.counts(arm, seed))
                 )
@@ -154,13 +156,16 @@ class Summary:
     high: float | None
 
 
-def summary(points: list[Point]) -> Summary | None:
-    """Of the points that count; None without any."""
+def summary(points: list[Point], *, geometric: bool = False) -> Summary | None:
+    """Of the points that count; None without any. geometric: of their logarithms, taken back."""
     values = [point.value for point in points if point.counted]
     if not values:
         return None
     # The t interval of one value is infinite: there is nothing to draw.
     if len(values) == 1:
         return Summary(1, values[0], None, None)
-    mean, low, high = t_interval(np.array(values))
+    if geometric:
+        mean, low, high = np.exp(t_interval(np.log(values)))
+    else:
+        mean, low, high = t_interval(np.array(values))
     return Summary(len(values), float(mean), float(low), float(high))

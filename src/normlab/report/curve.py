@@ -38,7 +38,7 @@ def curve(claim: Claim, figure: Curve, trials: Trials) -> Markup:
         title=claim.statement,
         description=", ".join(ends),
         x_label="optimizer steps",
-        y_label=metric_of(figure.name).label,
+        y_label=claim.metric(figure.name).label,
         x=Scale.around([0.0, *xs], pad=0.0),
         y=Scale.around([*ys, *(value for value, _ in rules)]),
         series=series,

@@ -40,7 +40,7 @@ def heat_map(claim: Claim, figure: HeatMap, trials: Trials) -> Markup:
         cells = Markup("").join(_drawn(row.get(column), best, trivial) for column in columns)
         body += Markup('<tr><th scope="row">{}</th>{}</tr>').format(name, cells)
     caption = (
-        f"{metric_of(figure.metric).label} by {figure.x_label}, mean over seeds; the stronger the "
+        f"{metric_of(figure.metric).words} by {figure.x_label}, mean over seeds; the stronger the "
         f"tint, the nearer to the trivial loss of {number(trivial)} nats, at which a model ignores "
         f"its input; the best cell has {number(best)}."
     )

@@ -1,14 +1,16 @@
 """What a claim's rules read of its evaluation trials: a panel for each metric, and for each
 measure."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from normlab.claims.claim import Claim
 from normlab.claims.evidence import Evidence, Values
-from normlab.claims.metrics import metric as metric_of
 from normlab.claims.sequence import evidence_of
 from normlab.claims.trials import Point, Trials
+
+_COUNTED = re.compile(r"(.*?)( \(\d+\))?")
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,16 @@ class Watched(Evidence):
 @dataclass(frozen=True)
 class Panel:
     """One metric of all arms that have it, or a measure of those that a rule asks for it.
-    `read`: what a rule reads."""
+
+    label: what is seen, with its unit. read: what a rule reads. ratios: whether the records hold
+    logarithms of what is shown, so that means are geometric.
+    """
 
     name: str
     label: str
     arms: dict[str, list[Point]]
     read: frozenset[str]
+    ratios: bool = False
 
 
 def panels(claim: Claim, trials: Trials) -> list[Panel]:
@@ -63,7 +69,7 @@ def panels(claim: Claim, trials: Trials) -> list[Panel]:
         names = _first_metric(trials)
     result = [_metric_panel(claim, trials, name, evidence) for name in names]
     for label, by_arm in evidence.measures.items():
-        result.append(_measure_panel(trials, label, by_arm))
+        result.append(_measure_panel(claim, trials, label, by_arm))
     return [panel for panel in result if panel.arms]
 
 
@@ -76,15 +82,18 @@ def _first_metric(trials: Trials) -> list[str]:
 
 def _metric_panel(claim: Claim, trials: Trials, name: str, evidence: Watched) -> Panel:
     arms = {}
+    metric = claim.metric(name)
     for arm in claim.arms:
-        points = trials.points(arm.name, name)
+        points = trials.points(arm.name, metric)
         if points:
             arms[arm.name] = points
     read = frozenset(evidence.reads.get(name, ()))
-    return Panel(name, metric_of(name).label, arms, read)
+    return Panel(name, metric.label, arms, read, metric.base is not None)
 
 
-def _measure_panel(trials: Trials, label: str, by_arm: dict[str, dict[int, float]]) -> Panel:
+def _measure_panel(
+    claim: Claim, trials: Trials, label: str, by_arm: dict[str, dict[int, float]]
+) -> Panel:
     arms = {}
     for arm, by_seed in by_arm.items():
         records = trials.records[arm]
@@ -92,4 +101,6 @@ def _measure_panel(trials: Trials, label: str, by_arm: dict[str, dict[int, float
             Point(seed, value, records[seed].status == "diverged")
             for seed, value in by_seed.items()
         ]
-    return Panel(label, label, arms, frozenset(arms))
+    # "label (2)": another quantity of the same label.
+    name, count = _COUNTED.fullmatch(label).groups()  # type: ignore[union-attr]
+    return Panel(label, claim.metric(name).label + (count or ""), arms, frozenset(arms))

@@ -55,11 +55,13 @@ def arm_strips(panel: Panel) -> Markup:
     first that a rule reads."""
     values = [point.value for points in panel.arms.values() for point in points]
     # Errors of identities span decades, and may be 0; differences of either sign do not.
-    log = min(values) >= 0 and max(values) > 0 and _wide([value for value in values if value > 0])
+    log = panel.ratios or (
+        min(values) >= 0 and max(values) > 0 and _wide([value for value in values if value > 0])
+    )
     limits = [
         limit
         for points in panel.arms.values()
-        if (s := summary(points))
+        if (s := summary(points, geometric=panel.ratios))
         for limit in (s.low, s.high)
         if limit is not None and not log
     ]
@@ -71,16 +73,12 @@ def arm_strips(panel: Panel) -> Markup:
     # One background for all rows: a page has hundreds of them, with the same lines in each panel.
     one = "linear-gradient(var(--grid), var(--grid))"
     lines = ", ".join(f"{one} {percent(x)} 0 / 1px 100% no-repeat" for x, _ in ticks)
-    read = {
-        arm: points for arm, points in panel.arms.items() if not panel.read or arm in panel.read
-    }
-    rows = [_row(arm, points, scale, "s0") for arm, points in read.items()]
+    read = [arm for arm in panel.arms if not panel.read or arm in panel.read]
+    rows = [_row(panel, arm, scale, "s0") for arm in read]
     if len(read) < len(panel.arms):
         rows.append('<span class="beside">beside them, read by no rule:</span>')
     # In grey, `s7`: what the rules read stands out.
-    rows += [
-        _row(arm, points, scale, "s7") for arm, points in panel.arms.items() if arm not in read
-    ]
+    rows += [_row(panel, arm, scale, "s7") for arm in panel.arms if arm not in read]
     axis = "".join(text(x, "12", label, "tick x") for x, label in ticks)
     heading = escape(panel.label)
     return Markup(
@@ -91,8 +89,9 @@ def arm_strips(panel: Panel) -> Markup:
     )
 
 
-def _row(arm: str, points: list[Point], scale: Scale, colour: str) -> str:
-    found = summary(points)
+def _row(panel: Panel, arm: str, scale: Scale, colour: str) -> str:
+    points = panel.arms[arm]
+    found = summary(points, geometric=panel.ratios)
     body: list[str] = []
     shown, spoken = "not counted", f"{arm}: {len(points)} trials"
     if found:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from normlab.claims.claim import Arm, Claim
 from normlab.claims.figure import NormalizationBatch, Sweep
-from normlab.claims.metrics import metric as metric_of
+from normlab.claims.metrics import Metric
 from normlab.claims.trials import Point, Trials, summary
 from normlab.records.words import listed, number, tick
 from normlab.report.panels import panels
@@ -46,7 +46,7 @@ def sweep(claim: Claim, figure: Sweep, trials: Trials) -> Markup:
     # Its metric may be a measure that no record holds, so that points come from the panel.
     read = panels(claim, trials)[:1] if figure.metric is None else []
     metric = figure.metric or (read[0].name if read else "test_accuracy")
-    points = read[0].arms if read else _points(trials, metric)
+    points = read[0].arms if read else _points(trials, claim.metric(metric))
     lines = list(_lines(claim.arms, points, figure.x, figure.by).values())
     if not lines:
         return Markup("")
@@ -54,7 +54,7 @@ def sweep(claim: Claim, figure: Sweep, trials: Trials) -> Markup:
     return _plot(claim, trials, metric, lines, bands, figure.x_label, "")
 
 
-def _points(trials: Trials, metric: str) -> dict[str, list[Point]]:
+def _points(trials: Trials, metric: str | Metric) -> dict[str, list[Point]]:
     return {arm: trials.points(arm, metric) for arm in trials.records}
 
 
@@ -135,7 +135,7 @@ def _plot(
     log_x = xs[0] > 0 and xs[-1] >= 8 * xs[0]
     log_y = min(ys) > 0 and max(ys) > 100 * min(ys)
     # exp(-trivial loss) is a share of classes, and no bound for anything but accuracy.
-    chance = _chance(trials) if metric_of(metric).unit == "%" else None
+    chance = _chance(trials) if metric.endswith("accuracy") else None
     rules = []
     # Far above it the line would only press the others together.
     if chance and min(ys) < 2 * chance:
@@ -144,7 +144,7 @@ def _plot(
         title=claim.statement,
         description=sentence or "; ".join(spoken(one) for one in series),
         x_label=x_label,
-        y_label=metric_of(metric).label + (" (log scale)" if log_y else ""),
+        y_label=claim.metric(metric).label + (" (log scale)" if log_y else ""),
         x=Scale.around(xs, log_x, xs),
         y=Scale.around([*ys, *(value for value, _ in rules)], log_y),
         series=series,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from normlab.claims.claim import Claim
 from normlab.claims.evidence import recorded_value
-from normlab.claims.metrics import metric as metric_of
 from normlab.claims.trials import Trials
 from normlab.records.record import Record
 from normlab.records.words import number
@@ -63,7 +62,7 @@ def trial_table(claim: Claim, trials: Trials, panels: Sequence[Panel]) -> TrialT
             rows.append(_row(claim, trials, record, cells, rates))
         if rows:
             groups.append(ArmTrials(arm, rows))
-    word = metric_of(claim.tuning_metric).label if any(tried.values()) else ""
+    word = claim.metric(claim.tuning_metric).label if any(tried.values()) else ""
     return TrialTable([panel.label for panel in shown], word, groups)
 
 
@@ -105,4 +104,4 @@ def _score(claim: Claim, record: Record) -> str:
     if record.status != "ok":
         return record.status
     value = recorded_value(record, claim.tuning_metric)
-    return "none" if value is None else number(metric_of(claim.tuning_metric).scale * value, 3)
+    return "none" if value is None else number(claim.metric(claim.tuning_metric).shown(value), 3)
