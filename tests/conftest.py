@@ -19,11 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
 
-# Files of tests that take ten seconds and more: first, so that none is left on one worker when
-# the other has nothing more to do.
+# Files with a test of fifteen seconds and more on a busy machine: first, so that none is left on
+# one worker when the other has nothing more to do.
 SLOW = (
-    "test_smoke", "test_train_devices", "test_install", "test_logged_trials", "test_docs",
-    "test_custom", "test_cli", "test_engines", "test_demo",
+    "test_smoke", "test_train_devices", "test_install", "test_docs", "test_build", "test_fit",
+    "test_cli", "test_battery", "test_logged_trials", "test_runner", "test_train", "test_notebooks",
+    "test_registered", "test_sources", "test_kernels_bench", "test_installed_package",
 )  # fmt: skip
 
 

@@ -20,6 +20,10 @@ SMALLER = {
     "data=tiny_shakespeare": ["data=pydoc", "data.eval_subset=2000"],
     "data=ag_news": ["data=pydoc_lines", "data.eval_subset=50"],
     "data.subset=5000": ["data.subset=64"],
+    **{
+        word: [word, "data.eval_subset=2000"]  # characters, of 23,000
+        for word in ("hydra.run.dir=runs/text", "model.placement=deepnorm", "model.per_step=true")
+    },
 }
 
 # What a command gets in addition, so that it ends within seconds and writes to the working folder.
@@ -34,6 +38,10 @@ SMALL = {
     "normlab dashboard": ["--records", "runs"],
     "normlab convert --to groupnorm": ["torchvision:resnet18"],
 }
+
+# What needs nothing that another command made, and makes nothing that another needs: shown on
+# several pages, it runs for the first of them alone.
+ALONE = ("normlab list", "normlab show", "normlab verdict", "normlab run", "normlab recheck")
 
 # What no test here runs, by its beginning, and why. All but set-up are still parsed.
 LEFT_OUT = {
@@ -109,6 +117,17 @@ class Command:
             return [one for word in words for one in SMALLER.get(word, [word])] + TRAIN
         fitting = [beginning for beginning in SMALL if self.begins(beginning)]
         return words + (SMALL[max(fitting, key=len)] if fitting else [])
+
+
+def each_once(shown: list[Command]) -> list[Command]:
+    """Those that a test runs, in their order."""
+    found: list[Command] = []
+    for command in shown:
+        alone = any(command.begins(beginning) for beginning in ALONE)
+        if command.left_out or (alone and command.small in [one.small for one in found]):
+            continue
+        found.append(command)
+    return found
 
 
 def fenced(page: Path, language: str) -> list[str]:

@@ -17,6 +17,7 @@ from shown_commands import (
     Command,
     commands,
     demo,
+    each_once,
     fenced,
 )
 from torch import nn
@@ -28,6 +29,7 @@ from normlab.config.compose import check_keys, compose_node
 
 ALL = [command for page in PAGES for command in commands(page)] + demo()
 TRAININGS = [command for command in ALL if command.trains]
+RUN = each_once(ALL)
 OF_NORMLAB = [command for command in ALL if command.words[0] == "normlab"]
 
 # The class that the pages call my_package.my_module.MyNorm.
@@ -79,15 +81,15 @@ def test_what_is_left_out_or_made_small_is_shown():
         assert any(word in command.words for command in ALL), f"{word!r} is on no page"
 
 
-@pytest.mark.parametrize("page", [*(page.name for page in PAGES), "Makefile"])
+@pytest.mark.parametrize("page", dict.fromkeys(command.page for command in RUN))
 def test_commands_run(page, warm, tmp_path):
     """In one folder, in the order of the page: a command may use what one before it made."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "my_module.py").write_text(MY_NORM)
     for name in ("train.py", "scripts"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for command in ALL:
-        if command.page == page and not command.left_out:
+    for command in RUN:
+        if command.page == page:
             done = run(command, warm, tmp_path)
             assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 

@@ -78,13 +78,13 @@ def test_failed_trials_are_tried_again_by_the_next_run(toy, tmp_path):
 
 
 def test_parent_killed_many_times_loses_only_what_was_in_flight(warm, toy, tmp_path):
-    seeds = 30
+    seeds = 20
     folder, results = toy(seeds=seeds), tmp_path / "results"
     generator = random.Random(0)
     command = ("-m", "normlab.cli", "run", "toy", "--results", str(results), "--workers", "2")
     environment = {**os.environ, "NORMLAB_EXPERIMENTS": str(folder)}
     kept = 0
-    for _ in range(8):
+    for _ in range(5):
         process = warm.start(*command, env=environment)
         limit = time.monotonic() + 300
         while (

@@ -8,6 +8,7 @@ import pytest
 
 from normlab.claims.run.benchmarks import run_benchmark
 from normlab.cli.verdict import _print_table
+from normlab.measure.timing import data_path, train_loop
 from normlab.records.verdict import NO_DATA, PartVerdict, Verdict
 
 
@@ -37,6 +38,15 @@ def test_bench_prints_its_ratio(normlab):
     assert "normlab --help" in done.stdout and "ratio" in done.stdout
 
 
+@pytest.fixture
+def small_benchmarks(monkeypatch):
+    """The batches of train-loop and data-path smaller still than those of --quick."""
+    monkeypatch.setattr(train_loop, "QUICK_STEPS", {2: 50, 4: 50})
+    monkeypatch.setattr(data_path, "_BATCH_SIZES", (2, 16))
+    monkeypatch.setattr(data_path, "is_here", lambda data: False)  # random bytes, and fewer
+
+
+@pytest.mark.usefixtures("small_benchmarks")
 @pytest.mark.parametrize("name", ["train-loop", "data-path", "lm-step"])
 def test_benchmarks_append_rows_that_say_what_was_measured(name, tmp_path):
     path = tmp_path / "bench.jsonl"

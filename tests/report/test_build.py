@@ -6,15 +6,17 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from made_up import accuracy, better, claim, fill
 
 from normlab.claims.claim import Arm
 from normlab.claims.looks import Looks
-from normlab.claims.registry import load_all
+from normlab.claims.registry import load_all, load_claim
 from normlab.claims.trials import Trials
 from normlab.claims.verdicts import verdicts
+from normlab.records.places import EXPERIMENTS
 from normlab.report.build import built, out_of_date, write
 from normlab.report.cards import build_card
 from normlab.report.figures import draw
@@ -73,19 +75,33 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
     assert again == first and set(out_of_date(again)) == set(first)
 
 
+# Of three topics; the second has no trials, as most claims of a new checkout.
+SHOWN = (
+    "definitions/in_removes_contrast.py", "definitions/affine_undo.py", "depth/bn_deeper_nets.py"
+)  # fmt: skip
+
+
 def test_console_builds_checks_and_names_what_is_old(normlab, tmp_path):
-    one = next(one for one in load_all() if one.slug == "in-removes-contrast")
-    fill(tmp_path, one, lambda job, noise: {"metrics": {"error": 1e-5 * abs(noise)}})
-    missing = normlab("report", "--results", str(tmp_path), "--check")
+    for name in SHOWN:
+        copy = tmp_path / "experiments" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(EXPERIMENTS / name)
+    here = {**os.environ, "NORMLAB_EXPERIMENTS": str(tmp_path / "experiments")}
+    results = tmp_path / "results"
+    for one in map(load_claim, ("in-removes-contrast", "bn-deeper-nets")):
+        fill(results, one, lambda job, noise: accuracy(0.6 + 0.01 * noise, error=1e-5))
+    report = partial(normlab, "report", "--results", str(results), env=here)
+    missing = report("--check")
     assert missing.returncode == 1 and "verdicts.json" in missing.stderr
     assert "index.html" not in missing.stderr  # a build product may be missing, but not be old
-    assert not (tmp_path / "report").exists()
-    command = [sys.executable, "-m", "normlab.cli", "report", "--results", str(tmp_path)]
-    subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "1"}, check=True)
+    assert not (results / "report").exists()
+    command = [sys.executable, "-m", "normlab.cli", "report", "--results", str(results)]
+    subprocess.run(command, env={**here, "PYTHONHASHSEED": "1"}, check=True)
+    assert len(list((results / "report" / "claims").glob("*.html"))) == len(SHOWN)
     # The order of a set is another one in the process that this one is forked from.
-    assert normlab("report", "--results", str(tmp_path), "--check").returncode == 0
-    (tmp_path / "report" / "index.html").write_text("typed")
-    old = normlab("report", "--results", str(tmp_path), "--check")
+    assert report("--check").returncode == 0
+    (results / "report" / "index.html").write_text("typed")
+    old = report("--check")
     assert old.returncode == 1 and "index.html" in old.stderr and "verdicts.json" not in old.stderr
     refused = normlab("report", "--results", str(tmp_path / "nowhere"))
     assert (

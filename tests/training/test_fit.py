@@ -30,7 +30,12 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(
-    "overrides", [["norm=batchnorm"], ["norm=groupnorm", "optim=adamw"], ["model=transformer"]]
+    "overrides",
+    [
+        ["norm=batchnorm"],
+        ["norm=groupnorm", "optim=adamw"],
+        ["model=transformer", "trainer.max_steps=10", "data.eval_subset=2000"],
+    ],
 )
 def test_same_seed_twice_is_bit_identical(overrides):
     first = run(*overrides)
@@ -137,15 +142,15 @@ def test_a_run_that_sits_at_the_trivial_loss_is_called_stuck_at_its_end():
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["trainer.precision=bf16"], ["trainer.channels_last=true"],
-        ["trainer.precision=bf16", "trainer.channels_last=true"],
+        ["trainer.precision=bf16", "model.width=8"], ["trainer.channels_last=true"],
+        ["trainer.precision=bf16", "trainer.channels_last=true", "model.width=8"],
         ["optim=adamw"], ["optim.clip_norm=1.0"], ["optim.decay=linear"], ["optim.decay=constant"],
         ["reparam=weightnorm"], ["reparam=spectralnorm"], ["reparam=weight_standardization"],
         ["norm=frn"], ["norm=batchrenorm"], ["norm=instancenorm", "model=resnet", "model.depth=8"],
     ],
 )  # fmt: skip
 def test_options_train(overrides):
-    record = run("norm=groupnorm", *overrides, "trainer.max_steps=120", "data.batch_size=64")
+    record = run("norm=groupnorm", *overrides, "trainer.max_steps=50", "data.batch_size=64")
     assert record.status == "ok", record.message
     assert record.metrics["test_accuracy"] > 0.5
 
@@ -175,7 +180,7 @@ def test_validation_while_training_leaves_the_run_as_it_is():
 @pytest.mark.parametrize("kind", ["batchnorm", "groupnorm"])
 def test_learns_real_images(kind, real_data):
     record = run(
-        f"norm={kind}", *real_data["images"], "trainer.max_steps=200", "data.batch_size=64"
+        f"norm={kind}", *real_data["images"], "trainer.max_steps=120", "data.batch_size=64"
     )
     assert record.status == "ok"
     assert record.metrics["test_accuracy"] > 0.2  # chance is 0.1
@@ -187,8 +192,8 @@ def test_learns_real_text(kind, real_data):
         "model=transformer",
         f"norm={kind}",
         *real_data["text"],
-        "trainer.max_steps=200",
-        "data.eval_subset=20000",
+        "trainer.max_steps=150",
+        "data.eval_subset=10000",
     )
     assert record.status == "ok"
     assert (

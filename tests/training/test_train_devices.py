@@ -20,11 +20,11 @@ def records(folder):
     return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]
 
 
-# A group's processes are started anew from their parent's program, which a fork has not: where
-# there is a group, the parent is an interpreter of its own.
-def test_two_processes_train_what_one_does(train_in_an_interpreter, train, tmp_path):
+# Here the group's processes are forks. In the two tests after this one they are interpreters, which
+# take up their parent's program or torchrun's.
+def test_two_processes_train_what_one_does(train, tmp_path):
     sweep = ["-m", "trainer.devices=null,2", "norm=groupnorm", *QUICK]
-    done = train_in_an_interpreter(*sweep)
+    done = train(*sweep)
     assert done.returncode == 0, done.stderr
     alone, both = sorted(
         records(tmp_path / "runs"), key=lambda row: row["config"]["trainer"]["devices"] or 1

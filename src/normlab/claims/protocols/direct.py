@@ -16,13 +16,13 @@ def direct_protocols(
 ) -> dict[str, Protocol]:
     """smoke, quick and full; the latter two are the same `draws`, judged once, and so share them.
 
-    An audit has one draw. `smoke`: options of its own, for which two draws are enough.
+    An audit has one draw, and so has smoke, by options of its own where `smoke` gives them.
     """
     given = dict(options or {})
     once = Protocol(options=given, looks=Looks((draws,)), seconds_per_trial=seconds)
     few = Protocol(
         options=given if smoke is None else dict(smoke),
-        looks=Looks((min(draws, 2),)),
+        looks=Looks((1,)),
         seconds_per_trial=seconds,
     )
     return {"smoke": few, "quick": once, "full": once}

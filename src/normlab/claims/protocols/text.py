@@ -62,8 +62,8 @@ def text_protocols(
         seconds_per_trial=longer,
     )
     smoke = (*net("pydoc", context=8, width=8, heads=2, batch=4), *trained(2))
-    # The steps once more: `overrides` may have set them.
-    tiny = ("data.subset=2000", "data.eval_subset=200", "trainer.max_steps=2")
+    # The steps once more: `overrides` may have set them. And no more than two blocks.
+    tiny = ("data.subset=2000", "data.eval_subset=200", "trainer.max_steps=2", "model.depth=2")
     gpu = net("tiny_shakespeare", context=256, width=256, heads=4, batch=64)
     return {
         "smoke": Protocol((*smoke, *tiny), looks=Looks((1,)), seconds_per_trial=0.2),
