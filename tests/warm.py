@@ -12,6 +12,7 @@ Run as a script, this file is that server.
 import atexit
 import functools
 import importlib.metadata
+import importlib.util
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -48,6 +49,9 @@ PRELOADED = (
     "typer",
     "wandb",
 )
+# But for this module, which takes nothing from there: it reads all of our code for the hash in each
+# record, which is half of what a short training costs.
+OUTLINE = ROOT / "src/normlab/records/outline.py"
 # By this, Lightning searches all installed packages for each trainer.
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 # What a test writes need not outlive a power failure, and a killed process loses nothing by it: a
@@ -233,6 +237,17 @@ def become(command: Command) -> None:
         _run_and_exit(list(command.arguments))
 
 
+def outline_all() -> None:
+    """What the module `OUTLINE` makes of each of our files, kept for every child."""
+    name = "normlab.records.outline"
+    spec = importlib.util.spec_from_file_location(name, OUTLINE)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for path in (ROOT / "src" / "normlab").rglob("*.py"):
+        module.outline_of(path.read_text(encoding="utf-8"))
+
+
 def _own_wandb_folder() -> None:
     """wandb makes a folder when it is imported: the first fork to end would remove that of all."""
     from wandb.sdk.data_types import _private
@@ -353,6 +368,7 @@ if __name__ == "__main__":
     operators = runpy.run_path(str(ROOT / "src/normlab/models/torchvision_operators.py"))
     for name in PRELOADED:
         importlib.import_module(name)
+    outline_all()
     Plugins.instance()  # a search through all installed packages
     gc.freeze()  # a collection in a child would touch, and so copy, all that is shared
     become(serve(Connection(int(sys.argv[1]))))

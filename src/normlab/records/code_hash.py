@@ -13,7 +13,7 @@ from pathlib import Path
 
 from normlab.errors import NormLabError
 from normlab.records.moves import SET_ASIDE, Modules
-from normlab.records.outline import Import, Outline
+from normlab.records.outline import Import, Outline, outline_of
 
 STATEMENT = "CLAIM"  # what an experiment file assigns; all else in it serves the trial or the rules
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -35,10 +35,9 @@ def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Cod
     Raises:
         SyntaxError: `text` is not Python.
     """
-    outline = Outline()
-    body = outline.text(ast.parse(text))
+    outline = outline_of(text)
     imports = outline.imports if is_package else _used(outline.imports, outline.read)
-    return _code([body], imports, modules)
+    return _code([outline.text], imports, modules)
 
 
 def with_c_sources(code: Code, folder: Path) -> Code:

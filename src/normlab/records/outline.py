@@ -8,6 +8,8 @@ nothing, which name it is does.
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 # Of every node: where a name is stored or read shows by its place, and the rest is typing.
 _SKIPPED = frozenset(
@@ -207,3 +209,23 @@ def _may_be_type(node: ast.expr) -> bool:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
+
+
+class Outlined(NamedTuple):
+    """A whole file: what of it counts, the names that it reads, and what it imports."""
+
+    text: str
+    read: frozenset[str]
+    imports: tuple[Import, ...]
+
+
+@cache
+def outline_of(text: str) -> Outlined:
+    """The file whose content is `text`; of the same text once in a process, since it costs.
+
+    Raises:
+        SyntaxError: `text` is not Python.
+    """
+    outline = Outline()
+    body = outline.text(ast.parse(text))
+    return Outlined(body, frozenset(outline.read), tuple(outline.imports))
