@@ -49,9 +49,9 @@ PRELOADED = (
     "typer",
     "wandb",
 )
-# But for this module, which takes nothing from there: it reads all of our code for the hash in each
-# record, which is half of what a short training costs.
-OUTLINE = ROOT / "src/normlab/records/outline.py"
+# But for these modules, which take nothing from there: they read all of our code for the hash in
+# each record, which is half of what a short training costs.
+OUTLINES = ("outline", "argument")  # of src/normlab/records
 # By this, Lightning searches all installed packages for each trainer.
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 # What a test writes need not outlive a power failure, and a killed process loses nothing by it: a
@@ -238,14 +238,20 @@ def become(command: Command) -> None:
 
 
 def outline_all() -> None:
-    """What the module `OUTLINE` makes of each of our files, kept for every child."""
-    name = "normlab.records.outline"
-    spec = importlib.util.spec_from_file_location(name, OUTLINE)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for path in (ROOT / "src" / "normlab").rglob("*.py"):
-        module.outline_of(path.read_text(encoding="utf-8"))
+    """What the modules `OUTLINES` make of each of our files, kept for every child."""
+    for name in OUTLINES:
+        whole, path = f"normlab.records.{name}", ROOT / "src/normlab/records" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(whole, path)
+        assert spec is not None and spec.loader is not None
+        sys.modules[whole] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[whole])
+    outline, argument = (sys.modules[f"normlab.records.{name}"] for name in OUTLINES)
+    package, experiments = ROOT / "src" / "normlab", ROOT / "experiments"
+    for path in package.rglob("*.py"):
+        outline.outline_of(path.read_text(encoding="utf-8"))
+    for path in [*experiments.rglob("[!_]*.py"), *(package / "score/trials").rglob("[!_]*.py")]:
+        for name in ("trial", "clauses"):
+            argument.argument_of(path.read_text(encoding="utf-8"), name)
 
 
 def _own_wandb_folder() -> None:

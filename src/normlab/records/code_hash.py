@@ -6,17 +6,14 @@ Hash version 2. Version 1 is `file_hash`, which keys of recorded trials hold.
 import ast
 import hashlib
 import re
-import symtable
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normlab.errors import NormLabError
+from normlab.records.argument import argument_of
 from normlab.records.moves import SET_ASIDE, Modules
-from normlab.records.outline import Import, Outline, outline_of
-
-STATEMENT = "CLAIM"  # what an experiment file assigns; all else in it serves the trial or the rules
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+from normlab.records.outline import Import, outline_of, used
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def module_code(text: str, modules: Modules, *, is_package: bool = False) -> Cod
         SyntaxError: `text` is not Python.
     """
     outline = outline_of(text)
-    imports = outline.imports if is_package else _used(outline.imports, outline.read)
+    imports = outline.imports if is_package else used(outline.imports, outline.read)
     return _code([outline.text], imports, modules)
 
 
@@ -76,117 +73,8 @@ def clauses_code(text: str, modules: Modules) -> Code | None:
 
 def _argument_code(text: str, name: str, modules: Modules) -> Code | None:
     """What the claim of a file is given as `name`, and what of the file that needs."""
-    tree = ast.parse(text)
-    given = _argument(tree, name)
-    if given is None:
-        return None
-    outline = Outline()
-    texts = [outline.text(given)]
-    # Which names of a function are the file's own: symtable knows, ast alone does not.
-    scopes = _module_names_read(text)
-    statements = [_Statement(node, scopes) for node in tree.body]
-    needed = _needed(statements, outline.read)
-    read = outline.read.union(*(statement.read for statement in needed))
-    imports: list[Import] = []
-    for statement in statements:
-        if statement.is_import:
-            imports += _used(statement.imports, read)
-        elif statement in needed:
-            # What a function imports, it reads by names of its own; all else, as the `try` around
-            # an import, is of the whole file.
-            own = statement.is_definition
-            imports += _used(statement.imports, statement.local if own else read)
-    texts += [statement.text for statement in needed]
-    return _code(texts, imports, modules)
-
-
-class _Statement:
-    """One statement of a file's outermost level."""
-
-    def __init__(self, node: ast.stmt, scopes: Mapping[int, frozenset[str]]) -> None:
-        outline = Outline()
-        self.text = outline.text(node)
-        self.imports = outline.imports
-        self.is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        self.is_definition = isinstance(node, _DEFINITIONS)
-        self.names = _defined(node)
-        self.local = frozenset(outline.read)
-        self.read = self.local
-        if isinstance(node, _DEFINITIONS):
-            # A name that a function binds itself is not the file's, whatever else has that name.
-            self.read = (self.local & scopes.get(node.lineno, self.local)) | _read_by_head(node)
-
-
-def _needed(statements: Iterable[_Statement], names: Iterable[str]) -> list[_Statement]:
-    """Those that define `names`, or what these read, and those that define nothing, in order."""
-    statements = [statement for statement in statements if not statement.is_import]
-    wanted = set(names)
-    needed: set[_Statement] = set()
-    # Until nothing is added: what is needed may read what stands anywhere else in the file.
-    grown = True
-    while grown:
-        found = [one for one in statements if not one.names or one.names & wanted]
-        grown = len(found) > len(needed)
-        needed = set(found)
-        wanted = wanted.union(*(one.read for one in found))
-    return [statement for statement in statements if statement in needed]
-
-
-def _argument(tree: ast.Module, name: str) -> ast.expr | None:
-    """What the file's claim is given as `name`."""
-    for node in tree.body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or _defined(node) != {STATEMENT}:
-            continue
-        if isinstance(node.value, ast.Call):
-            return next((one.value for one in node.value.keywords if one.arg == name), None)
-    return None
-
-
-def _defined(node: ast.stmt) -> set[str]:
-    """The names that a statement defines or changes; none for one that only does something."""
-    if isinstance(node, _DEFINITIONS):
-        return {node.name}
-    targets: list[ast.expr] = []
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-        targets = [node.target]
-    names: set[str] = set()
-    # `SIZES` of `SIZES[0] = 3`, too: whoever reads SIZES needs that line.
-    for target in targets:
-        names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
-    return names
-
-
-def _read_by_head(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
-    """The names that decorators, defaults and bases read: they run outside of what they head."""
-    parts: list[ast.expr | None] = [*node.decorator_list]
-    if isinstance(node, ast.ClassDef):
-        parts += [*node.bases, *(keyword.value for keyword in node.keywords)]
-    else:
-        parts += [*node.args.defaults, *node.args.kw_defaults]
-    outline = Outline()
-    for part in parts:
-        if part is not None:
-            outline.text(part)
-    return outline.read
-
-
-def _module_names_read(text: str) -> dict[int, frozenset[str]]:
-    """The names of the file that each of its functions and classes reads, by the line of these."""
-    table = symtable.symtable(text, "", "exec")
-    return {child.get_lineno(): frozenset(_globals(child)) for child in table.get_children()}
-
-
-def _globals(table: symtable.SymbolTable) -> set[str]:
-    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    # A comprehension or an inner function reads names of the file as well.
-    return names.union(*(_globals(child) for child in table.get_children()))
-
-
-def _used(imports: Iterable[Import], read: Collection[str]) -> list[Import]:
-    """`import normlab.x` is there for what it does, not for its name."""
-    return [item for item in imports if item.alias in read or item.alias in ("*", "normlab")]
+    found = argument_of(text, name)
+    return None if found is None else _code(found.texts, found.imports, modules)
 
 
 def _code(texts: Iterable[str], imports: Iterable[Import], modules: Modules) -> Code:

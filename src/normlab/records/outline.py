@@ -6,7 +6,7 @@ nothing, which name it is does.
 """
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -229,3 +229,11 @@ def outline_of(text: str) -> Outlined:
     outline = Outline()
     body = outline.text(ast.parse(text))
     return Outlined(body, frozenset(outline.read), tuple(outline.imports))
+
+
+def used(imports: Iterable[Import], read: Collection[str]) -> list[Import]:
+    """Those by whose names something is read.
+
+    `import normlab.x` is there for what it does, not for its name.
+    """
+    return [item for item in imports if item.alias in read or item.alias in ("*", "normlab")]
