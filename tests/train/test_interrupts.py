@@ -41,7 +41,7 @@ def test_a_run_names_its_checkpoint(warm, tmp_path):
 def test_a_sweep_has_the_table_of_what_is_done_and_goes_on(warm, tmp_path):
     arguments = ["-m", "trainer.max_steps=20,1000000", "hydra.sweep.dir=sweep"]
     status, output, errors = interrupted(warm, tmp_path, arguments, "sweep/*/record.json")
-    assert status == 130 and "Traceback" not in errors
+    assert status == 130 and "Traceback" not in errors, errors
     assert "1 job: 1 done, 0 failed." in output
     assert "1 job is done and kept in sweep; the same command goes on with the rest." in errors
 

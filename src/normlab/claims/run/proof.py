@@ -43,8 +43,9 @@ def problems(claims: Sequence[Claim], verdicts: Sequence[Verdict], store: Store)
         if verdict.profile is None or not claim.first_seed:
             continue
         asked = claim.slug, verdict.profile
-        versions = [row.version for row in rows.get(claim.slug, {}).get(verdict.profile, ())]
-        if verdict.version not in versions[-1:]:
+        # Of any protocol: where two are the same, one of them has run, and the stronger one decides.
+        last = [given[-1].version for given in rows.get(claim.slug, {}).values() if given]
+        if verdict.version not in last:
             found.append(f"{claim.slug}: version {verdict.version} is not in versions.json")
             continue
         records = [store.records[trial.key] for trial in verdict.evidence]
