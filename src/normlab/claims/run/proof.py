@@ -43,7 +43,7 @@ def problems(claims: Sequence[Claim], verdicts: Sequence[Verdict], store: Store)
         if verdict.profile is None or not claim.first_seed:
             continue
         asked = claim.slug, verdict.profile
-        # Of any protocol: where two are the same, one of them has run, and the stronger one decides.
+        # Of any protocol: where two are the same, one has run, and the stronger one decides.
         last = [given[-1].version for given in rows.get(claim.slug, {}).values() if given]
         if verdict.version not in last:
             found.append(f"{claim.slug}: version {verdict.version} is not in versions.json")
