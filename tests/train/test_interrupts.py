@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LONG = ["trainer.max_steps=1000000", "trainer.checkpoint_every=50", "trainer.chunk_steps=10"]
 
 
-def interrupted(warm, folder, arguments, sign):
-    """What train.py says where it gets SIGINT once `sign`, a pattern, fits a file."""
+def interrupted(warm, folder, arguments, sign, files=1):
+    """What train.py says where it gets SIGINT once `sign`, a pattern, fits as many files."""
     output, errors = folder / "output", folder / "errors"
     child = warm.start(
         str(ROOT / "train.py"), *arguments, cwd=folder, env=training_environment(),
         output=output, errors=errors,
     )  # fmt: skip
     until = time.monotonic() + 120
-    while not list(folder.glob(sign)) and time.monotonic() < until:
+    while len(list(folder.glob(sign))) < files and time.monotonic() < until:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     return child.wait(60), output.read_text(), errors.read_text()
@@ -40,7 +40,8 @@ def test_a_run_names_its_checkpoint(warm, tmp_path):
 
 def test_a_sweep_has_the_table_of_what_is_done_and_goes_on(warm, tmp_path):
     arguments = ["-m", "trainer.max_steps=20,1000000", "hydra.sweep.dir=sweep"]
-    status, output, errors = interrupted(warm, tmp_path, arguments, "sweep/*/record.json")
+    # In the second job: the first one has ended.
+    status, output, errors = interrupted(warm, tmp_path, arguments, "sweep/*/train.log", files=2)
     assert status == 130 and "Traceback" not in errors, errors
     assert "1 job: 1 done, 0 failed." in output
     assert "1 job is done and kept in sweep; the same command goes on with the rest." in errors
