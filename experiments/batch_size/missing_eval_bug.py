@@ -102,8 +102,8 @@ CLAIM = Claim(
         "({accuracy.low:.1f} to {accuracy.high:.1f}), and whether by 2 is open.",
     ),
     caveats=(
-        "Training images are padded crops, test images are whole: their statistics differ, which "
-        "costs accuracy in train mode however large the batch is.",
+        "Training images are padded crops and test images are whole, so that their statistics "
+        "differ, however large the batch is. How much of the loss this makes is not measured.",
         "Test images in random order: batches sorted by class are train_mode_sorted_16_accuracy in "
         "the records.",
         "Under domain shift train mode can help: see bn-adapt-running-stats.",

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from normlab.cli.tally import ran, void_timings
 from normlab.score.request import TableRequest
 
 if TYPE_CHECKING:
@@ -74,18 +75,11 @@ def _print_table(table: "NormTable", console: "Console") -> None:
 def _print_run(report: "TableReport", page: Path) -> None:
     from normlab.claims.cost import time_in_words
 
-    tally = report.tally
-    print(
-        f"{tally.done} trials in {report.seconds / 60:.1f} min: {tally.diverged} diverged, "
-        f"{tally.failed} failed; records in {report.records}/, page in {page}"
-    )
+    print(f"{ran(report.tally, report.seconds)}; records in {report.records}/, page in {page}")
     if report.left:
         print(
             f"{report.left} trials are missing, {time_in_words(report.left_s)} of one core; rates "
             "that a grid grows by are not counted. The same command without --no-run goes on."
         )
     if report.void:
-        print(
-            f"{report.void} timings are void, since the machine was busy: "
-            "run this again when it is calm."
-        )
+        print(void_timings(report.void))

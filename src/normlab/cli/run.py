@@ -7,6 +7,7 @@ import typer
 
 from normlab.claims.run.request import EngineName, LoggerName, Profile, RunRequest
 from normlab.cli.options import Minutes, Results, Workers
+from normlab.cli.tally import ran
 
 if TYPE_CHECKING:
     from normlab.claims.run.session import RunReport
@@ -76,14 +77,10 @@ def _print_report(report: "RunReport") -> None:
 
     from normlab.cli.tables import claim_console
 
-    tally = report.tally
-    for message in tally.messages:
+    for message in report.tally.messages:
         print(message, file=sys.stderr)
     logs = "" if report.logs is None else f", logs in {report.logs}/"
-    print(
-        f"{tally.done} trials in {report.seconds / 60:.1f} min: {tally.diverged} diverged, "
-        f"{tally.failed} failed; records in {report.folder}/{logs}"
-    )
+    print(f"{ran(report.tally, report.seconds)}; records in {report.folder}/{logs}")
     for slug, rows in report.guests.items():
         columns = ("norm", "mean", "in the place of", "mean", "difference")
         table = Table(*columns, title=slug, box=None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from normlab.cli.options import Minutes, Results, Workers
+from normlab.cli.tally import ran, void_timings
 from normlab.errors import NormLabError
 from normlab.score.request import REFERENCES, ScoreProfile, ScoreRequest, TableRequest
 
@@ -88,16 +89,9 @@ def _score_one(request: ScoreRequest, out: Path | None) -> None:
 
 
 def _print_run(report: "ScoreReport", page: Path) -> None:
-    tally = report.tally
-    print(
-        f"{tally.done} trials in {report.seconds / 60:.1f} min: {tally.diverged} diverged, "
-        f"{tally.failed} failed; records in {report.records}/, page in {page}"
-    )
+    print(f"{ran(report.tally, report.seconds)}; records in {report.records}/, page in {page}")
     if report.void:
-        print(
-            f"{report.void} timings are void, since the machine was busy: "
-            "run this again when it is calm."
-        )
+        print(void_timings(report.void))
 
 
 def _print_score(score: "Score") -> None:

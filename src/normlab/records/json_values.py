@@ -1,6 +1,7 @@
 """What JSON can hold, as types."""
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -16,3 +17,17 @@ def finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    """Everything in `value` that holds nothing else, names included, each with its place:
+    `metrics.loss`; an item of a list has the place of the list."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield place, str(name)
+            yield from leaves(item, f"{place}.{name}".strip("."))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item, place)
+    else:
+        yield place, value

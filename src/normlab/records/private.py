@@ -6,8 +6,10 @@ Records are made to hold nothing of that; this is the proof before one is sent.
 import getpass
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from normlab.records.json_values import leaves
 
 # A path from the root, of a home folder or with a drive's letter: not a ratio, and no address.
 _PATH = re.compile(
@@ -43,7 +45,9 @@ def telling(row: Mapping[str, object], names: Iterable[str] = ()) -> str:
     """
     names = frozenset(names)
     for group, value in row.items():
-        for place, text in _texts(value, group):
+        for place, text in leaves(value, group):
+            if not isinstance(text, str):
+                continue
             found = _PATH.search(text)
             if found:
                 return f"{place} holds the path {found[0]}"
@@ -51,16 +55,3 @@ def telling(row: Mapping[str, object], names: Iterable[str] = ()) -> str:
             if group not in _OURS and not names.isdisjoint(words):
                 return f"{place} holds the name of a user or a computer"
     return ""
-
-
-def _texts(value: object, place: str) -> Iterator[tuple[str, str]]:
-    """Every text in a value of JSON, with its place."""
-    if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield place, str(name)
-            yield from _texts(item, f"{place}.{name}")
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item, place)

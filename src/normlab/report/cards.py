@@ -9,7 +9,6 @@ from functools import cached_property
 from markupsafe import Markup
 
 from normlab.claims.claim import Claim
-from normlab.claims.looks import Looks
 from normlab.claims.registry import experiment_file
 from normlab.claims.trials import Trials, collect
 from normlab.records.device import read_device
@@ -25,8 +24,6 @@ from normlab.report.panels import panels
 from normlab.report.strips import arm_strips, effect_strip
 from normlab.report.trial_table import TrialTable, trial_table
 from normlab.report.words import CLASSES, data_label
-
-ONE_LOOK = Looks((1,))
 
 
 @dataclass(frozen=True)
@@ -152,8 +149,11 @@ def build_card(claim: Claim, verdict: Verdict, store: Store) -> Card:
 
 
 def _intervals(claim: Claim, verdict: Verdict) -> str:
-    looks = claim.protocols[verdict.profile].looks if verdict.profile else ONE_LOOK
-    if len(looks.sizes) < 2 or not any(part.p is not None for part in verdict.clauses):
+    tested = any(part.p is not None for part in verdict.clauses)
+    if not verdict.profile or not tested:
+        return ""
+    looks = claim.protocols[verdict.profile].looks
+    if len(looks.sizes) == 1:
         return ""
     sizes = listed([str(size) for size in looks.sizes])
     return (

@@ -3,7 +3,7 @@ and obey what local ones do."""
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from normlab.errors import NormLabError
 from normlab.measure.timing.harness import CONTROL_TOLERANCE
 from normlab.records.bundle import Bundle, Line, refused, source_name
 from normlab.records.controls import CONTROL, LOG, controls, without_control
+from normlab.records.json_values import leaves
 from normlab.records.private import telling
 from normlab.records.record import SCHEMA, Record, trial_key
 from normlab.records.store import DONE
@@ -159,21 +160,10 @@ def _wrong_control(row: Mapping[str, Any]) -> str:
 
 
 def _not_finite(value: object, name: str = "") -> str:
-    for place, number in _numbers(value, name):
-        if not math.isfinite(number):
+    for place, number in leaves(value, name):
+        if isinstance(number, float) and not math.isfinite(number):
             return f"{place} is not finite"
     return ""
-
-
-def _numbers(value: object, name: str) -> Iterator[tuple[str, float]]:
-    if isinstance(value, float):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _numbers(item, f"{name}.{key}".strip("."))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _numbers(item, name)
 
 
 def _identity(line: Line) -> str:
